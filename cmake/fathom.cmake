@@ -1,0 +1,66 @@
+# What every target of this project is built with, and the two functions that define the house.
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+# -ffp-contract=off: a fused multiply-add is written out where it is wanted, so that the bits of a sum do not depend on
+# what the optimiser found (the numerics contract in docs/architecture.md).
+add_compile_options(-Wall -Wextra -Wshadow -Werror -ffp-contract=off -fno-math-errno)
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
+set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g")
+
+# asan or tsan, set by the presets.
+set(FATHOM_SANITIZER "" CACHE STRING "address (with undefined) or thread")
+if(FATHOM_SANITIZER STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+elseif(FATHOM_SANITIZER STREQUAL "thread")
+  # g++ says that std::atomic_thread_fence is not modelled; the pool does not use it.
+  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer -Wno-tsan)
+  add_link_options(-fsanitize=thread)
+elseif(FATHOM_SANITIZER)
+  message(FATAL_ERROR "FATHOM_SANITIZER is '${FATHOM_SANITIZER}'; it can be address or thread")
+endif()
+
+# fathom_library(path [DEPS lib...])
+#
+# One static library for the folder src/<path>, from all its .cc files. Its headers are reached as "<path>/name.h", and
+# only by targets that link it: each library has an include root of its own (a folder with one link), so that an
+# include of a folder that is not linked, an upward one for instance, does not build.
+function(fathom_library path)
+  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  string(REPLACE "/" "_" name "fathom_${path}")
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${path}/*.cc)
+  set(root ${CMAKE_BINARY_DIR}/include/${name})
+  cmake_path(GET path PARENT_PATH parent)
+  file(MAKE_DIRECTORY ${root}/${parent})
+  file(CREATE_LINK ${CMAKE_SOURCE_DIR}/src/${path} ${root}/${path} SYMBOLIC)
+  if(sources)
+    add_library(${name} STATIC ${sources})
+    set(scope PUBLIC)
+  else()
+    add_library(${name} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  target_include_directories(${name} ${scope} ${root})
+  target_link_libraries(${name} ${scope} ${ARG_DEPS})
+endfunction()
+
+# fathom_tests(folder [DEPS lib...])
+#
+# One GoogleTest executable from all of tests/<folder>/*_test.cc.
+function(fathom_tests folder)
+  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${folder}/*_test.cc)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${folder}_test ${sources})
+  target_link_libraries(${folder}_test PRIVATE ${ARG_DEPS} GTest::gtest_main)
+  target_include_directories(${folder}_test PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  target_compile_definitions(${folder}_test PRIVATE
+    FATHOM_GOLDEN_DIR="${CMAKE_SOURCE_DIR}/tests/golden"
+    FATHOM_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  gtest_discover_tests(${folder}_test DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 600)
+endfunction()

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Installs from the distribution (Debian 12) whatever the build, the tests and the demo need and this machine lacks.
+set -euo pipefail
+
+packages=(
+  g++ cmake ninja-build make pkg-config clang-format clang-tidy
+  libhwy-dev libcli11-dev libtomlplusplus-dev libsimdjson-dev nlohmann-json3-dev libfmt-dev libspdlog-dev
+  libpcre2-dev libzstd-dev libgtest-dev libbenchmark-dev
+)
+
+missing=()
+for package in "${packages[@]}"; do
+  if [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)" != installed ]; then
+    missing+=("$package")
+  fi
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+echo "Installing: ${missing[*]}" >&2
+sudo=""
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || {
+    echo "These packages are missing and this user cannot install them; as root: apt-get install ${missing[*]}" >&2
+    exit 1
+  }
+  sudo=sudo
+fi
+export DEBIAN_FRONTEND=noninteractive
+$sudo apt-get update -q
+$sudo apt-get install -y -q --no-install-recommends "${missing[@]}"

@@ -1,0 +1,38 @@
+#include "base/interrupt.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+
+namespace fathom {
+namespace {
+
+std::atomic<bool> requested{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "it is written by a signal handler");
+
+struct sigaction previous_int, previous_term;
+
+void Handle(int signal) {
+  if (requested.exchange(true)) _exit(128 + signal);
+}
+
+}  // namespace
+
+InterruptGuard::InterruptGuard() {
+  requested = false;
+  struct sigaction action {};
+  action.sa_handler = Handle;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, &previous_int);
+  sigaction(SIGTERM, &action, &previous_term);
+}
+
+InterruptGuard::~InterruptGuard() {
+  sigaction(SIGINT, &previous_int, nullptr);
+  sigaction(SIGTERM, &previous_term, nullptr);
+}
+
+bool InterruptGuard::Requested() { return requested.load(std::memory_order_relaxed); }
+
+}  // namespace fathom

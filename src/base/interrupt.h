@@ -1,0 +1,17 @@
+#pragma once
+
+namespace fathom {
+
+// While it lives, the first SIGINT or SIGTERM sets a flag that long work polls, so that it can stop
+// in good order; the second one ends the process at once. One may live at a time.
+class InterruptGuard {
+ public:
+  InterruptGuard();
+  ~InterruptGuard();
+  InterruptGuard(const InterruptGuard&) = delete;
+  InterruptGuard& operator=(const InterruptGuard&) = delete;
+
+  static bool Requested();
+};
+
+}  // namespace fathom

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <simdjson.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace fathom {
+
+// A value inside a parsed JSON document, which has to outlive it. It knows its own path
+// ("config.json: rope_scaling.factor"), and every accessor throws Error with that path when the
+// value is not of the kind that is asked for.
+class JsonValue {
+ public:
+  JsonValue(simdjson::dom::element element, std::string path)
+      : element_(element), path_(std::move(path)) {}
+
+  const std::string& path() const { return path_; }
+  bool IsNull() const { return element_.is_null(); }
+  bool IsObject() const { return element_.is_object(); }
+  bool IsArray() const { return element_.is_array(); }
+  bool IsString() const { return element_.is_string(); }
+  bool IsInt() const { return element_.is_int64(); }
+
+  int64_t Int() const;
+  double Number() const;
+  bool Bool() const;
+  std::string_view String() const;
+
+  // Elements in order.
+  std::vector<JsonValue> Array() const;
+  // (key, value) pairs in the order of the file.
+  std::vector<std::pair<std::string_view, JsonValue>> Object() const;
+
+  // A member; Error when it is missing.
+  JsonValue At(std::string_view key) const;
+  // A member, or nothing when it is missing or null.
+  std::optional<JsonValue> Find(std::string_view key) const;
+
+  int64_t IntOr(std::string_view key, int64_t fallback) const;
+  double NumberOr(std::string_view key, double fallback) const;
+  bool BoolOr(std::string_view key, bool fallback) const;
+
+ private:
+  [[noreturn]] void WrongKind(std::string_view expected) const;
+
+  simdjson::dom::element element_;
+  std::string path_;
+};
+
+// Untrusted JSON, parsed strictly, with a bound on nesting. `where` names the source in errors.
+class JsonDocument {
+ public:
+  JsonDocument(std::string_view text, std::string_view where);
+
+  const JsonValue& root() const { return root_; }
+
+ private:
+  std::unique_ptr<simdjson::dom::parser> parser_;
+  JsonValue root_;
+};
+
+}  // namespace fathom
