@@ -1,0 +1,235 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "ops/attention_args.h"
+#include "ops/context.h"
+#include "ops/optimizer_args.h"
+#include "ops/packed_matrix.h"
+#include "ops/routing.h"
+#include "tensor/tensor.h"
+
+namespace fathom {
+
+// C [m, n] = A [m, k] B[n, k]^T, or C += that when `accumulate` is set.
+struct MatmulProblem {
+  ConstTensor a;
+  const PackedMatrix* b = nullptr;
+  Tensor c;
+  bool accumulate = false;
+};
+
+// dW [n, k] += dY [tokens, n]^T X [tokens, k].
+struct WeightGradientProblem {
+  ConstTensor dy;
+  ConstTensor x;
+  Tensor dw;
+};
+
+// Everything that a device has to be able to compute, forward and backward side by side. A backend
+// that lacks one does not compile.
+//
+// Types. The reference backend takes f64, f32 and bf16 anywhere and computes in double. A device
+// backend takes activations ("act") in f32 or bf16, computes in f32 and rounds once when it stores;
+// what is marked f32 below is f32 there and f64 in an all-double run on the reference. Tensors are
+// [rows, columns] with contiguous columns unless it says otherwise; rows may be strided. Outputs do
+// not overlap inputs unless it says "in place".
+//
+// Assign or accumulate. Activations and their gradients are assigned; gradients of parameters
+// accumulate (+=), and so does what is written "+=" below.
+//
+// Determinism (the numerics contract, docs/architecture.md): the value of an output depends on its
+// own inputs and on absolute positions, not on the other rows, on the number of threads, or on
+// timing.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string_view name() const = 0;
+
+  // ---- Memory
+  // ------------------------------------------------------------------------------------------------------
+
+  virtual Allocator& allocator() = 0;
+  // Whole tensors, contiguous on both sides and of the same type, between the host and this
+  // backend's memory.
+  virtual void CopyFromHost(ConstTensor host, Tensor y) = 0;
+  virtual void CopyToHost(ConstTensor x, Tensor host) = 0;
+
+  // ---- Element-wise
+  // ------------------------------------------------------------------------------------------------
+
+  // y = 0.
+  virtual void Zero(Context& context, Tensor y) = 0;
+  // y = x, rounded to y's type; same shape.
+  virtual void Cast(Context& context, ConstTensor x, Tensor y) = 0;
+  // y += x; types may differ; the sum is made in f32 and rounded to y's type.
+  virtual void Add(Context& context, ConstTensor x, Tensor y) = 0;
+  // y += t (x - y), one multiply-add in f32; x and y f32, contiguous. Exponential moving averages:
+  // t = 1 - decay.
+  virtual void Lerp(Context& context, ConstTensor x, double t, Tensor y) = 0;
+
+  // ---- Rows by index
+  // -----------------------------------------------------------------------------------------------
+
+  // y[r] = x[index[r]]; index i32 [rows], every entry in [0, rows of x). Embedding look-up, and
+  // dispatch to experts.
+  virtual void GatherRows(Context& context, ConstTensor x, ConstTensor index, Tensor y) = 0;
+  // dtable[ids[r]] += dy[r], rows in ascending order; dtable f32.
+  virtual void EmbeddingBackward(Context& context, ConstTensor ids, ConstTensor dy,
+                                 Tensor dtable) = 0;
+
+  // ---- RMSNorm (Zhang and Sennrich, arXiv 1910.07467)
+  // ----------------------------------------------------------------
+
+  // r = 1 / sqrt(mean_j x_j^2 + eps);  y_j = x_j r g_j.  x, y: f32 or act [rows, d]; gain f32 or
+  // bf16 [d]; inv_rms f32 [rows], may be empty.
+  virtual void RmsNorm(Context& context, ConstTensor x, ConstTensor gain, double eps, Tensor y,
+                       Tensor inv_rms) = 0;
+  // dx (+)= r (g dy) - x r^3 mean_j(g_j dy_j x_j).  dx f32 or act; += when `accumulate`.
+  virtual void RmsNormBackwardInput(Context& context, ConstTensor dy, ConstTensor x,
+                                    ConstTensor gain, ConstTensor inv_rms, bool accumulate,
+                                    Tensor dx) = 0;
+  // dgain_j += sum_rows dy_j x_j r, over fixed blocks of 64 rows, blocks in ascending order; dgain
+  // f32.
+  virtual void RmsNormBackwardWeight(Context& context, ConstTensor dy, ConstTensor x,
+                                     ConstTensor inv_rms, Tensor dgain) = 0;
+
+  // ---- Matrix products
+  // -----------------------------------------------------------------------------------------------
+
+  // Bytes that a packed [n, k] takes in this backend.
+  virtual size_t PackedBytes(DType dtype, int64_t n, int64_t k) const = 0;
+  // Fills packed (data, bytes, dtype, n and k are set) with the matrix made of `parts`, stacked
+  // along their rows: parts [n_i, k] with sum n_i = n. With `transposed` the result is the
+  // transpose of the stack: parts [k_i, n] with sum k_i = k. Parts are f64, f32 or bf16 and may be
+  // strided. Rounded to packed.dtype.
+  virtual void Pack(Context& context, std::span<const ConstTensor> parts, bool transposed,
+                    const PackedMatrix& packed) = 0;
+  // All the problems, as one piece of parallel work: a linear layer, one matrix per expert over its
+  // rows, one per head. Every C[i, j] is one sum over ascending k in f32 (bf16 pairs 2i, 2i + 1 as
+  // the hardware's dot product adds them), rounded once, after C is added when accumulating. A is
+  // f32 or bf16; it is converted to B's type first when that differs. C is f32 or bf16. m = 0 is
+  // allowed.
+  virtual void Matmul(Context& context, std::span<const MatmulProblem> problems) = 0;
+  // Sums over tokens run in fixed blocks of kWeightGradientBlock tokens from the problem's first
+  // row, each block a sequential sum in f32 that is then added to dW. dy and x act (the same type),
+  // dw f32.
+  virtual void MatmulBackwardWeight(Context& context,
+                                    std::span<const WeightGradientProblem> problems) = 0;
+  static constexpr int64_t kWeightGradientBlock = 512;
+
+  // ---- Rotary position embedding (Su et al., arXiv 2104.09864)
+  // -------------------------------------------------------
+
+  // table[t, 2j] = scale cos(positions[t] f_j), table[t, 2j + 1] = scale sin(positions[t] f_j).
+  // inv_freq f64 [d / 2] on the host; positions i32 [tokens]; table f32 [tokens, d]; angles in
+  // double.
+  virtual void RopeTable(Context& context, ConstTensor positions, std::span<const double> inv_freq,
+                         double scale, Tensor table) = 0;
+  // y = x rotated, pairs interleaved: (x_2j, x_2j+1) by the angle of the table; `inverse` rotates
+  // back, which is the gradient. x, y act [tokens, heads, d], heads and tokens may be strided; y
+  // may be x (in place).
+  virtual void Rope(Context& context, ConstTensor x, ConstTensor table, bool inverse, Tensor y) = 0;
+
+  // ---- Attention
+  // -----------------------------------------------------------------------------------------------------
+
+  // For query row t at position p, head h, with kv head h / (heads / kv_heads):
+  //   out[t, h] = sum_{j <= p} softmax_j(scale q[t, h] . k[j]) v[j],   lse[t, h] = ln sum_j
+  //   exp(scale q . k[j])
+  // q act [tokens, heads, d_qk]; out act [tokens, heads, d_v]; lse f32 [tokens, heads], may be
+  // empty. The expanded form of latent attention has kv_heads = heads; the absorbed one has
+  // kv_heads = 1, d_qk = kv_lora_rank + rope and values that are the first kv_lora_rank columns of
+  // the keys. Rows of q in no sequence are left alone. Each score is one sequential sum over d_qk;
+  // P V one sequential sum over the keys of a chunk (kAttentionChunk).
+  virtual void Attention(Context& context, ConstTensor q,
+                         std::span<const AttentionSequence> sequences, double scale, Tensor out,
+                         Tensor lse) = 0;
+  // Gradients for sequences that start at position 0 and whose keys are one block. dq act like q;
+  // dk like the keys [rows, kv_heads, d_qk], dv like the values, both f32 or act, addressed by
+  // query row (key row j of a sequence is row query_begin + j). With P recomputed from lse, D =
+  // rowsum(dout * out):
+  //   dV = P^T dO;  dS = P * (dO V^T - D);  dQ = scale dS K;  dK = scale dS^T Q
+  // dQ over ascending key chunks; dK and dV over ascending heads of a group, within a head over
+  // ascending query chunks.
+  virtual void AttentionBackward(Context& context, ConstTensor dout, ConstTensor q,
+                                 std::span<const AttentionSequence> sequences, double scale,
+                                 ConstTensor out, ConstTensor lse, Tensor dq, Tensor dk,
+                                 Tensor dv) = 0;
+
+  // ---- SwiGLU (Shazeer, arXiv 2002.05202)
+  // ----------------------------------------------------------------------------
+
+  // gate_up act [rows, 2 d] = (gate | up);  y = silu(gate) * up, act [rows, d].
+  virtual void SwiGlu(Context& context, ConstTensor gate_up, Tensor y) = 0;
+  // With s = silu(gate) * up and a row weight w (1 where row_weight is empty), for the function y =
+  // w s:
+  //   dgate_up = w dy * ds/d(gate | up);   y = w s again;   drow_weight = sum_j dy_j s_j
+  // dy act [rows, d]; row_weight and drow_weight f32 [rows]; y act, may be empty; drow_weight may
+  // be empty.
+  virtual void SwiGluBackward(Context& context, ConstTensor dy, ConstTensor gate_up,
+                              ConstTensor row_weight, Tensor dgate_up, Tensor y,
+                              Tensor drow_weight) = 0;
+
+  // ---- Experts
+  // -------------------------------------------------------------------------------------------------------
+
+  // Sigmoid gate with a selection bias ("noaux_tc"). s = sigmoid(logits); a group's score is the
+  // sum of its two largest s + bias; the top_k largest s + bias within the top_groups groups are
+  // chosen (ties: the lower id); their weights are s, without the bias, normalised and scaled by
+  // the options. logits, scores f32 [tokens, experts]; bias f32 [experts]; expert_ids i32 [tokens,
+  // top_k] ascending in a row; weights f32 [tokens, top_k].
+  virtual void Route(Context& context, ConstTensor logits, ConstTensor bias,
+                     const RouterOptions& options, Tensor scores, Tensor expert_ids,
+                     Tensor weights) = 0;
+  // dlogits = (d weights / d logits)^T dweights + the gradient of the sequence-wise balance loss;
+  // the choice itself has no gradient. Balance loss (V3 report, eq. 17-20) of the sequence s with
+  // T_s tokens:
+  //   L_s = alpha sum_i f_i P_i,  f_i = experts / (top_k T_s) * (tokens that chose i),  P_i =
+  //   mean_t s_ti / sum_j s_tj
+  // balance_f f32 [sequences, experts] holds alpha f_i / T_s (so that dL/d(s_ti / sum s_t) is one
+  // entry), sequence_of i32 [tokens]; both empty: no such loss.
+  virtual void RouteBackward(Context& context, ConstTensor dweights, ConstTensor scores,
+                             ConstTensor expert_ids, const RouterOptions& options,
+                             ConstTensor balance_f, ConstTensor sequence_of, Tensor dlogits) = 0;
+  // Counts and orders: rows->token_of_row and row_of_slot are allocated by the caller; offsets are
+  // filled in.
+  virtual void SortByExpert(Context& context, ConstTensor expert_ids, int64_t experts,
+                            ExpertRows* rows) = 0;
+  // row_values[row_of_slot[t, i]] = slot_values[t, i], or the reverse with `to_slots`; f32. Weights
+  // to rows and back.
+  virtual void PermuteSlots(Context& context, const ExpertRows& rows, bool to_slots,
+                            ConstTensor from, Tensor to) = 0;
+  // x[t] += sum_i weights[t, i] y[row_of_slot[t, i]] over ascending i, then + shared[t]; sums in
+  // f32, one rounding into x. y f32 or act [tokens * top_k, d]; weights f32, empty: all 1 (the
+  // backward of the dispatch); shared may be empty.
+  virtual void CombineExperts(Context& context, ConstTensor y, const ExpertRows& rows,
+                              ConstTensor weights, ConstTensor shared, Tensor x) = 0;
+
+  // ---- Probabilities
+  // -------------------------------------------------------------------------------------------------
+
+  // z = logits / temperature;  lse[r] = ln sum_j exp z_j;  logprob[r] = z[target] - lse, 0 where
+  // target < 0. Sums over fixed blocks of 4096 ids in ascending order: the one definition of a
+  // log-probability, for sampler, scorer and trainer. logits f32 [rows, vocabulary]; targets i32
+  // [rows]; logprob, lse f32 [rows]; targets and logprob may be empty together.
+  virtual void LogProb(Context& context, ConstTensor logits, double temperature,
+                       ConstTensor targets, Tensor logprob, Tensor lse) = 0;
+  // dlogits = dlogprob[r] (onehot(target) - softmax(z)) / temperature, 0 where target < 0. dlogits
+  // f32 or act.
+  virtual void LogProbBackward(Context& context, ConstTensor dlogprob, ConstTensor logits,
+                               double temperature, ConstTensor targets, ConstTensor lse,
+                               Tensor dlogits) = 0;
+
+  // ---- Optimiser
+  // -----------------------------------------------------------------------------------------------------
+
+  virtual void AdamW(Context& context, const AdamWArgs& args) = 0;
+  // Sum of squares in double, over fixed blocks of 4096 elements in ascending order; x f32,
+  // contiguous. Not finite when an element is not finite.
+  virtual double SumSquares(Context& context, ConstTensor x) = 0;
+};
+
+}  // namespace fathom

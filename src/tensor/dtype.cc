@@ -1,0 +1,34 @@
+#include "tensor/dtype.h"
+
+#include "base/error.h"
+
+namespace fathom {
+
+size_t SizeOf(DType dtype) {
+  switch (dtype) {
+    case DType::kF64:
+      return 8;
+    case DType::kF32:
+    case DType::kI32:
+      return 4;
+    case DType::kBF16:
+      return 2;
+  }
+  FATHOM_CHECK(false, "dtype {}", static_cast<int>(dtype));
+}
+
+std::string_view Name(DType dtype) {
+  switch (dtype) {
+    case DType::kF64:
+      return "f64";
+    case DType::kF32:
+      return "f32";
+    case DType::kBF16:
+      return "bf16";
+    case DType::kI32:
+      return "i32";
+  }
+  FATHOM_CHECK(false, "dtype {}", static_cast<int>(dtype));
+}
+
+}  // namespace fathom

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace fathom {
+
+// The element types that tensors are computed in and that files hold.
+enum class DType : uint8_t {
+  kF64,   // the oracle of every test
+  kF32,   // master weights, gradients, sums
+  kBF16,  // compute copies, activations, caches
+  kI32,   // token ids, positions, expert ids
+};
+
+size_t SizeOf(DType dtype);
+// "f64", "f32", "bf16", "i32".
+std::string_view Name(DType dtype);
+
+// bfloat16: the upper half of an IEEE single.
+struct BF16 {
+  uint16_t bits;
+
+  BF16() = default;
+  // Round to nearest, ties to even; a NaN stays a (quiet) NaN. The source may be double: it is
+  // rounded to f32 first, as the hardware path does.
+  explicit BF16(float value) {
+    const auto word = std::bit_cast<uint32_t>(value);
+    if ((word & 0x7fffffffu) > 0x7f800000u) {
+      bits = static_cast<uint16_t>((word >> 16) | 0x0040u);
+    } else {
+      bits = static_cast<uint16_t>((word + 0x7fffu + ((word >> 16) & 1u)) >> 16);
+    }
+  }
+  explicit operator float() const {
+    return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+  }
+};
+static_assert(sizeof(BF16) == 2);
+
+template <typename T>
+struct DTypeOf;
+template <>
+struct DTypeOf<double> {
+  static constexpr DType value = DType::kF64;
+};
+template <>
+struct DTypeOf<float> {
+  static constexpr DType value = DType::kF32;
+};
+template <>
+struct DTypeOf<BF16> {
+  static constexpr DType value = DType::kBF16;
+};
+template <>
+struct DTypeOf<int32_t> {
+  static constexpr DType value = DType::kI32;
+};
+
+}  // namespace fathom
