@@ -184,13 +184,18 @@ class Backend {
   virtual void Route(Context& context, ConstTensor logits, ConstTensor bias,
                      const RouterOptions& options, Tensor scores, Tensor expert_ids,
                      Tensor weights) = 0;
-  // dlogits = (d weights / d logits)^T dweights + the gradient of the sequence-wise balance loss;
-  // the choice itself has no gradient. Balance loss (V3 report, eq. 17-20) of the sequence s with
-  // T_s tokens:
+  // The sequence-wise balance loss (V3 report, eq. 17-20) of each sequence s with T_s tokens:
   //   L_s = alpha sum_i f_i P_i,  f_i = experts / (top_k T_s) * (tokens that chose i),  P_i =
   //   mean_t s_ti / sum_j s_tj
-  // balance_f f32 [sequences, experts] holds alpha f_i / T_s (so that dL/d(s_ti / sum s_t) is one
-  // entry), sequence_of i32 [tokens]; both empty: no such loss.
+  // scores f32 [tokens, experts]; expert_ids i32 [tokens, top_k]; sequence_of i32 [tokens],
+  // ascending, every sequence present; balance_f f32 [sequences, experts] = alpha f_i / T_s, the
+  // gradient of L_s by s_ti / sum_j s_tj; loss f32 [sequences]. Sums over ascending tokens.
+  virtual void BalanceLoss(Context& context, ConstTensor scores, ConstTensor expert_ids,
+                           ConstTensor sequence_of, double alpha, Tensor balance_f,
+                           Tensor loss) = 0;
+  // dlogits = (d weights / d logits)^T dweights + the gradient of the balance loss (balance_f and
+  // sequence_of both empty: without); the choice itself has no gradient. dweights f32 [tokens,
+  // top_k]; dlogits f32 [tokens, experts].
   virtual void RouteBackward(Context& context, ConstTensor dweights, ConstTensor scores,
                              ConstTensor expert_ids, const RouterOptions& options,
                              ConstTensor balance_f, ConstTensor sequence_of, Tensor dlogits) = 0;
