@@ -62,9 +62,9 @@ class Backend {
 
   // y = 0.
   virtual void Zero(Context& context, Tensor y) = 0;
-  // y = x, rounded to y's type; same shape.
+  // y = x, rounded to y's type; same shape, of any rank; any strides on both sides, 0 in x too (a broadcast).
   virtual void Cast(Context& context, ConstTensor x, Tensor y) = 0;
-  // y += x; types may differ; the sum is made in f32 and rounded to y's type.
+  // y += x; same shape, rank 1 or 2; types may differ; the sum is made in f32 and rounded to y's type.
   virtual void Add(Context& context, ConstTensor x, Tensor y) = 0;
   // y += t (x - y), one multiply-add in f32; x and y f32, contiguous. Exponential moving averages:
   // t = 1 - decay.
