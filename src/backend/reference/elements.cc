@@ -88,6 +88,20 @@ int32_t LoadIndex(const ConstTensor& x, int64_t i, int64_t j) {
   return x.data<int32_t>()[Offset(x, i, j)];
 }
 
+std::vector<double> LoadRow(const ConstTensor& x, int64_t i) {
+  FATHOM_CHECK(x.rank() == 2 && i >= 0 && i < x.dim(0), "row {} of {}", i, x.shape().ToString());
+  std::vector<double> row(static_cast<size_t>(x.dim(1)));
+  for (int64_t j = 0; j < x.dim(1); ++j) {
+    row[static_cast<size_t>(j)] = LoadAt(x, i * x.stride(0) + j * x.stride(1));
+  }
+  return row;
+}
+
+void CheckShape(const ConstTensor& x, const Shape& shape, std::string_view name) {
+  FATHOM_CHECK(x.shape() == shape, "{} is {}, expected {}", name, x.shape().ToString(),
+               shape.ToString());
+}
+
 double RoundTo(DType dtype, double value) {
   switch (dtype) {
     case DType::kF64:

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "tensor/tensor.h"
@@ -23,6 +24,12 @@ void Store(const Tensor& y, int64_t i, int64_t j, int64_t k, double value);
 // An entry of an i32 tensor.
 int32_t LoadIndex(const ConstTensor& x, int64_t i);
 int32_t LoadIndex(const ConstTensor& x, int64_t i, int64_t j);
+
+// One row of a matrix.
+std::vector<double> LoadRow(const ConstTensor& x, int64_t i);
+
+// Stops the program, naming the tensor, when its shape is another one.
+void CheckShape(const ConstTensor& x, const Shape& shape, std::string_view name);
 
 // The value as it is after a trip through this type.
 double RoundTo(DType dtype, double value);
