@@ -14,7 +14,7 @@ void ParallelEncoder::Add(std::string_view text, int split) {
     text_.append(text.substr(0, length));
     text.remove_prefix(length);
     pieces_.push_back({{}, {}, document_bytes, split, text.empty()});
-    if (text_.size() >= kBatchBytes) Flush();
+    if (text_.size() >= batch_bytes_) Flush();
   }
 }
 

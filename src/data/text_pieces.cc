@@ -2,26 +2,33 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+
 namespace fathom {
 namespace {
 
-bool IsAsciiGraphic(char c) { return c > ' ' && c < 0x7f; }
+bool IsVisible(char c) { return c > ' ' && c < 0x7f; }
+
+bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 bool IsContinuationByte(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
+
+bool IsSafeCut(std::string_view text, size_t cut) {
+  if (text[cut - 1] == '\n') return IsVisible(text[cut - 2]) && IsVisible(text[cut]);
+  return text[cut] == ' ' && IsLetter(text[cut - 1]) && IsLetter(text[cut + 1]);
+}
 
 }  // namespace
 
 size_t FirstPieceLength(std::string_view text, size_t target) {
-  if (text.size() <= target) return text.size();
-  const size_t limit = text.size() / 16 < target ? text.size() : 16 * target;
-  // Only ASCII is surely not white space: a line may begin with a wide blank of Unicode.
-  for (size_t end = text.find('\n', target == 0 ? 0 : target - 1); end + 1 < limit;
-       end = text.find('\n', end + 1)) {
-    if (IsAsciiGraphic(text[end + 1])) return end + 1;
+  FATHOM_CHECK(target >= 4);
+  const size_t limit = std::min(text.size() - std::min<size_t>(text.size(), 1), 16 * target);
+  for (size_t cut = target; cut < limit; ++cut) {
+    if (IsSafeCut(text, cut)) return cut;
   }
-  if (limit == text.size()) return text.size();
+  if (text.size() <= 16 * target) return text.size();
   size_t cut = limit;
-  for (int step = 0; step < 3 && cut > 1 && IsContinuationByte(text[cut]); ++step) --cut;
+  for (int step = 0; step < 3 && IsContinuationByte(text[cut]); ++step) --cut;
   return cut;
 }
 
