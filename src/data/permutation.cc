@@ -23,7 +23,7 @@ uint64_t Mix(uint64_t value) {
 
 Permutation::Permutation(uint64_t size, uint64_t key) : size_(size) {
   FATHOM_CHECK(size >= 1 && size < uint64_t{1} << 62);
-  half_bits_ = std::max(kMinHalfBits, (std::bit_width(size - 1) + 1) / 2);
+  half_bits_ = std::max(kMinHalfBits, static_cast<int>(std::bit_width(size - 1) + 1) / 2);
   for (size_t round = 0; round < keys_.size(); ++round) keys_[round] = MixKey(key, round);
 }
 
