@@ -10,7 +10,8 @@ namespace fathom {
 
 // A Unicode regular expression, as tokenizer files hold them (written for Oniguruma), compiled with
 // PCRE2 (UTF, UCP, JIT). What the two engines read differently is rewritten (\s, \S) or refused
-// (sets inside sets). Patterns are untrusted: stack and number of steps are bounded.
+// (sets inside sets). Classes such as \p{L} are those of PCRE2's Unicode version (10.42: 14.0).
+// Patterns are untrusted: stack and number of steps are bounded.
 //
 // Safe to use from several threads at once.
 class Regex {
