@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace fathom {
+
+// Element (i), (i, j) or (i, j, k) of a tensor of any type and stride, as a double. The rank has to
+// be the number of indices and each index in range: an operation called with the wrong shape stops
+// here.
+double Load(const ConstTensor& x, int64_t i);
+double Load(const ConstTensor& x, int64_t i, int64_t j);
+double Load(const ConstTensor& x, int64_t i, int64_t j, int64_t k);
+
+// Stores a value rounded to the tensor's type: to nearest, ties to even (bf16 through f32); i32
+// takes whole numbers.
+void Store(const Tensor& y, int64_t i, double value);
+void Store(const Tensor& y, int64_t i, int64_t j, double value);
+void Store(const Tensor& y, int64_t i, int64_t j, int64_t k, double value);
+
+// An entry of an i32 tensor.
+int32_t LoadIndex(const ConstTensor& x, int64_t i);
+int32_t LoadIndex(const ConstTensor& x, int64_t i, int64_t j);
+
+// One row of a matrix.
+std::vector<double> LoadRow(const ConstTensor& x, int64_t i);
+
+// Stops the program, naming the tensor, when its shape is another one.
+void CheckShape(const ConstTensor& x, const Shape& shape, std::string_view name);
+
+// The value as it is after a trip through this type.
+double RoundTo(DType dtype, double value);
+
+// All elements, the last index fastest; any rank.
+std::vector<double> LoadAll(const ConstTensor& x);
+void StoreAll(const Tensor& y, const std::vector<double>& values);
+
+}  // namespace fathom

@@ -1,0 +1,87 @@
+#include "backend/reference/elements.h"
+#include "backend/reference/reference_backend.h"
+
+namespace fathom {
+namespace {
+
+Tensor AsTensor(const PackedMatrix& packed) {
+  return {packed.data, packed.dtype, {packed.n, packed.k}};
+}
+
+double Dot(const std::vector<double>& a, const std::vector<double>& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+}  // namespace
+
+size_t ReferenceBackend::PackedBytes(DType dtype, int64_t n, int64_t k) const {
+  return static_cast<size_t>(n * k) * SizeOf(dtype);
+}
+
+void ReferenceBackend::Pack(Context&, std::span<const ConstTensor> parts, bool transposed,
+                            const PackedMatrix& packed) {
+  FATHOM_CHECK(packed.bytes >= PackedBytes(packed.dtype, packed.n, packed.k), "{} bytes",
+               packed.bytes);
+  const Tensor matrix = AsTensor(packed);
+  int64_t stacked = 0;  // rows of the parts so far
+  for (const ConstTensor& part : parts) {
+    FATHOM_CHECK(part.rank() == 2 && part.dim(1) == (transposed ? packed.n : packed.k),
+                 "part {} of [{}, {}]", part.shape().ToString(), packed.n, packed.k);
+    for (int64_t i = 0; i < part.dim(0); ++i) {
+      for (int64_t j = 0; j < part.dim(1); ++j) {
+        if (transposed) {
+          Store(matrix, j, stacked + i, Load(part, i, j));
+        } else {
+          Store(matrix, stacked + i, j, Load(part, i, j));
+        }
+      }
+    }
+    stacked += part.dim(0);
+  }
+  FATHOM_CHECK(stacked == (transposed ? packed.k : packed.n), "parts have {} rows", stacked);
+}
+
+void ReferenceBackend::Matmul(Context&, std::span<const MatmulProblem> problems) {
+  for (const MatmulProblem& problem : problems) {
+    const int64_t m = problem.a.dim(0), n = problem.b->n, k = problem.b->k;
+    CheckShape(problem.a, {m, k}, "a");
+    CheckShape(problem.c, {m, n}, "c");
+    if (m == 0) continue;
+    std::vector<std::vector<double>> b_rows;
+    for (int64_t j = 0; j < n; ++j) b_rows.push_back(LoadRow(AsTensor(*problem.b), j));
+    for (int64_t i = 0; i < m; ++i) {
+      std::vector<double> a_row = LoadRow(problem.a, i);
+      for (double& value : a_row) value = RoundTo(problem.b->dtype, value);
+      for (int64_t j = 0; j < n; ++j) {
+        const double product = Dot(a_row, b_rows[static_cast<size_t>(j)]);
+        Store(problem.c, i, j, problem.accumulate ? Load(problem.c, i, j) + product : product);
+      }
+    }
+  }
+}
+
+void ReferenceBackend::MatmulBackwardWeight(Context&,
+                                            std::span<const WeightGradientProblem> problems) {
+  for (const WeightGradientProblem& problem : problems) {
+    const int64_t tokens = problem.dy.dim(0), n = problem.dw.dim(0), k = problem.dw.dim(1);
+    CheckShape(problem.dy, {tokens, n}, "dy");
+    CheckShape(problem.x, {tokens, k}, "x");
+    std::vector<double> dw(static_cast<size_t>(n * k));
+    for (int64_t t = 0; t < tokens; ++t) {
+      const std::vector<double> dy_row = LoadRow(problem.dy, t), x_row = LoadRow(problem.x, t);
+      size_t next = 0;
+      for (const double dy : dy_row) {
+        for (const double x : x_row) dw[next++] += dy * x;
+      }
+    }
+    for (int64_t i = 0; i < n; ++i) {
+      for (int64_t j = 0; j < k; ++j) {
+        Store(problem.dw, i, j, Load(problem.dw, i, j) + dw[static_cast<size_t>(i * k + j)]);
+      }
+    }
+  }
+}
+
+}  // namespace fathom
