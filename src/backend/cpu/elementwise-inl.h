@@ -19,9 +19,8 @@ static void Cast(Element x_type, const void* x_any, Element y_type, void* y_any,
 static void Add(Element x_type, const void* x_any, Element y_type, void* y_any, int64_t n) {
   Typed(x_type, x_any, [&](auto* x) {
     Typed(y_type, y_any, [&](auto* y) {
-      ForVectors(n, [&](int64_t i, auto part) {
-        part.Store(part.Load(y + i) + part.Load(x + i), y + i);
-      });
+      ForVectors(
+          n, [&](int64_t i, auto part) { part.Store(part.Load(y + i) + part.Load(x + i), y + i); });
     });
   });
 }
@@ -42,8 +41,8 @@ static void Scale(const float* x, float scale, Element y_type, void* y_any, int6
 }
 
 template <typename R, typename S, typename X>
-static void CombineOf(const void* const* rows, const float* weights, int64_t count,
-                      const S* shared, X* x, int64_t n) {
+static void CombineOf(const void* const* rows, const float* weights, int64_t count, const S* shared,
+                      X* x, int64_t n) {
   ForVectors(n, [&](int64_t j, auto part) {
     Floats sum = Zero();
     for (int64_t i = 0; i < count; ++i) {
@@ -55,9 +54,9 @@ static void CombineOf(const void* const* rows, const float* weights, int64_t cou
   });
 }
 
-static void Combine(Element rows_type, const void* const* rows, const float* weights,
-                    int64_t count, Element shared_type, const void* shared_any, Element x_type,
-                    void* x_any, int64_t n) {
+static void Combine(Element rows_type, const void* const* rows, const float* weights, int64_t count,
+                    Element shared_type, const void* shared_any, Element x_type, void* x_any,
+                    int64_t n) {
   Typed(shared_type, shared_any, [&](auto* shared) {
     Typed(x_type, x_any, [&](auto* x) {
       if (rows_type == Element::kF32) {

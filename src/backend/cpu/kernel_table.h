@@ -67,8 +67,8 @@ struct AdamWKernelArgs {
 
 struct KernelTable {
   const char* name;
-  int64_t panel;       // columns of a packed panel
-  int64_t strip_f32;   // most rows of a strip, by type
+  int64_t panel;      // columns of a packed panel
+  int64_t strip_f32;  // most rows of a strip, by type
   int64_t strip_bf16;
 
   // ---- Matrix products (gemm-inl.h, pack-inl.h)
@@ -79,9 +79,9 @@ struct KernelTable {
   // rows[i], i < count, points to `depth` elements: lane i.
   void (*pack_rows)(Element from, Element to, const void* const* rows, int64_t count, int64_t width,
                     int64_t depth, void* out);
-  // rows[p], p < depth, points to `count` elements: one of each lane.
-  void (*pack_columns)(Element from, Element to, const void* const* rows, int64_t depth,
-                       int64_t count, int64_t width, void* out);
+  // rows[p] + first, p < depth, points to `count` elements: one of each lane.
+  void (*pack_columns)(Element from, Element to, const void* const* rows, int64_t first,
+                       int64_t depth, int64_t count, int64_t width, void* out);
   void (*multiply)(const MultiplyArgs& args);
 
   // ---- Element-wise (elementwise-inl.h); n elements
@@ -141,7 +141,9 @@ const KernelTable& Avx512Kernels();
 // How rows are cut into strips: as evenly as possible, of at most `most` rows.
 struct Strips {
   int64_t rows, count;
-  static FATHOM_ALWAYS_INLINE Strips Of(int64_t rows, int64_t most) { return {rows, (rows + most - 1) / most}; }
+  static FATHOM_ALWAYS_INLINE Strips Of(int64_t rows, int64_t most) {
+    return {rows, (rows + most - 1) / most};
+  }
   FATHOM_ALWAYS_INLINE int64_t Begin(int64_t strip) const {
     const int64_t base = rows / count, longer = rows % count;
     return strip * base + (strip < longer ? strip : longer);

@@ -178,17 +178,17 @@ FATHOM_INLINE Words LoadColumn(const void* row, int64_t lane, int64_t n) {
 }
 
 template <Element kTo, typename T>
-static void PackColumnsOf(const void* const* rows, int64_t depth, int64_t count, int64_t width,
-                          uint32_t* out) {
+static void PackColumnsOf(const void* const* rows, int64_t first, int64_t depth, int64_t count,
+                          int64_t width, uint32_t* out) {
   for (int64_t lane = 0; lane < width; lane += kLanes) {
     const int64_t lanes = width - lane < kLanes ? width - lane : kLanes;
     const int64_t n = count - lane;
     uint32_t* to = out + lane;
     for (int64_t k = 0; k < depth; k += kPerWord<kTo>, to += width) {
-      Words word = LoadColumn<kTo, T>(rows[k], lane, n);
+      Words word = LoadColumn<kTo, T>(rows[k], first + lane, n);
       if constexpr (kTo == Element::kBF16) {
         if (k + 1 < depth) {
-          word = hn::Or(word, hn::ShiftLeft<16>(LoadColumn<kTo, T>(rows[k + 1], lane, n)));
+          word = hn::Or(word, hn::ShiftLeft<16>(LoadColumn<kTo, T>(rows[k + 1], first + lane, n)));
         }
       }
       if (lanes == kLanes) {
@@ -200,19 +200,19 @@ static void PackColumnsOf(const void* const* rows, int64_t depth, int64_t count,
   }
 }
 
-static void PackColumns(Element from, Element to, const void* const* rows, int64_t depth,
-                        int64_t count, int64_t width, void* out) {
+static void PackColumns(Element from, Element to, const void* const* rows, int64_t first,
+                        int64_t depth, int64_t count, int64_t width, void* out) {
   auto* words = static_cast<uint32_t*>(out);
   if (to == Element::kF32) {
     if (from == Element::kF32) {
-      PackColumnsOf<Element::kF32, float>(rows, depth, count, width, words);
+      PackColumnsOf<Element::kF32, float>(rows, first, depth, count, width, words);
     } else {
-      PackColumnsOf<Element::kF32, uint16_t>(rows, depth, count, width, words);
+      PackColumnsOf<Element::kF32, uint16_t>(rows, first, depth, count, width, words);
     }
   } else if (from == Element::kF32) {
-    PackColumnsOf<Element::kBF16, float>(rows, depth, count, width, words);
+    PackColumnsOf<Element::kBF16, float>(rows, first, depth, count, width, words);
   } else {
-    PackColumnsOf<Element::kBF16, uint16_t>(rows, depth, count, width, words);
+    PackColumnsOf<Element::kBF16, uint16_t>(rows, first, depth, count, width, words);
   }
 }
 

@@ -50,8 +50,8 @@ static float RmsNorm(Element x_type, const void* x_any, Element gain_type, const
 
 // dx = r g dy - x r^3 mean(g dy x).
 static void RmsNormBackward(Element dy_type, const void* dy_any, Element x_type, const void* x_any,
-                            Element gain_type, const void* gain_any, float inv_rms,
-                            bool accumulate, Element dx_type, void* dx_any, int64_t d) {
+                            Element gain_type, const void* gain_any, float inv_rms, bool accumulate,
+                            Element dx_type, void* dx_any, int64_t d) {
   Typed(dy_type, dy_any, [&](auto* dy) {
     Typed(x_type, x_any, [&](auto* x) {
       Typed(gain_type, gain_any, [&](auto* gain) {

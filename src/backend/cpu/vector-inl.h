@@ -28,8 +28,7 @@ FATHOM_INLINE Floats Zero() { return hn::Zero(kFloats); }
 
 FATHOM_INLINE Floats Load(const float* p) { return hn::LoadU(kFloats, p); }
 FATHOM_INLINE Floats Load(const uint16_t* p) {
-  return hn::BitCast(kFloats,
-                     hn::ShiftLeft<16>(hn::PromoteTo(kWords, hn::LoadU(kHalves, p))));
+  return hn::BitCast(kFloats, hn::ShiftLeft<16>(hn::PromoteTo(kWords, hn::LoadU(kHalves, p))));
 }
 
 // One rounding to nearest even; a NaN stays a quiet NaN.
