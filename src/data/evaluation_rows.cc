@@ -65,7 +65,7 @@ void EvaluationRows::AddWindow(Window window) {
   windows_.push_back(window);
 }
 
-void EvaluationRows::Read(int64_t first, int64_t count, Batch& batch) const {
+void EvaluationRows::Read(int64_t first, int64_t count, TokenRows& batch) const {
   FATHOM_CHECK(first >= 0 && count >= 0 && count <= rows() - first);
   const int64_t length = options_.sequence_length;
   batch.Reset(count, length, 0);

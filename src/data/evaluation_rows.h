@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "data/batch.h"
+#include "data/token_rows.h"
 #include "data/token_store.h"
 
 namespace fathom {
@@ -42,7 +42,7 @@ class EvaluationRows {
 
   // Rows [first, first + count), depth 0. Targets are what counts: at the end of a segment,
   // `tokens` goes on with the next segment's.
-  void Read(int64_t first, int64_t count, Batch& batch) const;
+  void Read(int64_t first, int64_t count, TokenRows& batch) const;
 
   // nats: the sum of -ln p over all targets of all rows.
   double BitsPerByte(double nats) const;

@@ -88,7 +88,7 @@ std::vector<double> Weights(const std::vector<TrainingSource>& sources) {
 // The targets of one row and its segments, from its tokens and their documents. Inputs before
 // `fresh` were predicted by another row; `known` tokens exist.
 void Finish(const TrainingRowsOptions& options, const std::vector<uint64_t>& documents,
-            int64_t fresh, int64_t known, int64_t row, Batch& batch) {
+            int64_t fresh, int64_t known, int64_t row, TokenRows& batch) {
   const int32_t* tokens = batch.tokens.data() + row * (batch.length + 1 + batch.depth);
   for (int64_t level = 0; level <= batch.depth; ++level) {
     int32_t* targets = batch.targets.data() + (level * batch.rows + row) * batch.length;
@@ -130,7 +130,7 @@ TrainingRows::TrainingRows(std::vector<TrainingSource> sources, const TrainingRo
   }
 }
 
-void TrainingRows::Read(uint64_t first, int64_t count, Batch& batch) {
+void TrainingRows::Read(uint64_t first, int64_t count, TokenRows& batch) {
   batch.Reset(count, options_.sequence_length, options_.depth);
   std::vector<uint64_t> counts = mixture_.Counts(first);
   for (int64_t row = 0; row < count; ++row) {
@@ -139,7 +139,7 @@ void TrainingRows::Read(uint64_t first, int64_t count, Batch& batch) {
   }
 }
 
-void TrainingRows::ReadRow(size_t source, uint64_t index, int64_t row, Batch& batch) {
+void TrainingRows::ReadRow(size_t source, uint64_t index, int64_t row, TokenRows& batch) {
   State& state = states_[source];
   const uint64_t epoch = index / state.rows;
   if (!state.stream || state.epoch != epoch) {

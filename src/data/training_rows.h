@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "data/batch.h"
 #include "data/mixture.h"
 #include "data/packed_stream.h"
 #include "data/token_corpus.h"
+#include "data/token_rows.h"
 
 namespace fathom {
 
@@ -48,7 +48,7 @@ class TrainingRows {
   TrainingRows(std::vector<TrainingSource> sources, const TrainingRowsOptions& options);
 
   // Rows [first, first + count) of the run.
-  void Read(uint64_t first, int64_t count, Batch& batch);
+  void Read(uint64_t first, int64_t count, TokenRows& batch);
 
   struct Use {
     std::string name;
@@ -76,7 +76,7 @@ class TrainingRows {
     std::optional<Permutation> row_order;
   };
 
-  void ReadRow(size_t source, uint64_t index, int64_t row, Batch& batch);
+  void ReadRow(size_t source, uint64_t index, int64_t row, TokenRows& batch);
 
   std::vector<TrainingSource> sources_;
   TrainingRowsOptions options_;

@@ -69,7 +69,7 @@ class LossPass {
   void Forward() {
     batch_ = MakeBatch(context_, arena_, input_.inputs[0], input_.sequences);
     pass_ = transformer_.MakePass(context_, batch_, nullptr, options_.form, arena_);
-    pass_.balance_alpha = saved_ != nullptr ? options_.balance_alpha : 0;
+    if (saved_ != nullptr && options_.balance_alpha > 0) SetBalance();
     depths_.resize(input_.inputs.size());
     for (size_t k = 0; k < depths_.size(); ++k) {
       Depth& depth = depths_[k];
@@ -148,6 +148,17 @@ class LossPass {
   }
 
  private:
+  void SetBalance() {
+    pass_.balance_alpha = options_.balance_alpha;
+    if (input_.balance_group.empty()) {
+      pass_.balance_group = batch_.sequence_of;
+      pass_.balance_groups = static_cast<int64_t>(batch_.sequences.size());
+    } else {
+      pass_.balance_group = Upload(context_, arena_, input_.balance_group);
+      pass_.balance_groups = input_.balance_group.back() + 1;
+    }
+  }
+
   Context& context_;
   const Transformer& transformer_;
   const LossInput& input_;

@@ -55,9 +55,8 @@ void Moe::Forward(Context& context, const Pass& pass, ConstTensor h, Tensor x, M
   s.rows.row_of_slot = kept.New(DType::kI32, Shape({tokens, top_k}));
   s.gate_up = kept.New(precision_.act, Shape({rows, 2 * width}));
   if (saved != nullptr && pass.balance_alpha > 0) {
-    const auto sequences = static_cast<int64_t>(pass.batch->sequences.size());
-    s.balance_f = kept.New(precision_.sum, Shape({sequences, experts}));
-    s.balance_loss = kept.New(precision_.sum, Shape({sequences}));
+    s.balance_f = kept.New(precision_.sum, Shape({pass.balance_groups, experts}));
+    s.balance_loss = kept.New(precision_.sum, Shape({pass.balance_groups}));
   }
   ConstTensor shared_out;
   Tensor shared_buffer;
@@ -72,8 +71,8 @@ void Moe::Forward(Context& context, const Pass& pass, ConstTensor h, Tensor x, M
   Matmul(context, router_.Forward(h, logits));
   backend.Route(context, logits, router_bias_->value, options_, s.scores, s.expert_ids, s.weights);
   if (!s.balance_f.empty()) {
-    backend.BalanceLoss(context, s.scores, s.expert_ids, pass.batch->sequence_of,
-                        pass.balance_alpha, s.balance_f, s.balance_loss);
+    backend.BalanceLoss(context, s.scores, s.expert_ids, pass.balance_group, pass.balance_alpha,
+                        s.balance_f, s.balance_loss);
   }
   backend.SortByExpert(context, s.expert_ids, experts, &s.rows);
 
@@ -150,7 +149,7 @@ void Moe::BackwardInput(Context& context, const Pass& pass, ConstTensor h, const
   backend.PermuteSlots(context, s.rows, /*to_slots=*/true, d_row_weights, d_weights);
   const bool balanced = !s.balance_f.empty();
   backend.RouteBackward(context, d_weights, s.scores, s.expert_ids, options_, s.balance_f,
-                        balanced ? ConstTensor(pass.batch->sequence_of) : ConstTensor(), d_logits);
+                        balanced ? ConstTensor(pass.balance_group) : ConstTensor(), d_logits);
   Matmul(context, router_.BackwardInput(d_logits, dh, /*accumulate=*/true));
   backend.Cast(context, h, h_sum);
   router_.BackwardWeight(d_logits, h_sum, pending);

@@ -16,6 +16,8 @@ struct Pass {
       nullptr;  // null: every sequence starts at position 0 and attends to this batch alone
   AttentionForm form = AttentionForm::kAbsorbed;
   double balance_alpha = 0;  // of the sequence-wise balance loss; 0: without
+  Tensor balance_group;      // i32 [tokens], ascending: the sequence in the sense of that loss
+  int64_t balance_groups = 0;
 };
 
 // Where a layer puts its activations: `kept` lives until backward (or, in inference, until the

@@ -40,9 +40,13 @@ RopeParameters MakeRopeParameters(const ModelConfig& config) {
     const double ramp = std::clamp((static_cast<double>(j) - low) / (high - low), 0.0, 1.0);
     rope.inv_freq[static_cast<size_t>(j)] *= ramp / yarn.factor + (1 - ramp);
   }
-  const double all_dim = MagnitudeScale(yarn.factor, yarn.mscale_all_dim);
-  rope.table_scale = MagnitudeScale(yarn.factor, yarn.mscale) / all_dim;
-  if (yarn.mscale_all_dim != 0) rope.softmax_scale *= all_dim * all_dim;
+  if (yarn.mscale_all_dim != 0) {
+    const double all_dim = MagnitudeScale(yarn.factor, yarn.mscale_all_dim);
+    rope.table_scale = MagnitudeScale(yarn.factor, yarn.mscale) / all_dim;
+    rope.softmax_scale *= all_dim * all_dim;
+  } else {
+    rope.table_scale = MagnitudeScale(yarn.factor, 1);
+  }
   return rope;
 }
 

@@ -19,7 +19,7 @@ struct RopeParameters {
 // where a whole turn does not fit beta_slow times into the original context, kept where it fits
 // beta_fast times, and blended in between; with m(s) = 0.1 s ln(factor) + 1, the tables are scaled
 // by m(mscale) / m(mscale_all_dim) and the softmax scale (nope + rope)^-0.5 by m(mscale_all_dim)^2
-// (where mscale_all_dim is not 0).
+// (where mscale_all_dim is 0, as transformers has it: the tables by m(1), the softmax scale by 1).
 RopeParameters MakeRopeParameters(const ModelConfig& config);
 
 }  // namespace fathom

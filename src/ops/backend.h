@@ -129,8 +129,8 @@ class Backend {
   virtual void RopeTable(Context& context, ConstTensor positions, std::span<const double> inv_freq,
                          double scale, Tensor table) = 0;
   // y = x rotated, pairs interleaved: (x_2j, x_2j+1) by the angle of the table; `inverse` rotates
-  // back, which is the gradient. x, y act [tokens, heads, d], heads and tokens may be strided; y
-  // may be x (in place).
+  // by minus that angle (and multiplies by the table's scale again), which is the gradient. x, y
+  // act [tokens, heads, d], heads and tokens may be strided; y may be x (in place).
   virtual void Rope(Context& context, ConstTensor x, ConstTensor table, bool inverse, Tensor y) = 0;
 
   // ---- Attention
@@ -153,7 +153,7 @@ class Backend {
   // rowsum(dout * out):
   //   dV = P^T dO;  dS = P * (dO V^T - D);  dQ = scale dS K;  dK = scale dS^T Q
   // dQ over ascending key chunks; dK and dV over ascending heads of a group, within a head over
-  // ascending query chunks.
+  // ascending query chunks. Rows of dq, dk and dv in no sequence are left alone.
   virtual void AttentionBackward(Context& context, ConstTensor dout, ConstTensor q,
                                  std::span<const AttentionSequence> sequences, double scale,
                                  ConstTensor out, ConstTensor lse, Tensor dq, Tensor dk,
@@ -177,10 +177,10 @@ class Backend {
   // -------------------------------------------------------------------------------------------------------
 
   // Sigmoid gate with a selection bias ("noaux_tc"). s = sigmoid(logits); a group's score is the
-  // sum of its two largest s + bias; the top_k largest s + bias within the top_groups groups are
-  // chosen (ties: the lower id); their weights are s, without the bias, normalised and scaled by
-  // the options. logits, scores f32 [tokens, experts]; bias f32 [experts]; expert_ids i32 [tokens,
-  // top_k] ascending in a row; weights f32 [tokens, top_k].
+  // sum of its two largest s + bias (a group of one: that one); the top_k largest s + bias within
+  // the top_groups groups are chosen (ties: the lower id); their weights are s, without the bias,
+  // normalised and scaled by the options. logits, scores f32 [tokens, experts]; bias f32 [experts];
+  // expert_ids i32 [tokens, top_k] ascending in a row; weights f32 [tokens, top_k].
   virtual void Route(Context& context, ConstTensor logits, ConstTensor bias,
                      const RouterOptions& options, Tensor scores, Tensor expert_ids,
                      Tensor weights) = 0;

@@ -48,6 +48,13 @@ TEST_F(Reference, CastRoundsToTheTypeOfTheResult) {
   EXPECT_EQ(LoadAll(single), (Values{1, 1 + 0x1p-8, 1 + 0x1.8p-7, 1}));
 }
 
+TEST_F(Reference, CastOfABroadcastKeyFillsEveryHead) {
+  const TestTensor key = TensorOf(kF32, {2, 2}, {1, 2, 3, 4}), heads(kBF16, {2, 3, 2}, 1);
+  run_->Cast(context_, key.Broadcast(1, 3), heads);
+  EXPECT_EQ(LoadAll(heads), (Values{1, 2, 1, 2, 1, 2, 3, 4, 3, 4, 3, 4}));
+  heads.ExpectSurroundingsUntouched();
+}
+
 TEST_F(Reference, AddRoundsOnce) {
   // The small addend is no bf16: rounded first, it would leave a tie that goes down to 1.
   const TestTensor y = TensorOf(kBF16, {2}, {1, -3});

@@ -91,6 +91,16 @@ TEST_F(TensorTest, ReshapeKeepsTheOrder) {
   EXPECT_EQ(x.Rows(1, 2).Reshape({6}).rank(), 1);
 }
 
+TEST_F(TensorTest, BroadcastRepeatsAlongANewDimension) {
+  const Tensor x = Counting({2, 3});
+  const ConstTensor middle = x.Columns(1, 3).Broadcast(1, 2);
+  EXPECT_EQ(middle.shape(), Shape({2, 2, 2}));
+  EXPECT_EQ(Read(middle), (std::vector<float>{1, 2, 1, 2, 4, 5, 4, 5}));
+  EXPECT_FALSE(middle.contiguous());
+  EXPECT_EQ(Read(x.Broadcast(0, 2)), (std::vector<float>{0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(Read(middle.Select(1, 1)), Read(x.Columns(1, 3)));
+}
+
 TEST_F(TensorTest, AViewWritesWhereItLooks) {
   const Tensor x = Counting({2, 3, 2});
   x.Select(1, 1).Rows(1, 2).span<float>()[0] = -1;

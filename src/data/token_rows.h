@@ -16,7 +16,7 @@ struct Segment {
 
 // What a step is computed on. With `depth` multi-token-prediction modules, input i of a row
 // predicts the tokens 1, 2, ..., 1 + depth places after it.
-struct Batch {
+struct TokenRows {
   // A target that counts for nothing.
   static constexpr int32_t kIgnored = -1;
 

@@ -1,8 +1,8 @@
-#include "data/batch.h"
+#include "data/token_rows.h"
 
 namespace fathom {
 
-void Batch::Reset(int64_t new_rows, int64_t new_length, int64_t new_depth) {
+void TokenRows::Reset(int64_t new_rows, int64_t new_length, int64_t new_depth) {
   rows = new_rows;
   length = new_length;
   depth = new_depth;
