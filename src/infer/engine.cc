@@ -186,6 +186,7 @@ std::vector<EngineEvent> Engine::Step() {
   }
   // Nothing above changes a sequence, so that what it throws leaves the engine as it was.
   for (size_t i = 0; i < computed.size(); ++i) computed[i]->cached += batch[i].count;
+  computed_tokens_ += static_cast<int64_t>(tokens.size());
   for (size_t i = 0; i < producing.size(); ++i) {
     Sequence& sequence = *producing[i];
     const std::vector<int32_t>& stops = sequence.request.stop_ids;

@@ -74,6 +74,9 @@ class Engine {
   // pieces of prompts were computed.
   std::vector<EngineEvent> Step();
 
+  // Tokens of prompts and answers computed so far, over all requests: for progress displays.
+  int64_t computed_tokens() const { return computed_tokens_; }
+
  private:
   // A request under way.
   struct Sequence {
@@ -97,6 +100,7 @@ class Engine {
   int64_t total_pages_;
   std::list<Sequence> sequences_;  // in the order of their arrival: running ones, then waiting ones
   int64_t running_ = 0;
+  int64_t computed_tokens_ = 0;
   int64_t next_id_ = 0;
 };
 

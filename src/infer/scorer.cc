@@ -10,15 +10,14 @@
 namespace fathom {
 namespace {
 
-int64_t Window(const Transformer& transformer, const ScoreOptions& options) {
-  return options.window > 0 ? options.window : transformer.config().max_position_embeddings;
+int64_t Window(const ModelConfig& config, const ScoreOptions& options) {
+  return options.window > 0 ? options.window : config.max_position_embeddings;
 }
 
 }  // namespace
 
-int64_t ScoreCacheTokens(const Transformer& transformer, int64_t tokens,
-                         const ScoreOptions& options) {
-  return std::clamp<int64_t>(tokens - 1, 1, Window(transformer, options));
+int64_t ScoreCacheTokens(const ModelConfig& config, int64_t tokens, const ScoreOptions& options) {
+  return std::clamp<int64_t>(tokens - 1, 1, Window(config, options));
 }
 
 std::vector<float> ScoreTokens(Context& context, const Transformer& transformer,
@@ -35,10 +34,11 @@ std::vector<float> ScoreTokens(Context& context, const Transformer& transformer,
   const auto inputs = static_cast<int64_t>(tokens.size()) - 1;
   std::vector<float> logprobs;
   if (inputs < 1) return logprobs;
-  const int64_t window = Window(transformer, options);
+  const int64_t window = Window(transformer.config(), options);
   const auto count = static_cast<int64_t>(tokens.size());
   LatentCache cache(transformer.config(), transformer.precision(),
-                    ScoreCacheTokens(transformer, count, options), context.backend->allocator());
+                    ScoreCacheTokens(transformer.config(), count, options),
+                    context.backend->allocator());
   const int64_t cache_id = cache.NewSequence();
   FATHOM_CHECK(cache.Reserve(cache_id, std::min(inputs, window)));
   for (int64_t begin = 0; begin < inputs;) {

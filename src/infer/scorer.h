@@ -17,8 +17,7 @@ struct ScoreOptions {
 };
 
 // The tokens of cache that ScoreTokens makes room for, given so many tokens of text.
-int64_t ScoreCacheTokens(const Transformer& transformer, int64_t tokens,
-                         const ScoreOptions& options);
+int64_t ScoreCacheTokens(const ModelConfig& config, int64_t tokens, const ScoreOptions& options);
 
 // ln p of every token but the first, given the tokens before it: logprobs[i] belongs to
 // tokens[i + 1]. The same bits as Engine's and, within one window, as TokenLosses' in the absorbed
