@@ -1,0 +1,306 @@
+#include <algorithm>
+#include <cstring>
+
+#include "backend/cpu/attention_keys.h"
+#include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/work.h"
+
+namespace fathom {
+namespace {
+
+using cpu::At;
+using cpu::AttentionShape;
+using cpu::Element;
+using cpu::ElementOf;
+using cpu::KernelTable;
+using cpu::Scratch;
+using cpu::Strips;
+
+// Queries are taken in chunks of this many positions: part of the order of the sums of dK and dV.
+constexpr int64_t kQueryChunk = 128;
+
+int64_t RoundUp(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+// One kv head of one sequence: all its heads, queries and keys, on one thread.
+class HeadBackward {
+ public:
+  struct Args {
+    ConstTensor dout, q;
+    float scale;
+    ConstTensor out, lse;
+    Tensor dq, dk, dv;
+  };
+
+  HeadBackward(const KernelTable& kernels, const Args& args, const AttentionShape& shape,
+               const AttentionSequence& sequence, int64_t kv_head, void* memory)
+      : kernels_(kernels),
+        args_(args),
+        shape_(shape),
+        begin_(sequence.query_begin),
+        count_(sequence.query_count),
+        kv_head_(kv_head),
+        block_(sequence.blocks[0]),
+        panel_(kernels.panel),
+        strip_(shape.type == Element::kF32 ? kernels.strip_f32 : kernels.strip_bf16) {
+    Scratch scratch(memory);
+    Lay(&scratch);
+  }
+  // The memory that such a head needs.
+  static int64_t Bytes(const KernelTable& kernels, const AttentionShape& shape, int64_t count) {
+    HeadBackward layout(kernels, shape, count);
+    Scratch scratch(nullptr);
+    layout.Lay(&scratch);
+    return scratch.bytes();
+  }
+
+  void Run() {
+    PackKeys();
+    std::memset(dk_, 0, static_cast<size_t>(count_ * shape_.d_qk) * sizeof(float));
+    std::memset(dv_, 0, static_cast<size_t>(count_ * shape_.d_v) * sizeof(float));
+    for (int64_t h = kv_head_ * shape_.group; h < (kv_head_ + 1) * shape_.group; ++h) {
+      PackQueries(h);
+      std::memset(dq_, 0, static_cast<size_t>(count_ * shape_.d_qk) * sizeof(float));
+      for (int64_t key = 0; key < count_; key += kAttentionChunk) {
+        for (int64_t query = key; query < count_; query += kQueryChunk) Chunk(h, key, query);
+      }
+      for (int64_t i = 0; i < count_; ++i) {
+        kernels_.cast(Element::kF32, dq_ + i * shape_.d_qk, ElementOf(args_.dq),
+                      At(args_.dq, begin_ + i, h), shape_.d_qk);
+      }
+    }
+    for (int64_t j = 0; j < count_; ++j) {
+      kernels_.cast(Element::kF32, dk_ + j * shape_.d_qk, ElementOf(args_.dk),
+                    At(args_.dk, begin_ + j, kv_head_), shape_.d_qk);
+      kernels_.cast(Element::kF32, dv_ + j * shape_.d_v, ElementOf(args_.dv),
+                    At(args_.dv, begin_ + j, kv_head_), shape_.d_v);
+    }
+  }
+
+ private:
+  // For Bytes only.
+  HeadBackward(const KernelTable& kernels, const AttentionShape& shape, int64_t count)
+      : kernels_(kernels),
+        shape_(shape),
+        count_(count),
+        panel_(kernels.panel),
+        strip_(shape.type == Element::kF32 ? kernels.strip_f32 : kernels.strip_bf16) {}
+
+  // Packed operands are addressed by position: rows of strips and panels of one chunk follow those
+  // of the chunk before.
+  void Lay(Scratch* scratch) {
+    const int64_t size = cpu::SizeOf(shape_.type);
+    const int64_t rows = RoundUp(count_, kAttentionChunk);
+    const int64_t qk = Even(shape_.d_qk), v = Even(shape_.d_v);
+    const int64_t qk_lanes = RoundUp(shape_.d_qk, panel_), v_lanes = RoundUp(shape_.d_v, panel_);
+    q_strips_ = scratch->Take<std::byte>(rows * qk * size);
+    q_panels_ = scratch->Take<std::byte>(rows * qk_lanes * size);
+    dout_strips_ = scratch->Take<std::byte>(rows * v * size);
+    dout_panels_ = scratch->Take<std::byte>(rows * v_lanes * size);
+    key_panels_ = scratch->Take<std::byte>(rows * qk * size);
+    value_panels_ = scratch->Take<std::byte>(rows * v * size);
+    key_columns_ = scratch->Take<std::byte>(rows * qk_lanes * size);
+    p_strips_ = scratch->Take<std::byte>(kAttentionChunk * kQueryChunk * size);
+    ds_strips_ = scratch->Take<std::byte>(kAttentionChunk * kQueryChunk * size);
+    s_ = scratch->Take<float>(kAttentionChunk * kQueryChunk);
+    dp_ = scratch->Take<float>(kAttentionChunk * kQueryChunk);
+    dq_ = scratch->Take<float>(count_ * shape_.d_qk);
+    dk_ = scratch->Take<float>(count_ * shape_.d_qk);
+    dv_ = scratch->Take<float>(count_ * shape_.d_v);
+    delta_ = scratch->Take<float>(count_);
+  }
+
+  int64_t Even(int64_t n) const { return shape_.type == Element::kF32 ? n : (n + 1) / 2 * 2; }
+
+  // rows[0, count) with `depth` elements each, as strips; and as panels that have the rows as their
+  // depth.
+  void PackStrips(Element from, const void* const* rows, int64_t count, int64_t depth,
+                  std::byte* out) const {
+    const Strips strips = Strips::Of(count, strip_);
+    for (int64_t s = 0; s < strips.count; ++s) {
+      const int64_t begin = strips.Begin(s), width = strips.Begin(s + 1) - begin;
+      kernels_.pack_rows(from, shape_.type, rows + begin, width, width, depth,
+                         out + begin * Even(depth) * cpu::SizeOf(shape_.type));
+    }
+  }
+  // Strips of the transpose: `columns` rows, with the rows as their depth.
+  void PackTransposedStrips(Element from, const void* const* rows, int64_t count, int64_t columns,
+                            std::byte* out) const {
+    const Strips strips = Strips::Of(columns, strip_);
+    for (int64_t s = 0; s < strips.count; ++s) {
+      const int64_t begin = strips.Begin(s), width = strips.Begin(s + 1) - begin;
+      kernels_.pack_columns(from, shape_.type, rows, begin, count, width, width,
+                            out + begin * Even(count) * cpu::SizeOf(shape_.type));
+    }
+  }
+  void PackPanels(Element from, const void* const* rows, int64_t count, int64_t depth,
+                  std::byte* out) const {
+    for (int64_t j = 0; j < count; j += panel_) {
+      kernels_.pack_rows(from, shape_.type, rows + j, std::min(panel_, count - j), panel_, depth,
+                         out + j * Even(depth) * cpu::SizeOf(shape_.type));
+    }
+  }
+  void PackTransposedPanels(Element from, const void* const* rows, int64_t count, int64_t columns,
+                            std::byte* out) const {
+    for (int64_t j = 0; j < columns; j += panel_) {
+      kernels_.pack_columns(from, shape_.type, rows, j, count, std::min(panel_, columns - j),
+                            panel_, out + j * Even(count) * cpu::SizeOf(shape_.type));
+    }
+  }
+
+  // Where the chunk that starts at `position` lies in strips or panels of `lanes` elements a row.
+  std::byte* AtChunk(std::byte* packed, int64_t position, int64_t lanes) const {
+    return packed + position * lanes * cpu::SizeOf(shape_.type);
+  }
+
+  void PackKeys() {
+    const void *keys[kAttentionChunk], *values[kAttentionChunk];
+    for (int64_t first = 0; first < count_; first += kAttentionChunk) {
+      const int64_t count = std::min(kAttentionChunk, count_ - first);
+      for (int64_t j = 0; j < count; ++j) {
+        keys[j] = At(block_.keys, first + j, kv_head_);
+        values[j] = At(block_.values, first + j, kv_head_);
+      }
+      PackPanels(shape_.type, keys, count, shape_.d_qk,
+                 AtChunk(key_panels_, first, Even(shape_.d_qk)));
+      PackPanels(shape_.type, values, count, shape_.d_v,
+                 AtChunk(value_panels_, first, Even(shape_.d_v)));
+      PackTransposedPanels(shape_.type, keys, count, shape_.d_qk,
+                           AtChunk(key_columns_, first, RoundUp(shape_.d_qk, panel_)));
+    }
+  }
+
+  void PackQueries(int64_t h) {
+    const void *q[kQueryChunk], *dout[kQueryChunk];
+    const Element q_type = ElementOf(args_.q), dout_type = ElementOf(args_.dout);
+    for (int64_t first = 0; first < count_; first += kQueryChunk) {
+      const int64_t count = std::min(kQueryChunk, count_ - first);
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t t = begin_ + first + i;
+        q[i] = At(args_.q, t, h);
+        dout[i] = At(args_.dout, t, h);
+        delta_[first + i] =
+            kernels_.dot(dout_type, dout[i], ElementOf(args_.out), At(args_.out, t, h), shape_.d_v);
+      }
+      PackStrips(q_type, q, count, shape_.d_qk, AtChunk(q_strips_, first, Even(shape_.d_qk)));
+      PackStrips(dout_type, dout, count, shape_.d_v,
+                 AtChunk(dout_strips_, first, Even(shape_.d_v)));
+      PackTransposedPanels(q_type, q, count, shape_.d_qk,
+                           AtChunk(q_panels_, first, RoundUp(shape_.d_qk, panel_)));
+      PackTransposedPanels(dout_type, dout, count, shape_.d_v,
+                           AtChunk(dout_panels_, first, RoundUp(shape_.d_v, panel_)));
+    }
+  }
+
+  void Multiply(const void* a, int64_t rows, const void* b, int64_t columns, int64_t depth,
+                float* c, int64_t stride, bool accumulate) const {
+    cpu::MultiplyArgs args;
+    args.type = shape_.type;
+    args.a = a;
+    args.rows = rows;
+    args.b = b;
+    args.columns = columns;
+    args.depth = depth;
+    args.c = c;
+    args.c_stride = stride;
+    args.accumulate = accumulate;
+    kernels_.multiply(args);
+  }
+
+  // What the queries of one chunk and the keys of one chunk give each other.
+  void Chunk(int64_t h, int64_t key, int64_t query) {
+    const int64_t queries = std::min(kQueryChunk, count_ - query);
+    const int64_t keys = std::min(kAttentionChunk, query + queries - key);
+    const int64_t d_qk = shape_.d_qk, d_v = shape_.d_v;
+
+    Multiply(AtChunk(q_strips_, query, Even(d_qk)), queries, AtChunk(key_panels_, key, Even(d_qk)),
+             keys, d_qk, s_, kAttentionChunk, false);
+    Multiply(AtChunk(dout_strips_, query, Even(d_v)), queries,
+             AtChunk(value_panels_, key, Even(d_v)), keys, d_v, dp_, kAttentionChunk, false);
+    const void *p_rows[kQueryChunk], *ds_rows[kQueryChunk];
+    for (int64_t i = 0; i < queries; ++i) {
+      float* s = s_ + i * kAttentionChunk;
+      float* dp = dp_ + i * kAttentionChunk;
+      const float lse = reinterpret_cast<const float*>(At(args_.lse, begin_ + query + i))[h];
+      kernels_.softmax_backward(s, dp, args_.scale, lse, delta_[query + i],
+                                std::min(keys, query + i + 1 - key), keys);
+      p_rows[i] = s;
+      ds_rows[i] = dp;
+    }
+
+    PackTransposedStrips(Element::kF32, p_rows, queries, keys, p_strips_);
+    Multiply(p_strips_, keys, AtChunk(dout_panels_, query, RoundUp(d_v, panel_)), d_v, queries,
+             dv_ + key * d_v, d_v, true);
+    PackTransposedStrips(Element::kF32, ds_rows, queries, keys, p_strips_);
+    Multiply(p_strips_, keys, AtChunk(q_panels_, query, RoundUp(d_qk, panel_)), d_qk, queries,
+             dk_ + key * d_qk, d_qk, true);
+    // The panels of the keys have the depth of their whole chunk: keys after the last query have a
+    // dS of zero.
+    const int64_t chunk_keys = std::min(kAttentionChunk, count_ - key);
+    for (int64_t i = 0; i < queries; ++i) {
+      float* dp = dp_ + i * kAttentionChunk;
+      std::fill(dp + keys, dp + chunk_keys, 0.0f);
+    }
+    PackStrips(Element::kF32, ds_rows, queries, chunk_keys, ds_strips_);
+    Multiply(ds_strips_, queries, AtChunk(key_columns_, key, RoundUp(d_qk, panel_)), d_qk,
+             chunk_keys, dq_ + query * d_qk, d_qk, true);
+  }
+
+  const KernelTable& kernels_;
+  Args args_;
+  AttentionShape shape_;
+  int64_t begin_ = 0, count_ = 0, kv_head_ = 0;
+  KeyBlock block_;
+  int64_t panel_, strip_;
+  std::byte *q_strips_, *q_panels_, *dout_strips_, *dout_panels_;  // of all queries, one head
+  std::byte *key_panels_, *value_panels_, *key_columns_;           // of all keys
+  std::byte *p_strips_, *ds_strips_;                               // of one pair of chunks
+  float *s_, *dp_;                                                 // [queries, keys]
+  float *dq_, *dk_, *dv_, *delta_;
+};
+
+}  // namespace
+
+void CpuBackend::AttentionBackward(Context& context, ConstTensor dout, ConstTensor q,
+                                   std::span<const AttentionSequence> sequences, double scale,
+                                   ConstTensor out, ConstTensor lse, Tensor dq, Tensor dk,
+                                   Tensor dv) {
+  const int64_t tokens = q.dim(0), heads = q.dim(1), d_qk = q.dim(2), d_v = out.dim(2);
+  cpu::CheckShape(dout, {tokens, heads, d_v}, "dout");
+  cpu::CheckShape(out, {tokens, heads, d_v}, "out");
+  cpu::CheckShape(lse, {tokens, heads}, "lse");
+  cpu::CheckShape(dq, {tokens, heads, d_qk}, "dq");
+  FATHOM_CHECK(lse.dtype() == DType::kF32);
+  cpu::WorkList work;
+  int64_t bytes = 0;
+  for (const AttentionSequence& sequence : sequences) {
+    if (sequence.query_count == 0) {
+      work.Add(0, 1);
+      continue;
+    }
+    const AttentionShape shape = AttentionShape::Of(q, sequence, d_v);
+    FATHOM_CHECK(sequence.first_position == 0 && sequence.blocks.size() == 1 &&
+                     sequence.blocks[0].keys.dim(0) >= sequence.query_count,
+                 "backward of a sequence at {} with {} blocks", sequence.first_position,
+                 sequence.blocks.size());
+    cpu::CheckShape(dk, {dk.dim(0), shape.kv_heads, d_qk}, "dk");
+    cpu::CheckShape(dv, {dv.dim(0), shape.kv_heads, d_v}, "dv");
+    work.Add(shape.kv_heads, shape.group * sequence.query_count * (sequence.query_count + 128) *
+                                 (3 * d_qk + 2 * d_v + 64));
+    bytes = std::max(bytes, HeadBackward::Bytes(kernels_, shape, sequence.query_count));
+  }
+  if (work.cost() == 0) return;
+  ArenaScope scope(*context.workspace);
+  const int parts = work.Parts(*context.pool, 1 << 18);
+  auto* scratch =
+      static_cast<std::byte*>(context.workspace->NewBytes(static_cast<size_t>(parts * bytes)));
+  const HeadBackward::Args args{dout, q, static_cast<float>(scale), out, lse, dq, dk, dv};
+  work.Run(*context.pool, parts, [&](int part, int64_t item, int64_t begin, int64_t end) {
+    const AttentionSequence& sequence = sequences[static_cast<size_t>(item)];
+    const AttentionShape shape = AttentionShape::Of(q, sequence, d_v);
+    for (int64_t g = begin; g < end; ++g) {
+      HeadBackward(kernels_, args, shape, sequence, g, scratch + part * bytes).Run();
+    }
+  });
+}
+
+}  // namespace fathom

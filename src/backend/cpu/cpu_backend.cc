@@ -1,0 +1,44 @@
+#include "backend/cpu/cpu_backend.h"
+
+#include <cstring>
+
+#include "backend/cpu/work.h"
+
+namespace fathom {
+
+bool HasCpuTarget(CpuTarget target) {
+  __builtin_cpu_init();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                    __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+                    __builtin_cpu_supports("f16c") && __builtin_cpu_supports("lzcnt") &&
+                    __builtin_cpu_supports("movbe");
+  if (target != CpuTarget::kAvx512) return avx2;
+  return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bf16");
+}
+
+std::unique_ptr<Backend> CreateCpuBackend(CpuTarget target) {
+  if (target == CpuTarget::kBest) {
+    target = HasCpuTarget(CpuTarget::kAvx512) ? CpuTarget::kAvx512 : CpuTarget::kAvx2;
+  }
+  if (!HasCpuTarget(target)) {
+    throw Error(
+        "cpu",
+        target == CpuTarget::kAvx2 ? "this processor has no AVX2 with FMA, which the kernels need"
+                                   : "this processor has no AVX-512 with bf16 dot products",
+        target == CpuTarget::kAvx2 ? "any x86-64 processor made since about 2015 has them" : "");
+  }
+  return std::make_unique<CpuBackend>(target == CpuTarget::kAvx512 ? cpu::Avx512Kernels()
+                                                                   : cpu::Avx2Kernels());
+}
+
+void CpuBackend::CopyFromHost(ConstTensor host, Tensor y) {
+  cpu::CheckShape(host, y.shape(), "host");
+  FATHOM_CHECK(host.dtype() == y.dtype() && host.contiguous() && y.contiguous());
+  if (y.elements() > 0) std::memcpy(y.raw(), host.raw(), static_cast<size_t>(y.bytes()));
+}
+
+void CpuBackend::CopyToHost(ConstTensor x, Tensor host) { CopyFromHost(x, host); }
+
+}  // namespace fathom

@@ -1,0 +1,214 @@
+#pragma once
+
+// The micro-kernel of every matrix product: a strip of up to kStrip rows times a panel of kPanel
+// columns, accumulated in registers over the whole depth in ascending order. An output is the same
+// sum whatever tile it lies in. A bf16 pair is added as vdpbf16ps does it, where there is one; as
+// two fused multiply-adds, the even element first, elsewhere.
+
+#include "backend/cpu/vector-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fathom::cpu::HWY_NAMESPACE {
+
+inline constexpr int64_t kPanel = 2 * kLanes;
+#if HWY_TARGET == HWY_AVX2
+// Twelve accumulators of the sixteen registers; a bf16 panel takes four registers to unpack.
+inline constexpr int64_t kStripF32 = 6, kStripBF16 = 4;
+#else
+inline constexpr int64_t kStripF32 = 12, kStripBF16 = 12;
+#endif
+// Up to this many rows, two panels are taken together: one alone has too few sums under way to hide
+// the latency of an addition.
+inline constexpr int64_t kPairedRows = 3;
+
+struct F32Product {
+  using A = float;
+  using B = float;
+  static constexpr int64_t kMostRows = kStripF32;
+  static constexpr int64_t kPerStep = 1;  // elements of depth
+  template <int kRows, int kVectors>
+  static HWY_INLINE void Step(const float* a, const float* const* b, int64_t offset,
+                              Floats (&sum)[kRows][kVectors]) {
+    Floats bv[kVectors];
+    HWY_UNROLL(4)
+    for (int v = 0; v < kVectors; ++v) {
+      bv[v] = Load(b[v / 2] + offset + v % 2 * kLanes);
+    }
+    HWY_UNROLL(12)
+    for (int i = 0; i < kRows; ++i) {
+      const Floats av = Set(a[i]);
+      HWY_UNROLL(4)
+      for (int v = 0; v < kVectors; ++v) sum[i][v] = MulAdd(av, bv[v], sum[i][v]);
+    }
+  }
+};
+
+struct BF16Product {
+  using A = uint32_t;  // pairs
+  using B = uint32_t;
+  static constexpr int64_t kMostRows = kStripBF16;
+  static constexpr int64_t kPerStep = 2;
+  template <int kRows, int kVectors>
+  static HWY_INLINE void Step(const uint32_t* a, const uint32_t* const* b, int64_t offset,
+                              Floats (&sum)[kRows][kVectors]) {
+#ifdef __AVX512BF16__
+    __m512i bv[kVectors];
+    HWY_UNROLL(4)
+    for (int v = 0; v < kVectors; ++v) {
+      bv[v] = _mm512_loadu_si512(b[v / 2] + offset + v % 2 * kLanes);
+    }
+    HWY_UNROLL(12)
+    for (int i = 0; i < kRows; ++i) {
+      const __m512i av = _mm512_set1_epi32(static_cast<int>(a[i]));
+      HWY_UNROLL(4)
+      for (int v = 0; v < kVectors; ++v) {
+        sum[i][v].raw = _mm512_dpbf16_ps(sum[i][v].raw, (__m512bh)av, (__m512bh)bv[v]);
+      }
+    }
+#else
+    Floats even[kVectors], odd[kVectors];
+    HWY_UNROLL(4)
+    for (int v = 0; v < kVectors; ++v) {
+      const auto pair = hn::LoadU(kWords, b[v / 2] + offset + v % 2 * kLanes);
+      even[v] = hn::BitCast(kFloats, hn::ShiftLeft<16>(pair));
+      odd[v] = hn::BitCast(kFloats, hn::And(pair, hn::Set(kWords, 0xffff0000u)));
+    }
+    HWY_UNROLL(4)
+    for (int i = 0; i < kRows; ++i) {
+      const auto pair = hn::Set(kWords, a[i]);
+      const Floats first = hn::BitCast(kFloats, hn::ShiftLeft<16>(pair));
+      HWY_UNROLL(4)
+      for (int v = 0; v < kVectors; ++v) sum[i][v] = MulAdd(first, even[v], sum[i][v]);
+      const Floats second = hn::BitCast(kFloats, hn::And(pair, hn::Set(kWords, 0xffff0000u)));
+      HWY_UNROLL(4)
+      for (int v = 0; v < kVectors; ++v) sum[i][v] = MulAdd(second, odd[v], sum[i][v]);
+    }
+#endif
+  }
+};
+
+// Where the tile at c of `columns` (at most kVectors vectors) goes.
+struct TileTarget {
+  void* c;
+  int64_t stride, columns;
+  Element type;
+  bool accumulate;
+};
+
+template <typename T>
+static void StoreTile(const float* tile, int64_t tile_stride, int64_t rows, T* c,
+                      const TileTarget& to) {
+  for (int64_t i = 0; i < rows; ++i) {
+    const float* from = tile + i * tile_stride;
+    T* row = c + i * to.stride;
+    ForVectors(to.columns, [&](int64_t j, auto part) {
+      Floats x = Load(from + j);
+      if (to.accumulate) x = part.Load(row + j) + x;
+      part.Store(x, row + j);
+    });
+  }
+}
+
+// kVectors = 1: the left half of a panel; 2: a panel; 4: two panels, `panel_stride` words apart.
+template <typename Product, int kRows, int kVectors>
+static HWY_NOINLINE void Tile(const void* a_strip, const void* b_panel, int64_t panel_stride,
+                              int64_t steps, const TileTarget& to) {
+  const auto* a = static_cast<const typename Product::A*>(a_strip);
+  const typename Product::B* b[2];
+  b[0] = static_cast<const typename Product::B*>(b_panel);
+  b[1] = b[0] + panel_stride;
+  Floats sum[kRows][kVectors];
+  HWY_UNROLL(12)
+  for (int i = 0; i < kRows; ++i) {
+    HWY_UNROLL(4)
+    for (int v = 0; v < kVectors; ++v) sum[i][v] = Zero();
+  }
+  for (int64_t p = 0; p < steps; ++p) {
+    Product::template Step<kRows, kVectors>(a + p * kRows, b, p * kPanel, sum);
+  }
+  if (to.type == Element::kF32 && to.columns == kVectors * kLanes) {
+    auto* c = static_cast<float*>(to.c);
+    if (to.accumulate) {
+      HWY_UNROLL(12)
+      for (int i = 0; i < kRows; ++i) {
+        HWY_UNROLL(4)
+        for (int v = 0; v < kVectors; ++v) {
+          float* at = c + i * to.stride + v * kLanes;
+          Store(Load(at) + sum[i][v], at);
+        }
+      }
+    } else {
+      HWY_UNROLL(12)
+      for (int i = 0; i < kRows; ++i) {
+        HWY_UNROLL(4)
+        for (int v = 0; v < kVectors; ++v) Store(sum[i][v], c + i * to.stride + v * kLanes);
+      }
+    }
+    return;
+  }
+  alignas(64) float tile[kRows * kVectors * kLanes];
+  HWY_UNROLL(12)
+  for (int i = 0; i < kRows; ++i) {
+    HWY_UNROLL(4)
+    for (int v = 0; v < kVectors; ++v) Store(sum[i][v], tile + (i * kVectors + v) * kLanes);
+  }
+  Typed(to.type, to.c, [&](auto* c) { StoreTile(tile, kVectors * kLanes, kRows, c, to); });
+}
+
+using TileFunction = void (*)(const void*, const void*, int64_t, int64_t, const TileTarget&);
+
+// Indexed by rows - 1.
+template <typename Product, int kVectors, int... kIndex>
+struct TileList {
+  static constexpr TileFunction kTiles[] = {&Tile<Product, kIndex + 1, kVectors>...};
+};
+template <typename Product, int kVectors>
+FATHOM_INLINE TileFunction TileFor(int64_t rows) {
+  if constexpr (kVectors == 4) {
+    return TileList<Product, 4, 0, 1, 2>::kTiles[rows - 1];
+  } else if constexpr (Product::kMostRows == 4) {
+    return TileList<Product, kVectors, 0, 1, 2, 3>::kTiles[rows - 1];
+  } else if constexpr (Product::kMostRows == 6) {
+    return TileList<Product, kVectors, 0, 1, 2, 3, 4, 5>::kTiles[rows - 1];
+  } else {
+    return TileList<Product, kVectors, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11>::kTiles[rows - 1];
+  }
+}
+
+template <typename Product>
+static void MultiplyOf(const MultiplyArgs& args) {
+  const int64_t steps = (args.depth + Product::kPerStep - 1) / Product::kPerStep;
+  const int64_t panel_words = steps * kPanel;
+  const Strips strips = Strips::Of(args.rows, Product::kMostRows);
+  const int64_t c_bytes = args.c_type == Element::kF32 ? 4 : 2;
+  const auto* a = static_cast<const uint32_t*>(args.a);
+  const auto* b = static_cast<const uint32_t*>(args.b);
+  const bool paired = args.rows <= kPairedRows;
+  for (int64_t j = 0; j < args.columns;) {
+    const int64_t left = args.columns - j;
+    const int64_t columns = paired && left > kPanel ? (left < 2 * kPanel ? left : 2 * kPanel)
+                                                    : (left < kPanel ? left : kPanel);
+    for (int64_t s = 0; s < strips.count; ++s) {
+      const int64_t begin = strips.Begin(s), rows = strips.Begin(s + 1) - begin;
+      const TileTarget to{static_cast<char*>(args.c) + (begin * args.c_stride + j) * c_bytes,
+                          args.c_stride, columns, args.c_type, args.accumulate};
+      const TileFunction tile = columns > kPanel   ? TileFor<Product, 4>(rows)
+                                : columns > kLanes ? TileFor<Product, 2>(rows)
+                                                   : TileFor<Product, 1>(rows);
+      tile(a + begin * steps, b, panel_words, steps, to);
+    }
+    b += columns > kPanel ? 2 * panel_words : panel_words;
+    j += columns;
+  }
+}
+
+static void Multiply(const MultiplyArgs& args) {
+  if (args.type == Element::kF32) {
+    MultiplyOf<F32Product>(args);
+  } else {
+    MultiplyOf<BF16Product>(args);
+  }
+}
+
+}  // namespace fathom::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();

@@ -1,0 +1,153 @@
+#pragma once
+
+#include <cstdint>
+
+// Inlined wherever it is used, so that no copy made for a newer processor is shared by the linker.
+#define FATHOM_ALWAYS_INLINE __attribute__((always_inline)) inline
+
+namespace fathom::cpu {
+
+// The kernels of one instruction set, over raw pointers, as a table that is chosen by CPUID. Their
+// translation units are compiled for that instruction set, so they include nothing whose inline
+// functions other units share: this header therefore holds plain structures only.
+//
+// No kernel starts threads or allocates; who calls them splits the work. "Element" pointers are to
+// f32 or bf16. No result depends on how many rows or elements a call covers, except where a comment
+// names a fixed block.
+
+enum class Element : int32_t { kF32, kBF16 };
+
+// C [rows, columns] = A B^T over packed operands; see pack_rows for their layouts.
+struct MultiplyArgs {
+  Element type = Element::kF32;  // of A and B
+  const void* a = nullptr;       // strips, one after the other
+  int64_t rows = 0;
+  const void* b = nullptr;  // panels, one after the other
+  int64_t columns = 0;      // all of whole panels but the last
+  int64_t depth = 0;        // rounded up to even for bf16
+  void* c = nullptr;
+  int64_t c_stride = 0;  // in elements
+  Element c_type = Element::kF32;
+  bool accumulate = false;  // C += instead of C =: the finished sum is added, in f32
+};
+
+struct RotateArgs {
+  Element type = Element::kF32;
+  const void* x = nullptr;
+  int64_t x_stride = 0;  // between heads
+  void* y = nullptr;
+  int64_t y_stride = 0;
+  const float* table = nullptr;  // cos, sin pairs: [d]
+  int64_t heads = 0;
+  int64_t d = 0;
+  bool inverse = false;
+};
+
+struct SwiGluBackwardArgs {
+  Element type = Element::kF32;  // of dy, gate_up, dgate_up and y
+  const void* dy = nullptr;
+  const void* gate_up = nullptr;
+  float weight = 1;
+  int64_t d = 0;
+  void* dgate_up = nullptr;
+  void* y = nullptr;  // may be null
+};
+
+struct AdamWKernelArgs {
+  float* param = nullptr;
+  const float* grad = nullptr;
+  void* m = nullptr;
+  void* v = nullptr;
+  Element m_type = Element::kF32, v_type = Element::kF32;
+  int64_t n = 0;
+  // beta1, 1 - beta1, beta2, 1 - beta2; decay = 1 - lr * weight_decay; step = lr / bias1;
+  // inv_bias2 = 1 / bias2.
+  float beta1, one_beta1, beta2, one_beta2, decay, step, inv_bias2, eps, grad_scale;
+};
+
+struct KernelTable {
+  const char* name;
+  int64_t panel;      // columns of a packed panel
+  int64_t strip_f32;  // most rows of a strip, by type
+  int64_t strip_bf16;
+
+  // ---- Matrix products (gemm-inl.h, pack-inl.h)
+  // A strip or panel of `width` lanes over `depth` is, in f32, [depth][width]; in bf16
+  // [ceil(depth / 2)][width][2], so that one 32-bit word holds two neighbours along the depth.
+  // Lanes [count, width) and an odd last depth are zero.
+  //
+  // rows[i], i < count, points to `depth` elements: lane i.
+  void (*pack_rows)(Element from, Element to, const void* const* rows, int64_t count, int64_t width,
+                    int64_t depth, void* out);
+  // rows[p] + first, p < depth, points to `count` elements: one of each lane.
+  void (*pack_columns)(Element from, Element to, const void* const* rows, int64_t first,
+                       int64_t depth, int64_t count, int64_t width, void* out);
+  void (*multiply)(const MultiplyArgs& args);
+
+  // ---- Element-wise (elementwise-inl.h); n elements
+  void (*cast)(Element x_type, const void* x, Element y_type, void* y, int64_t n);
+  void (*add)(Element x_type, const void* x, Element y_type, void* y, int64_t n);
+  void (*lerp)(const float* x, float t, float* y, int64_t n);
+  // x += (sum_i weights[i] rows[i]) + shared; weights null: all 1; shared may be null.
+  void (*combine)(Element rows_type, const void* const* rows, const float* weights, int64_t count,
+                  Element shared_type, const void* shared, Element x_type, void* x, int64_t n);
+  void (*rotate)(const RotateArgs& args);
+  void (*swiglu)(Element x_type, const void* gate_up, Element y_type, void* y, int64_t d);
+  // Returns sum_j dy_j s_j.
+  float (*swiglu_backward)(const SwiGluBackwardArgs& args);
+  void (*sigmoid)(const float* x, float* y, int64_t n);
+  void (*exp)(const float* x, float* y, int64_t n);
+  void (*adamw)(const AdamWKernelArgs& args);
+  double (*sum_squares)(const float* x, int64_t n);
+
+  // ---- Rows (rows-inl.h); sums in a fixed tree over the lanes
+  // Returns r = 1 / sqrt(mean x^2 + eps).
+  float (*rms_norm)(Element x_type, const void* x, Element gain_type, const void* gain, double eps,
+                    Element y_type, void* y, int64_t d);
+  void (*rms_norm_backward)(Element dy_type, const void* dy, Element x_type, const void* x,
+                            Element gain_type, const void* gain, float inv_rms, bool accumulate,
+                            Element dx_type, void* dx, int64_t d);
+  // dgain[0, columns) += sum over `rows` rows of dy x r; one block.
+  void (*rms_norm_gain)(Element dy_type, const void* dy, int64_t dy_stride, Element x_type,
+                        const void* x, int64_t x_stride, const float* inv_rms, int64_t rows,
+                        float* dgain, int64_t columns);
+  float (*dot)(Element x_type, const void* x, Element y_type, const void* y, int64_t n);
+  float (*max)(const float* x, int64_t n);
+  // sum_j exp(x_j / temperature - max); one block.
+  float (*sum_exp)(const float* x, float temperature, float max, int64_t n);
+  // y_j = scale exp(x_j / temperature - lse).
+  void (*softmax_gradient)(const float* x, float temperature, float lse, float scale,
+                           Element y_type, void* y, int64_t n);
+
+  // ---- Attention (attention-inl.h); one query row against the keys of one chunk
+  // In place s -> p = exp(scale s - m) with m = max of scale s over the first `count`; zero from
+  // count to `padded`. Sets m and the sum of p.
+  void (*chunk_softmax)(float* s, float scale, int64_t count, int64_t padded, float* max,
+                        float* sum);
+  // Merges a chunk's (max, sum, output) into the running ones, of width n.
+  void (*merge_chunk)(float chunk_max, float chunk_sum, const float* chunk, float* max, float* sum,
+                      float* out, int64_t n);
+  // y = x * scale.
+  void (*scale)(const float* x, float scale, Element y_type, void* y, int64_t n);
+  // In place, s -> p = exp(scale s - lse), dp -> ds = scale p (dp - delta); zero from count to
+  // `padded`.
+  void (*softmax_backward)(float* s, float* dp, float scale, float lse, float delta, int64_t count,
+                           int64_t padded);
+};
+
+const KernelTable& Avx2Kernels();
+const KernelTable& Avx512Kernels();
+
+// How rows are cut into strips: as evenly as possible, of at most `most` rows.
+struct Strips {
+  int64_t rows, count;
+  static FATHOM_ALWAYS_INLINE Strips Of(int64_t rows, int64_t most) {
+    return {rows, (rows + most - 1) / most};
+  }
+  FATHOM_ALWAYS_INLINE int64_t Begin(int64_t strip) const {
+    const int64_t base = rows / count, longer = rows % count;
+    return strip * base + (strip < longer ? strip : longer);
+  }
+};
+
+}  // namespace fathom::cpu

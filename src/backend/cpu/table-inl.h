@@ -1,0 +1,47 @@
+#pragma once
+
+// The table of this instruction set.
+
+#include "backend/cpu/attention-inl.h"
+#include "backend/cpu/elementwise-inl.h"
+#include "backend/cpu/gemm-inl.h"
+#include "backend/cpu/pack-inl.h"
+#include "backend/cpu/rows-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fathom::cpu::HWY_NAMESPACE {
+
+constexpr KernelTable MakeTable(const char* name) {
+  return {.name = name,
+          .panel = kPanel,
+          .strip_f32 = kStripF32,
+          .strip_bf16 = kStripBF16,
+          .pack_rows = &PackRows,
+          .pack_columns = &PackColumns,
+          .multiply = &Multiply,
+          .cast = &Cast,
+          .add = &Add,
+          .lerp = &Lerp,
+          .combine = &Combine,
+          .rotate = &Rotate,
+          .swiglu = &SwiGlu,
+          .swiglu_backward = &SwiGluBackward,
+          .sigmoid = &SigmoidOf,
+          .exp = &ExpOf,
+          .adamw = &AdamW,
+          .sum_squares = &SumSquares,
+          .rms_norm = &RmsNorm,
+          .rms_norm_backward = &RmsNormBackward,
+          .rms_norm_gain = &RmsNormGain,
+          .dot = &Dot,
+          .max = &MaxOfRow,
+          .sum_exp = &SumExp,
+          .softmax_gradient = &SoftmaxGradient,
+          .chunk_softmax = &ChunkSoftmax,
+          .merge_chunk = &MergeChunk,
+          .scale = &Scale,
+          .softmax_backward = &SoftmaxBackward};
+}
+
+}  // namespace fathom::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();

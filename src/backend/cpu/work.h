@@ -1,0 +1,99 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "backend/cpu/kernel_table.h"
+#include "base/function_ref.h"
+#include "base/thread_pool.h"
+#include "tensor/arena.h"
+#include "tensor/tensor.h"
+
+namespace fathom::cpu {
+
+// What the operations of the CPU backend share: raw rows of tensors, and work split over threads.
+
+// About this many elements are worth a thread of their own in a memory-bound operation.
+inline constexpr int64_t kGrainElements = 16384;
+
+// Aborts when the tensor is neither f32 nor bf16.
+Element ElementOf(DType dtype);
+inline Element ElementOf(const ConstTensor& x) { return ElementOf(x.dtype()); }
+inline int64_t SizeOf(Element type) { return type == Element::kF32 ? 4 : 2; }
+
+// Aborts, naming the tensor, when its shape is another one.
+void CheckShape(const ConstTensor& x, const Shape& shape, std::string_view name);
+
+// The address of element (i, 0...) and (i, j, 0...).
+template <typename T>
+auto* At(T& x, int64_t i, int64_t j = 0) {
+  using Byte = std::conditional_t<std::is_const_v<std::remove_pointer_t<decltype(x.raw())>>,
+                                  const std::byte, std::byte>;
+  const int64_t offset = i * x.stride(0) + (j == 0 ? 0 : j * x.stride(1));
+  return static_cast<Byte*>(x.raw()) + offset * static_cast<int64_t>(fathom::SizeOf(x.dtype()));
+}
+
+// The rows (runs of the last dimension) of a tensor of any rank and stride.
+class RowCursor {
+ public:
+  explicit RowCursor(const ConstTensor& x);
+  int64_t rows() const { return rows_; }
+  int64_t columns() const { return columns_; }
+  // The offset of a row in bytes.
+  int64_t Offset(int64_t row) const;
+
+ private:
+  int64_t rows_ = 1, columns_ = 1;
+  int outer_ = 0;
+  int64_t dims_[Shape::kMaxRank] = {}, strides_[Shape::kMaxRank] = {};
+};
+
+// Calls fn(x, y, n) in parallel for pieces that make up two tensors of one shape.
+void ForPieces(ThreadPool& pool, const ConstTensor& x, const Tensor& y,
+               FunctionRef<void(const void* x, void* y, int64_t n)> fn);
+
+// Splits [0, rows) so that a piece is worth a thread: fn(begin, end, thread).
+void ForRows(ThreadPool& pool, int64_t rows, int64_t elements_per_row,
+             FunctionRef<void(int64_t begin, int64_t end, int thread)> fn);
+
+// A list of items, each of some units of equal cost, that is cut into one contiguous run a thread,
+// of about equal cost. Which thread computes a unit never changes its value.
+class WorkList {
+ public:
+  void Reserve(size_t items) { items_.reserve(items); }
+  void Add(int64_t units, int64_t unit_cost);
+  int64_t cost() const { return cost_; }
+
+  // How many threads take part when a thread's share should cost at least `least`.
+  int Parts(const ThreadPool& pool, int64_t least) const;
+  // Calls fn(part, item, begin, end) for the units [begin, end) of each item, part < parts.
+  void Run(ThreadPool& pool, int parts,
+           FunctionRef<void(int part, int64_t item, int64_t begin, int64_t end)> fn) const;
+
+ private:
+  struct Item {
+    int64_t start, units, unit_cost;
+  };
+  std::vector<Item> items_;
+  int64_t cost_ = 0;
+};
+
+// Pieces of one block of memory, each 64-byte aligned. Laid out over null, it measures.
+class Scratch {
+ public:
+  explicit Scratch(void* data) : begin_(reinterpret_cast<uintptr_t>(data)), at_(begin_) {}
+  static int64_t Round(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+  template <typename T>
+  T* Take(int64_t count) {
+    auto* result = reinterpret_cast<T*>(at_);
+    at_ += static_cast<uintptr_t>(Round(count * static_cast<int64_t>(sizeof(T))));
+    return result;
+  }
+  int64_t bytes() const { return static_cast<int64_t>(at_ - begin_); }
+
+ private:
+  uintptr_t begin_, at_;
+};
+
+}  // namespace fathom::cpu
