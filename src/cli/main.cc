@@ -3,11 +3,13 @@
 
 #include "base/error.h"
 #include "cli/tokenize.h"
+#include "cli/train.h"
 
 int main(int argc, char** argv) {
   CLI::App app("Fathom trains, serves and costs DeepSeek-style language models.", "fathom");
   app.require_subcommand(1);
   fathom::AddTokenizeCommand(app);
+  fathom::AddTrainCommand(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
