@@ -31,7 +31,7 @@ TEST(EvaluationRows, EveryTokenIsScoredOnceFromItsOwnDocument) {
         EXPECT_EQ(rows.bytes(), store->bytes());
         std::map<int32_t, int> scored;
         for (int64_t first = 0; first < rows.rows(); first += 3) {
-          Batch batch;
+          TokenRows batch;
           rows.Read(first, std::min<int64_t>(3, rows.rows() - first), batch);
           int64_t row = 0, next = 0;
           for (const Segment& segment : batch.segments) {
@@ -42,7 +42,7 @@ TEST(EvaluationRows, EveryTokenIsScoredOnceFromItsOwnDocument) {
             for (int64_t i = segment.begin; i < next; ++i) {
               const int32_t target = batch.Target(0, row, i);
               const int32_t token = batch.Token(row, i);
-              if (target == Batch::kIgnored) {
+              if (target == TokenRows::kIgnored) {
                 ++contexts;
                 continue;
               }
@@ -85,7 +85,7 @@ TEST(EvaluationRows, WindowsKeepTheContextAsked) {
   const EvaluationRows rows(store, options);
   // Inputs  2 10 11 12 | 11 12 13 14 | 13 14 15 16, targets 10..13 | 14 15 | 16 17.
   ASSERT_EQ(rows.rows(), 3);
-  Batch batch;
+  TokenRows batch;
   rows.Read(0, 3, batch);
   EXPECT_EQ(batch.tokens,
             (std::vector<int32_t>{2, 10, 11, 12, 0, 11, 12, 13, 14, 0, 13, 14, 15, 16, 0}));
@@ -122,7 +122,7 @@ TEST(EvaluationRows, TakesAFixedPartOfManyDocuments) {
   EXPECT_LT(rows.targets(), 1050u);
   EXPECT_LT(rows.documents(), 200u);
   EXPECT_EQ(rows.bytes(), 3 * rows.targets());
-  Batch first, second;
+  TokenRows first, second;
   rows.Read(0, rows.rows(), first);
   again.Read(0, again.rows(), second);
   EXPECT_EQ(first.tokens, second.tokens);

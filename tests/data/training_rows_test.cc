@@ -31,20 +31,20 @@ class TrainingRowsTest : public testing::Test {
   }
 
   // Every (token, target) pair of level `level` that counts, over these rows.
-  static std::vector<std::pair<int32_t, int32_t>> Pairs(const Batch& batch, int64_t level) {
+  static std::vector<std::pair<int32_t, int32_t>> Pairs(const TokenRows& batch, int64_t level) {
     std::vector<std::pair<int32_t, int32_t>> pairs;
     for (int64_t row = 0; row < batch.rows; ++row) {
       for (int64_t i = 0; i < batch.length; ++i) {
         const int32_t target = batch.Target(level, row, i);
-        if (target != Batch::kIgnored) pairs.emplace_back(batch.Token(row, i), target);
+        if (target != TokenRows::kIgnored) pairs.emplace_back(batch.Token(row, i), target);
       }
     }
     std::sort(pairs.begin(), pairs.end());
     return pairs;
   }
 
-  Batch ReadEpoch(TrainingRows& rows, uint64_t epoch) {
-    Batch batch;
+  TokenRows ReadEpoch(TrainingRows& rows, uint64_t epoch) {
+    TokenRows batch;
     rows.Read(epoch * rows.EpochRows(0), static_cast<int64_t>(rows.EpochRows(0)), batch);
     return batch;
   }
@@ -87,7 +87,7 @@ TEST_F(TrainingRowsTest, WithoutTheMaskEveryTokenButTheFirstIsPredicted) {
   options_.document_mask = false;
   options_.depth = 1;
   TrainingRows rows({Source("a", documents)}, options_);
-  const Batch batch = ReadEpoch(rows, 0);
+  const TokenRows batch = ReadEpoch(rows, 0);
   std::multiset<int32_t> all, predicted;
   for (const auto& document : documents) {
     all.insert(document.begin(), document.end());
@@ -106,7 +106,7 @@ TEST_F(TrainingRowsTest, WithoutTheMaskEveryTokenButTheFirstIsPredicted) {
 
 TEST_F(TrainingRowsTest, SegmentsCoverRowsAndEndWithDocuments) {
   TrainingRows rows({Source("a", DistinctDocuments(100, 40, kFirst))}, options_);
-  const Batch batch = ReadEpoch(rows, 2);
+  const TokenRows batch = ReadEpoch(rows, 2);
   int64_t row = 0, next = 0;
   for (const Segment& segment : batch.segments) {
     ASSERT_EQ(segment.row, row);
@@ -132,12 +132,12 @@ TEST_F(TrainingRowsTest, SegmentsCoverRowsAndEndWithDocuments) {
 TEST_F(TrainingRowsTest, TargetsAreTheTokensThatFollow) {
   options_.depth = 2;
   TrainingRows rows({Source("a", DistinctDocuments(100, 40, kFirst))}, options_);
-  const Batch batch = ReadEpoch(rows, 0);
+  const TokenRows batch = ReadEpoch(rows, 0);
   for (int64_t level = 0; level <= 2; ++level) {
     for (int64_t row = 0; row < batch.rows; ++row) {
       for (int64_t i = 0; i < batch.length; ++i) {
         const int32_t target = batch.Target(level, row, i);
-        if (target != Batch::kIgnored) {
+        if (target != TokenRows::kIgnored) {
           ASSERT_EQ(target, batch.Token(row, i + 1 + level));
         }
       }
@@ -156,19 +156,19 @@ TEST_F(TrainingRowsTest, ARowIsAFunctionOfItsNumber) {
   TrainingRows whole = make(0), resumed = make(1);
   EXPECT_EQ(whole.Fingerprint(), resumed.Fingerprint());
   constexpr int64_t kBatch = 6;
-  std::vector<Batch> batches(120);
+  std::vector<TokenRows> batches(120);
   for (size_t step = 0; step < batches.size(); ++step)
     whole.Read(step * kBatch, kBatch, batches[step]);
   // From any step, in any order, over epochs.
   for (const size_t step : {119, 0, 57, 58, 3}) {
-    Batch batch;
+    TokenRows batch;
     resumed.Read(step * kBatch, kBatch, batch);
     EXPECT_EQ(batch.tokens, batches[step].tokens);
     EXPECT_EQ(batch.targets, batches[step].targets);
     ASSERT_EQ(batch.segments.size(), batches[step].segments.size());
     // One row at a time.
     for (int64_t row = 0; row < kBatch; ++row) {
-      Batch single;
+      TokenRows single;
       resumed.Read(step * kBatch + static_cast<uint64_t>(row), 1, single);
       for (int64_t i = 0; i < batch.length; ++i) {
         ASSERT_EQ(single.Token(0, i), batch.Token(row, i));
@@ -181,7 +181,7 @@ TEST_F(TrainingRowsTest, ARowIsAFunctionOfItsNumber) {
 TEST_F(TrainingRowsTest, EpochsAndSeedsDiffer) {
   const auto source = Source("a", DistinctDocuments(80, 50, kFirst));
   TrainingRows rows({source}, options_);
-  const Batch first = ReadEpoch(rows, 0), second = ReadEpoch(rows, 1);
+  const TokenRows first = ReadEpoch(rows, 0), second = ReadEpoch(rows, 1);
   EXPECT_NE(first.tokens, second.tokens);
   const uint64_t fingerprint = rows.Fingerprint();
   options_.packing.seed = 10;
@@ -195,7 +195,7 @@ TEST_F(TrainingRowsTest, RowsOfALongDocumentAreSpread) {
   Documents documents(2);
   for (int32_t i = 0; i < 3200; ++i) documents[static_cast<size_t>(i / 1600)].push_back(kFirst + i);
   TrainingRows rows({Source("a", documents)}, options_);
-  Batch batch;
+  TokenRows batch;
   rows.Read(0, 40, batch);
   int64_t of_first = 0;
   for (int64_t row = 0; row < 40; ++row) of_first += batch.Token(row, 0) < kFirst + 1600 ? 1 : 0;
@@ -207,7 +207,7 @@ TEST_F(TrainingRowsTest, MixesByWeightAndReportsEpochs) {
   TrainingRows rows({Source("large", DistinctDocuments(100, 60, kFirst), 3),
                      Source("small", DistinctDocuments(20, 20, 20000), 1)},
                     options_);
-  Batch batch;
+  TokenRows batch;
   rows.Read(0, 400, batch);
   int64_t of_small = 0;
   for (int64_t row = 0; row < 400; ++row) {
