@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <exception>
+#include <new>
 #include <string>
 
 #include "base/error.h"
@@ -12,6 +13,7 @@
 #include "cli/inspect.h"
 #include "cli/score.h"
 #include "cli/tokenize.h"
+#include "cli/train.h"
 
 namespace {
 
@@ -38,6 +40,7 @@ int main(int argc, char** argv) {
   fathom::AddInitCommand(app);
   fathom::AddInspectCommand(app);
   fathom::AddTokenizeCommand(app);
+  fathom::AddTrainCommand(app);
   fathom::AddGenerateCommand(app);
   fathom::AddScoreCommand(app);
   fathom::AddChatCommand(app);

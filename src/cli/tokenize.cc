@@ -1,5 +1,6 @@
 #include "cli/tokenize.h"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
@@ -100,9 +101,9 @@ void Encode(const std::filesystem::path& model, bool plain, bool json) {
   std::string out;
   out.reserve(ids.size() * 6);
   if (json) out += '[';
-  for (const int32_t id : ids) {
-    if (&id != ids.data()) out += json ? ',' : ' ';
-    fmt::format_to(std::back_inserter(out), "{}", id);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (i > 0) out += json ? ',' : ' ';
+    fmt::format_to(std::back_inserter(out), "{}", ids[i]);
   }
   if (json) out += ']';
   WriteStandardOutput(out + "\n");

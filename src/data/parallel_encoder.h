@@ -1,11 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
-#include "base/function_ref.h"
 #include "base/thread_pool.h"
 #include "data/token_corpus.h"
 
@@ -29,10 +30,10 @@ class ParallelEncoder {
 
   // take(piece) is called on the thread that calls Add and Flush.
   ParallelEncoder(const EncodeFunction& encode, ThreadPool& pool,
-                  FunctionRef<void(const Piece& piece)> take)
+                  std::function<void(const Piece& piece)> take)
       : encode_(encode),
         pool_(pool),
-        take_(take),
+        take_(std::move(take)),
         batch_bytes_(8 * kPieceBytes * static_cast<size_t>(pool.threads())) {}
 
   // split: a number of the caller's that comes back with every piece.
@@ -47,7 +48,7 @@ class ParallelEncoder {
 
   const EncodeFunction& encode_;
   ThreadPool& pool_;
-  FunctionRef<void(const Piece& piece)> take_;
+  std::function<void(const Piece& piece)> take_;
   size_t batch_bytes_;
   std::string text_;
   std::vector<Range> ranges_;

@@ -12,7 +12,7 @@ struct SourceSpec {
   // A file, or a folder that is searched with everything below it.
   std::filesystem::path path;
   // What reports and errors call it; the path when empty.
-  std::string name;
+  std::string name{};
   // Its share of the training rows, relative to the other sources.
   double weight = 1;
   // The file names taken, by their end; "" stands for names without a dot. Files that end in
@@ -23,7 +23,7 @@ struct SourceSpec {
   // Skips (and counts) JSONL lines that are broken or lack the text, instead of stopping.
   bool skip_bad_lines = false;
   // Where a plain text file is cut into documents ("<|endoftext|>"); empty: the file is one.
-  std::string document_separator;
+  std::string document_separator{};
   // Takes the licence comment off the front of C-like source files (license_header.h).
   bool strip_license_header = false;
 
@@ -35,7 +35,7 @@ enum class FileKind { kText, kJsonLines, kCompressedJsonLines };
 struct SourceFile {
   std::filesystem::path path;
   // Relative to the source, with forward slashes: what order and held-out choice depend on.
-  std::string name;
+  std::string name{};
   FileKind kind = FileKind::kText;
   uint64_t size = 0;
   // Nanoseconds since the epoch.

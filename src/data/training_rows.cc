@@ -81,6 +81,7 @@ void CheckLength(const TrainingSource& source, const TrainingRowsOptions& option
 
 std::vector<double> Weights(const std::vector<TrainingSource>& sources) {
   std::vector<double> weights;
+  weights.reserve(sources.size());
   for (const TrainingSource& source : sources) weights.push_back(source.weight);
   return weights;
 }

@@ -47,6 +47,9 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;
+  // FLOP/s (two a multiply-add) of matrix products in `dtype` with all operands in the nearest memory,
+  // on all threads of the pool: what utilisation is measured against. Takes some 100 ms.
+  virtual double MeasurePeakFlops(Context& context, DType dtype) = 0;
 
   // ---- Memory
   // ------------------------------------------------------------------------------------------------------
