@@ -1,6 +1,6 @@
-// The engine on tiny random models and the reference backend, in f32 and bf16: a request gets the
-// same bits whatever shares its batches, however its prompt is cut and wherever its pages lie, and
-// its log-probs are those of scoring the whole sequence in one pass.
+// The engine on tiny random models, on the reference and on the CPU, in f32 and bf16: a request
+// gets the same bits whatever shares its batches, however its prompt is cut and wherever its pages
+// lie, and its log-probs are those of scoring the whole sequence in one pass.
 
 #include "infer/engine.h"
 
@@ -9,6 +9,7 @@
 #include <bit>
 #include <map>
 
+#include "backend/cpu/cpu_backend.h"
 #include "backend/reference/reference_backend.h"
 #include "infer/scorer.h"
 #include "model/tiny_model.h"
@@ -52,12 +53,19 @@ std::vector<GenerationRequest> Requests(const ModelConfig& config) {
   return requests;
 }
 
-class EngineTest : public testing::TestWithParam<bool> {
+struct Machine {
+  const char* name;
+  bool cpu;
+  bool bf16;
+  int threads;
+};
+
+class EngineTest : public testing::TestWithParam<Machine> {
  protected:
   EngineTest()
-      : run_(CreateReferenceBackend()),
+      : run_(GetParam().cpu ? CreateCpuBackend() : CreateReferenceBackend(), GetParam().threads),
         config_(TinyConfig()),
-        precision_(GetParam() ? Precision::BF16() : Precision::F32()),
+        precision_(GetParam().bf16 ? Precision::BF16() : Precision::F32()),
         tiny_(run_, config_, precision_) {}
 
   std::unique_ptr<LatentCache> NewCache(int64_t tokens) {
@@ -273,8 +281,12 @@ TEST_P(EngineTest, ImpossibleRequestsAreRefused) {
   EXPECT_TRUE(contains(message(wrong), "top_p"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Precisions, EngineTest, testing::Values(false, true),
-                         [](const auto& p) { return p.param ? "bf16" : "f32"; });
+INSTANTIATE_TEST_SUITE_P(Machines, EngineTest,
+                         testing::Values(Machine{"reference_f32", false, false, 1},
+                                         Machine{"reference_bf16", false, true, 1},
+                                         Machine{"cpu_f32", true, false, 3},
+                                         Machine{"cpu_bf16", true, true, 3}),
+                         [](const auto& machine) { return machine.param.name; });
 
 }  // namespace
 }  // namespace fathom::test
