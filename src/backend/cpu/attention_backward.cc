@@ -14,7 +14,6 @@ using cpu::Element;
 using cpu::ElementOf;
 using cpu::KernelTable;
 using cpu::Scratch;
-using cpu::Strips;
 
 // Queries are taken in chunks of this many positions: part of the order of the sums of dK and dV.
 constexpr int64_t kQueryChunk = 128;
@@ -40,8 +39,7 @@ class HeadBackward {
         count_(sequence.query_count),
         kv_head_(kv_head),
         block_(sequence.blocks[0]),
-        panel_(kernels.panel),
-        strip_(shape.type == Element::kF32 ? kernels.strip_f32 : kernels.strip_bf16) {
+        panel_(kernels.panel) {
     Scratch scratch(memory);
     Lay(&scratch);
   }
@@ -79,11 +77,7 @@ class HeadBackward {
  private:
   // For Bytes only.
   HeadBackward(const KernelTable& kernels, const AttentionShape& shape, int64_t count)
-      : kernels_(kernels),
-        shape_(shape),
-        count_(count),
-        panel_(kernels.panel),
-        strip_(shape.type == Element::kF32 ? kernels.strip_f32 : kernels.strip_bf16) {}
+      : kernels_(kernels), shape_(shape), count_(count), panel_(kernels.panel) {}
 
   // Packed operands are addressed by position: rows of strips and panels of one chunk follow those
   // of the chunk before.
@@ -111,42 +105,6 @@ class HeadBackward {
 
   int64_t Even(int64_t n) const { return shape_.type == Element::kF32 ? n : (n + 1) / 2 * 2; }
 
-  // rows[0, count) with `depth` elements each, as strips; and as panels that have the rows as their
-  // depth.
-  void PackStrips(Element from, const void* const* rows, int64_t count, int64_t depth,
-                  std::byte* out) const {
-    const Strips strips = Strips::Of(count, strip_);
-    for (int64_t s = 0; s < strips.count; ++s) {
-      const int64_t begin = strips.Begin(s), width = strips.Begin(s + 1) - begin;
-      kernels_.pack_rows(from, shape_.type, rows + begin, width, width, depth,
-                         out + begin * Even(depth) * cpu::SizeOf(shape_.type));
-    }
-  }
-  // Strips of the transpose: `columns` rows, with the rows as their depth.
-  void PackTransposedStrips(Element from, const void* const* rows, int64_t count, int64_t columns,
-                            std::byte* out) const {
-    const Strips strips = Strips::Of(columns, strip_);
-    for (int64_t s = 0; s < strips.count; ++s) {
-      const int64_t begin = strips.Begin(s), width = strips.Begin(s + 1) - begin;
-      kernels_.pack_columns(from, shape_.type, rows, begin, count, width, width,
-                            out + begin * Even(count) * cpu::SizeOf(shape_.type));
-    }
-  }
-  void PackPanels(Element from, const void* const* rows, int64_t count, int64_t depth,
-                  std::byte* out) const {
-    for (int64_t j = 0; j < count; j += panel_) {
-      kernels_.pack_rows(from, shape_.type, rows + j, std::min(panel_, count - j), panel_, depth,
-                         out + j * Even(depth) * cpu::SizeOf(shape_.type));
-    }
-  }
-  void PackTransposedPanels(Element from, const void* const* rows, int64_t count, int64_t columns,
-                            std::byte* out) const {
-    for (int64_t j = 0; j < columns; j += panel_) {
-      kernels_.pack_columns(from, shape_.type, rows, j, count, std::min(panel_, columns - j),
-                            panel_, out + j * Even(count) * cpu::SizeOf(shape_.type));
-    }
-  }
-
   // Where the chunk that starts at `position` lies in strips or panels of `lanes` elements a row.
   std::byte* AtChunk(std::byte* packed, int64_t position, int64_t lanes) const {
     return packed + position * lanes * cpu::SizeOf(shape_.type);
@@ -160,12 +118,12 @@ class HeadBackward {
         keys[j] = At(block_.keys, first + j, kv_head_);
         values[j] = At(block_.values, first + j, kv_head_);
       }
-      PackPanels(shape_.type, keys, count, shape_.d_qk,
-                 AtChunk(key_panels_, first, Even(shape_.d_qk)));
-      PackPanels(shape_.type, values, count, shape_.d_v,
-                 AtChunk(value_panels_, first, Even(shape_.d_v)));
-      PackTransposedPanels(shape_.type, keys, count, shape_.d_qk,
-                           AtChunk(key_columns_, first, RoundUp(shape_.d_qk, panel_)));
+      kernels_.pack_row_panels(shape_.type, shape_.type, keys, count, shape_.d_qk,
+                               AtChunk(key_panels_, first, Even(shape_.d_qk)));
+      kernels_.pack_row_panels(shape_.type, shape_.type, values, count, shape_.d_v,
+                               AtChunk(value_panels_, first, Even(shape_.d_v)));
+      kernels_.pack_column_panels(shape_.type, shape_.type, keys, 0, count, shape_.d_qk,
+                                  AtChunk(key_columns_, first, RoundUp(shape_.d_qk, panel_)));
     }
   }
 
@@ -181,18 +139,19 @@ class HeadBackward {
         delta_[first + i] =
             kernels_.dot(dout_type, dout[i], ElementOf(args_.out), At(args_.out, t, h), shape_.d_v);
       }
-      PackStrips(q_type, q, count, shape_.d_qk, AtChunk(q_strips_, first, Even(shape_.d_qk)));
-      PackStrips(dout_type, dout, count, shape_.d_v,
-                 AtChunk(dout_strips_, first, Even(shape_.d_v)));
-      PackTransposedPanels(q_type, q, count, shape_.d_qk,
-                           AtChunk(q_panels_, first, RoundUp(shape_.d_qk, panel_)));
-      PackTransposedPanels(dout_type, dout, count, shape_.d_v,
-                           AtChunk(dout_panels_, first, RoundUp(shape_.d_v, panel_)));
+      kernels_.pack_row_strips(q_type, shape_.type, q, count, shape_.d_qk,
+                               AtChunk(q_strips_, first, Even(shape_.d_qk)));
+      kernels_.pack_row_strips(dout_type, shape_.type, dout, count, shape_.d_v,
+                               AtChunk(dout_strips_, first, Even(shape_.d_v)));
+      kernels_.pack_column_panels(q_type, shape_.type, q, 0, count, shape_.d_qk,
+                                  AtChunk(q_panels_, first, RoundUp(shape_.d_qk, panel_)));
+      kernels_.pack_column_panels(dout_type, shape_.type, dout, 0, count, shape_.d_v,
+                                  AtChunk(dout_panels_, first, RoundUp(shape_.d_v, panel_)));
     }
   }
 
   void Multiply(const void* a, int64_t rows, const void* b, int64_t columns, int64_t depth,
-                float* c, int64_t stride, bool accumulate) const {
+                int64_t b_depth, float* c, int64_t stride, bool accumulate) const {
     cpu::MultiplyArgs args;
     args.type = shape_.type;
     args.a = a;
@@ -200,6 +159,7 @@ class HeadBackward {
     args.b = b;
     args.columns = columns;
     args.depth = depth;
+    args.b_depth = b_depth;
     args.c = c;
     args.c_stride = stride;
     args.accumulate = accumulate;
@@ -213,9 +173,9 @@ class HeadBackward {
     const int64_t d_qk = shape_.d_qk, d_v = shape_.d_v;
 
     Multiply(AtChunk(q_strips_, query, Even(d_qk)), queries, AtChunk(key_panels_, key, Even(d_qk)),
-             keys, d_qk, s_, kAttentionChunk, false);
+             keys, d_qk, d_qk, s_, kAttentionChunk, false);
     Multiply(AtChunk(dout_strips_, query, Even(d_v)), queries,
-             AtChunk(value_panels_, key, Even(d_v)), keys, d_v, dp_, kAttentionChunk, false);
+             AtChunk(value_panels_, key, Even(d_v)), keys, d_v, d_v, dp_, kAttentionChunk, false);
     const void *p_rows[kQueryChunk], *ds_rows[kQueryChunk];
     for (int64_t i = 0; i < queries; ++i) {
       float* s = s_ + i * kAttentionChunk;
@@ -227,22 +187,15 @@ class HeadBackward {
       ds_rows[i] = dp;
     }
 
-    PackTransposedStrips(Element::kF32, p_rows, queries, keys, p_strips_);
+    kernels_.pack_column_strips(Element::kF32, shape_.type, p_rows, 0, queries, keys, p_strips_);
     Multiply(p_strips_, keys, AtChunk(dout_panels_, query, RoundUp(d_v, panel_)), d_v, queries,
-             dv_ + key * d_v, d_v, true);
-    PackTransposedStrips(Element::kF32, ds_rows, queries, keys, p_strips_);
+             queries, dv_ + key * d_v, d_v, true);
+    kernels_.pack_column_strips(Element::kF32, shape_.type, ds_rows, 0, queries, keys, p_strips_);
     Multiply(p_strips_, keys, AtChunk(q_panels_, query, RoundUp(d_qk, panel_)), d_qk, queries,
-             dk_ + key * d_qk, d_qk, true);
-    // The panels of the keys have the depth of their whole chunk: keys after the last query have a
-    // dS of zero.
-    const int64_t chunk_keys = std::min(kAttentionChunk, count_ - key);
-    for (int64_t i = 0; i < queries; ++i) {
-      float* dp = dp_ + i * kAttentionChunk;
-      std::fill(dp + keys, dp + chunk_keys, 0.0f);
-    }
-    PackStrips(Element::kF32, ds_rows, queries, chunk_keys, ds_strips_);
-    Multiply(ds_strips_, queries, AtChunk(key_columns_, key, RoundUp(d_qk, panel_)), d_qk,
-             chunk_keys, dq_ + query * d_qk, d_qk, true);
+             queries, dk_ + key * d_qk, d_qk, true);
+    kernels_.pack_row_strips(Element::kF32, shape_.type, ds_rows, queries, keys, ds_strips_);
+    Multiply(ds_strips_, queries, AtChunk(key_columns_, key, RoundUp(d_qk, panel_)), d_qk, keys,
+             std::min(kAttentionChunk, count_ - key), dq_ + query * d_qk, d_qk, true);
   }
 
   const KernelTable& kernels_;
@@ -250,7 +203,7 @@ class HeadBackward {
   AttentionShape shape_;
   int64_t begin_ = 0, count_ = 0, kv_head_ = 0;
   KeyBlock block_;
-  int64_t panel_, strip_;
+  int64_t panel_;
   std::byte *q_strips_, *q_panels_, *dout_strips_, *dout_panels_;  // of all queries, one head
   std::byte *key_panels_, *value_panels_, *key_columns_;           // of all keys
   std::byte *p_strips_, *ds_strips_;                               // of one pair of chunks

@@ -72,15 +72,9 @@ void CpuBackend::Matmul(Context& context, std::span<const MatmulProblem> problem
     const int64_t depth = EvenDepth(type, b.k);
     std::byte* packed_a = scratch + part * scratch_bytes;
 
-    const Strips strips =
-        Strips::Of(block.rows, type == Element::kF32 ? kernels_.strip_f32 : kernels_.strip_bf16);
     const void* rows[kMostBlockRows];
     for (int64_t i = 0; i < block.rows; ++i) rows[i] = At(a, block.begin + i);
-    for (int64_t s = 0; s < strips.count; ++s) {
-      const int64_t first = strips.Begin(s), count = strips.Begin(s + 1) - first;
-      kernels_.pack_rows(ElementOf(a), type, rows + first, count, count, b.k,
-                         packed_a + first * depth * cpu::SizeOf(type));
-    }
+    kernels_.pack_row_strips(ElementOf(a), type, rows, block.rows, b.k, packed_a);
 
     const int64_t column = begin * kernels_.panel;
     cpu::MultiplyArgs args;
@@ -176,18 +170,21 @@ void CpuBackend::Pack(Context& context, std::span<const ConstTensor> parts, bool
   const int64_t panel_bytes = width * EvenDepth(type, packed.k) * cpu::SizeOf(type);
   const int64_t panels = (packed.n + width - 1) / width;
   const StackRows stack(parts);
+  // A transpose reads this many panels' columns of a row at a time.
+  const int64_t at_a_time = transposed ? 8 : 1;
   cpu::ForRows(*context.pool, panels, width * packed.k, [&](int64_t begin, int64_t end, int) {
     std::vector<const void*> rows(static_cast<size_t>(transposed ? packed.k : width));
     std::vector<float> converted;
-    for (int64_t p = begin; p < end; ++p) {
-      const int64_t first = p * width, count = std::min(width, packed.n - first);
+    for (int64_t p = begin; p < end; p += at_a_time) {
+      const int64_t first = p * width;
+      const int64_t count = std::min(packed.n, std::min(end, p + at_a_time) * width) - first;
       std::byte* out = static_cast<std::byte*>(packed.data) + p * panel_bytes;
       if (transposed) {
         const Element from = stack.Fetch(0, packed.k, first, count, rows.data(), &converted);
-        kernels_.pack_columns(from, type, rows.data(), 0, packed.k, count, width, out);
+        kernels_.pack_column_panels(from, type, rows.data(), 0, packed.k, count, out);
       } else {
         const Element from = stack.Fetch(first, count, 0, packed.k, rows.data(), &converted);
-        kernels_.pack_rows(from, type, rows.data(), count, width, packed.k, out);
+        kernels_.pack_row_panels(from, type, rows.data(), count, packed.k, out);
       }
     }
   });
@@ -266,26 +263,17 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
       const void* rows[kWeightGradientBlock];
       for (int64_t t = 0; t < tokens; ++t) rows[t] = At(from, block.begin + t);
       if (is_x) {
-        for (; unit < unit_end; ++unit) {
-          const int64_t first = unit * width;
-          kernels_.pack_columns(type, type, rows, first, tokens,
-                                std::min(width, from.dim(1) - first), width,
-                                block.x + first * bytes);
-        }
+        const int64_t first = unit * width;
+        kernels_.pack_column_panels(type, type, rows, first, tokens,
+                                    std::min(from.dim(1), unit_end * width) - first,
+                                    block.x + first * bytes);
         return;
       }
       const Strips row_blocks = Strips::Of(from.dim(1), kGradientRows);
       for (; unit < unit_end; ++unit) {
         const int64_t first = row_blocks.Begin(unit);
-        const Strips strips =
-            Strips::Of(row_blocks.Begin(unit + 1) - first,
-                       type == Element::kF32 ? kernels_.strip_f32 : kernels_.strip_bf16);
-        for (int64_t s = 0; s < strips.count; ++s) {
-          const int64_t begin = first + strips.Begin(s);
-          const int64_t count = first + strips.Begin(s + 1) - begin;
-          kernels_.pack_columns(type, type, rows, begin, tokens, count, count,
-                                block.dy + begin * bytes);
-        }
+        kernels_.pack_column_strips(type, type, rows, first, tokens,
+                                    row_blocks.Begin(unit + 1) - first, block.dy + first * bytes);
       }
     });
 
