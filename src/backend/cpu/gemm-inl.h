@@ -116,6 +116,13 @@ static HWY_NOINLINE void Tile(const void* a_strip, const void* b_panel, int64_t 
     HWY_UNROLL(4)
     for (int v = 0; v < kVectors; ++v) sum[i][v] = Zero();
   }
+  // What the sums are added to comes into the cache while they are made.
+  if (to.accumulate && to.type == Element::kF32) {
+    for (int i = 0; i < kRows; ++i) {
+      const float* row = static_cast<const float*>(to.c) + i * to.stride;
+      for (int v = 0; v < kVectors; ++v) _mm_prefetch(row + v * kLanes, _MM_HINT_T0);
+    }
+  }
   for (int64_t p = 0; p < steps; ++p) {
     Product::template Step<kRows, kVectors>(a + p * kRows, b, p * kPanel, sum);
   }

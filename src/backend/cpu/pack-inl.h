@@ -179,9 +179,18 @@ struct LaneGroup {
 template <Element kTo, typename T>
 static void PackGroups(const void* const* rows, int64_t depth, const LaneGroup* groups,
                        int64_t count) {
+  constexpr int64_t kRowsAhead = 16, kLine = 64 / sizeof(T);
+  const int64_t begin = groups[0].lane;
+  const int64_t end = groups[count - 1].lane + groups[count - 1].valid;
   const int64_t steps = (depth + kPerWord<kTo> - 1) / kPerWord<kTo>;
   for (int64_t p = 0; p < steps; ++p) {
     const int64_t k = p * kPerWord<kTo>;
+    // The rows lie far apart: the processor does not guess the next one.
+    for (int64_t ahead = k + kRowsAhead; ahead < depth && ahead < k + kRowsAhead + kPerWord<kTo>;
+         ++ahead) {
+      const T* row = static_cast<const T*>(rows[ahead]);
+      for (int64_t j = begin; j < end; j += kLine) _mm_prefetch(row + j, _MM_HINT_T0);
+    }
     for (int64_t g = 0; g < count; ++g) {
       const LaneGroup& group = groups[g];
       Words word = hn::Zero(kWords);
@@ -211,7 +220,9 @@ static void PackColumnPanelsOf(const void* const* rows, int64_t first, int64_t d
   int64_t size = 0;
   for (int64_t panel = 0; panel < count; panel += kPanel, out += steps * kPanel) {
     for (int64_t lane = 0; lane < kPanel; lane += kLanes) {
-      groups[size++] = {first + panel + lane, count - panel - lane, kLanes, kPanel, out + lane};
+      const int64_t left = count - panel - lane;
+      groups[size++] = {first + panel + lane, left < kLanes ? left : kLanes, kLanes, kPanel,
+                        out + lane};
     }
     if (size == kMostGroups || panel + kPanel >= count) {
       PackGroups<kTo, T>(rows, depth, groups, size);
