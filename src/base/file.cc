@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <utility>
@@ -34,18 +35,24 @@ void SyncPath(const fs::path& path, int flags) {
   if (result != 0) ThrowErrno(path, "cannot be flushed to the disk", code);
 }
 
-// Removes what an AtomicFile or a WriteDirectoryAtomically of a killed process may have left beside
-// `path`.
+// Where the next content of `path` is written. What a killed process left there is overwritten.
 fs::path TemporaryBeside(const fs::path& path) {
   fs::path temporary = path;
   temporary += ".partial";
   return temporary;
 }
 
+// Puts directory `fresh` in the place of directory `final`, which becomes `fresh`, in one step;
+// false when this file system cannot.
+bool ExchangeDirectories(const fs::path& fresh, const fs::path& final) {
+  return renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, final.c_str(), RENAME_EXCHANGE) == 0;
+}
+
 }  // namespace
 
 MappedFile::MappedFile(const fs::path& path) : path_(path) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // O_NONBLOCK: a pipe is refused below, not waited for.
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) ThrowErrno(path, "cannot be opened", errno);
   struct stat info {};
   if (fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -128,24 +135,31 @@ void WriteFileAtomically(const fs::path& path, std::string_view content) {
 
 void SyncDirectory(const fs::path& directory) { SyncPath(directory, O_RDONLY | O_DIRECTORY); }
 
-void WriteDirectoryAtomically(const fs::path& final,
+void WriteDirectoryAtomically(const fs::path& given,
                               const std::function<void(const fs::path&)>& fill) {
+  const fs::path final = given.has_filename() ? given : given.parent_path();
   const fs::path temporary = TemporaryBeside(final);
   fs::path replaced = final;
   replaced += ".replaced";
   std::error_code ignored;
   fs::remove_all(temporary, ignored);
-  fs::remove_all(replaced, ignored);
   try {
+    // Where two renames were needed, a run may have been killed between them.
+    if (!fs::exists(final) && fs::exists(replaced)) fs::rename(replaced, final);
+    fs::remove_all(replaced);
     fs::create_directories(temporary);
     fill(temporary);
     for (const auto& entry : fs::recursive_directory_iterator(temporary)) {
+      if (entry.is_symlink()) continue;
       if (entry.is_directory()) SyncDirectory(entry.path());
+      if (entry.is_regular_file()) SyncPath(entry.path(), O_RDONLY);
     }
     SyncDirectory(temporary);
-    if (fs::exists(final)) fs::rename(final, replaced);
-    fs::rename(temporary, final);
+    if (fs::exists(final) && !ExchangeDirectories(temporary, final)) fs::rename(final, replaced);
+    if (!fs::exists(final)) fs::rename(temporary, final);
     SyncDirectory(final.has_parent_path() ? final.parent_path() : fs::path("."));
+    // Whatever was replaced.
+    fs::remove_all(temporary, ignored);
     fs::remove_all(replaced, ignored);
   } catch (const fs::filesystem_error& error) {
     fs::remove_all(temporary, ignored);

@@ -59,8 +59,9 @@ void WriteFileAtomically(const std::filesystem::path& path, std::string_view con
 void SyncDirectory(const std::filesystem::path& directory);
 
 // Fills a fresh directory beside `final` by calling fill(temporary), flushes everything in it and
-// renames it into place; an existing `final` is replaced. What fill throws is passed on and nothing
-// is left behind. Leftovers of a killed earlier attempt at the same place are removed first.
+// renames it into place. An existing `final` is replaced in one step (on the few file systems that
+// cannot exchange two names, in two). What fill throws is passed on and nothing is left behind.
+// Leftovers of a killed earlier attempt at the same place are removed first.
 void WriteDirectoryAtomically(
     const std::filesystem::path& final,
     const std::function<void(const std::filesystem::path& temporary)>& fill);

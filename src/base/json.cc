@@ -15,6 +15,13 @@ void JsonValue::WrongKind(std::string_view expected) const {
   throw Error(path_, fmt::format("expected {}, found {}", expected, found));
 }
 
+JsonValue JsonValue::Inner(simdjson::dom::element element, std::string_view step) const {
+  if (is_root_ && step.starts_with('.')) step.remove_prefix(1);
+  JsonValue value(element, fmt::format("{}{}{}", path_, is_root_ ? ": " : "", step));
+  value.is_root_ = false;
+  return value;
+}
+
 int64_t JsonValue::Int() const {
   int64_t value;
   if (element_.get(value) != simdjson::SUCCESS) WrongKind("an integer");
@@ -45,7 +52,7 @@ std::vector<JsonValue> JsonValue::Array() const {
   std::vector<JsonValue> values;
   values.reserve(array.size());
   for (const auto element : array)
-    values.emplace_back(element, fmt::format("{}[{}]", path_, values.size()));
+    values.push_back(Inner(element, fmt::format("[{}]", values.size())));
   return values;
 }
 
@@ -55,7 +62,7 @@ std::vector<std::pair<std::string_view, JsonValue>> JsonValue::Object() const {
   std::vector<std::pair<std::string_view, JsonValue>> members;
   members.reserve(object.size());
   for (const auto& [key, value] : object) {
-    members.emplace_back(key, JsonValue(value, fmt::format("{}.{}", path_, key)));
+    members.emplace_back(key, Inner(value, fmt::format(".{}", key)));
   }
   return members;
 }
@@ -66,14 +73,14 @@ JsonValue JsonValue::At(std::string_view key) const {
   if (element_.at_key(key).get(value) != simdjson::SUCCESS) {
     throw Error(path_, fmt::format("key '{}' is missing", key));
   }
-  return {value, fmt::format("{}.{}", path_, key)};
+  return Inner(value, fmt::format(".{}", key));
 }
 
 std::optional<JsonValue> JsonValue::Find(std::string_view key) const {
   if (!IsObject()) WrongKind("an object");
   simdjson::dom::element value;
   if (element_.at_key(key).get(value) != simdjson::SUCCESS || value.is_null()) return std::nullopt;
-  return JsonValue(value, fmt::format("{}.{}", path_, key));
+  return Inner(value, fmt::format(".{}", key));
 }
 
 int64_t JsonValue::IntOr(std::string_view key, int64_t fallback) const {

@@ -48,9 +48,13 @@ class JsonValue {
 
  private:
   [[noreturn]] void WrongKind(std::string_view expected) const;
+  // A value inside this one; step: ".key" or "[3]".
+  JsonValue Inner(simdjson::dom::element element, std::string_view step) const;
 
   simdjson::dom::element element_;
   std::string path_;
+  // Whether path_ is only the name of the source.
+  bool is_root_ = true;
 };
 
 // Untrusted JSON, parsed strictly, with a bound on nesting. `where` names the source in errors.

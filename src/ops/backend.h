@@ -47,6 +47,9 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;
+  // FLOP/s (two a multiply-add) of matrix products in `dtype` with all operands in the nearest memory,
+  // on all threads of the pool: what utilisation is measured against. Takes some 100 ms.
+  virtual double MeasurePeakFlops(Context& context, DType dtype) = 0;
 
   // ---- Memory
   // ------------------------------------------------------------------------------------------------------
@@ -62,9 +65,9 @@ class Backend {
 
   // y = 0.
   virtual void Zero(Context& context, Tensor y) = 0;
-  // y = x, rounded to y's type; same shape.
+  // y = x, rounded to y's type; same shape, of any rank; any strides on both sides, 0 in x too (a broadcast).
   virtual void Cast(Context& context, ConstTensor x, Tensor y) = 0;
-  // y += x; types may differ; the sum is made in f32 and rounded to y's type.
+  // y += x; same shape, rank 1 or 2; types may differ; the sum is made in f32 and rounded to y's type.
   virtual void Add(Context& context, ConstTensor x, Tensor y) = 0;
   // y += t (x - y), one multiply-add in f32; x and y f32, contiguous. Exponential moving averages:
   // t = 1 - decay.
@@ -129,8 +132,8 @@ class Backend {
   virtual void RopeTable(Context& context, ConstTensor positions, std::span<const double> inv_freq,
                          double scale, Tensor table) = 0;
   // y = x rotated, pairs interleaved: (x_2j, x_2j+1) by the angle of the table; `inverse` rotates
-  // back, which is the gradient. x, y act [tokens, heads, d], heads and tokens may be strided; y
-  // may be x (in place).
+  // by minus that angle (and multiplies by the table's scale again), which is the gradient. x, y
+  // act [tokens, heads, d], heads and tokens may be strided; y may be x (in place).
   virtual void Rope(Context& context, ConstTensor x, ConstTensor table, bool inverse, Tensor y) = 0;
 
   // ---- Attention
@@ -153,7 +156,7 @@ class Backend {
   // rowsum(dout * out):
   //   dV = P^T dO;  dS = P * (dO V^T - D);  dQ = scale dS K;  dK = scale dS^T Q
   // dQ over ascending key chunks; dK and dV over ascending heads of a group, within a head over
-  // ascending query chunks.
+  // ascending query chunks. Rows of dq, dk and dv in no sequence are left alone.
   virtual void AttentionBackward(Context& context, ConstTensor dout, ConstTensor q,
                                  std::span<const AttentionSequence> sequences, double scale,
                                  ConstTensor out, ConstTensor lse, Tensor dq, Tensor dk,
@@ -177,10 +180,10 @@ class Backend {
   // -------------------------------------------------------------------------------------------------------
 
   // Sigmoid gate with a selection bias ("noaux_tc"). s = sigmoid(logits); a group's score is the
-  // sum of its two largest s + bias; the top_k largest s + bias within the top_groups groups are
-  // chosen (ties: the lower id); their weights are s, without the bias, normalised and scaled by
-  // the options. logits, scores f32 [tokens, experts]; bias f32 [experts]; expert_ids i32 [tokens,
-  // top_k] ascending in a row; weights f32 [tokens, top_k].
+  // sum of its two largest s + bias (a group of one: that one); the top_k largest s + bias within
+  // the top_groups groups are chosen (ties: the lower id); their weights are s, without the bias,
+  // normalised and scaled by the options. logits, scores f32 [tokens, experts]; bias f32 [experts];
+  // expert_ids i32 [tokens, top_k] ascending in a row; weights f32 [tokens, top_k].
   virtual void Route(Context& context, ConstTensor logits, ConstTensor bias,
                      const RouterOptions& options, Tensor scores, Tensor expert_ids,
                      Tensor weights) = 0;

@@ -104,6 +104,18 @@ ConstTensor ConstTensor::Reshape(Shape shape) const {
   return result;
 }
 
+ConstTensor ConstTensor::Broadcast(int dim, int64_t count) const {
+  FATHOM_CHECK(dim >= 0 && dim < rank() && rank() < Shape::kMaxRank);
+  ConstTensor result = *this;
+  std::array<int64_t, Shape::kMaxRank> dims;
+  for (int i = rank(); i >= 0; --i) {
+    dims[i] = i == dim ? count : shape_[i > dim ? i - 1 : i];
+    result.strides_[i] = i == dim ? 0 : strides_[i > dim ? i - 1 : i];
+  }
+  result.shape_ = Shape(std::span(dims.data(), static_cast<size_t>(rank() + 1)));
+  return result;
+}
+
 Tensor Tensor::Slice(int dim, int64_t begin, int64_t end) const {
   Tensor result = *this;
   result.SliceInPlace(dim, begin, end);

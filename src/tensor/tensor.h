@@ -76,6 +76,9 @@ class ConstTensor {
   ConstTensor SplitLast(int64_t outer, int64_t inner) const;
   // The same elements in another shape; the tensor has to be contiguous.
   ConstTensor Reshape(Shape shape) const;
+  // A new dimension `dim` of size `count` in which every element is the same one (stride 0): a key
+  // shared by all heads.
+  ConstTensor Broadcast(int dim, int64_t count) const;
 
  protected:
   void SliceInPlace(int dim, int64_t begin, int64_t end);

@@ -26,6 +26,7 @@ class CpuBackend : public Backend {
   explicit CpuBackend(const cpu::KernelTable& kernels) : kernels_(kernels) {}
 
   std::string_view name() const override { return kernels_.name; }
+  double MeasurePeakFlops(Context& context, DType dtype) override;
 
   Allocator& allocator() override { return HostAllocator(); }
   void CopyFromHost(ConstTensor host, Tensor y) override;

@@ -15,6 +15,7 @@ namespace fathom {
 class ReferenceBackend : public Backend {
  public:
   std::string_view name() const override { return "reference"; }
+  double MeasurePeakFlops(Context& context, DType dtype) override;
 
   Allocator& allocator() override { return HostAllocator(); }
   void CopyFromHost(ConstTensor host, Tensor y) override;

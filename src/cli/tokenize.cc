@@ -1,0 +1,204 @@
+#include "cli/tokenize.h"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/thread_pool.h"
+#include "text/bpe_trainer.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace fathom {
+namespace {
+
+std::string ReadStandardInput() {
+  std::string text;
+  char buffer[1 << 16];
+  size_t count;
+  while ((count = std::fread(buffer, 1, sizeof(buffer), stdin)) > 0) text.append(buffer, count);
+  if (std::ferror(stdin)) throw Error("standard input", "cannot be read");
+  return text;
+}
+
+void WriteStandardOutput(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    throw Error("standard output", "cannot be written");
+  }
+}
+
+struct TrainArguments {
+  int64_t vocab_size = 4096;
+  int64_t min_frequency = 2;
+  int64_t max_length = 4096;
+  int threads = ThreadPool::AvailableProcessors();
+  std::filesystem::path out;
+  std::vector<std::filesystem::path> files;
+  bool quiet = false;
+  bool json = false;
+};
+
+void Train(const TrainArguments& arguments) {
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<MappedFile> files;
+  std::vector<std::string_view> documents;
+  double bytes = 0;
+  for (const auto& path : arguments.files) {
+    files.emplace_back(path);
+    documents.push_back(files.back().text());
+    bytes += static_cast<double>(documents.back().size());
+  }
+  ThreadPool pool(arguments.threads);
+  BpeTrainerOptions options;
+  options.vocab_size = arguments.vocab_size;
+  options.min_frequency = arguments.min_frequency;
+  options.quiet = arguments.quiet;
+  const Tokenizer tokenizer = TrainTokenizer(PreTokenizer::DeepSeekV3(), documents, options, pool);
+
+  std::error_code error;
+  std::filesystem::create_directories(arguments.out, error);
+  if (error) throw Error(arguments.out.string(), "cannot be created: " + error.message());
+  tokenizer.Save(arguments.out / "tokenizer.json");
+  WriteFileAtomically(arguments.out / "tokenizer_config.json",
+                      DeepSeekTokenizerConfig(arguments.max_length));
+
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  if (!arguments.quiet) {
+    fmt::print(stderr, "{}: {} tokens from {} of text in {} files, in {}\n",
+               (arguments.out / "tokenizer.json").string(), tokenizer.vocab_size(),
+               FormatBytes(bytes), documents.size(), FormatDuration(seconds.count()));
+    if (tokenizer.vocab_size() < arguments.vocab_size) {
+      fmt::print(stderr,
+                 "the text has no more pairs that occur {} times: the vocabulary is smaller than "
+                 "the {} asked for\n",
+                 arguments.min_frequency, arguments.vocab_size);
+    }
+  }
+  if (arguments.json) {
+    const nlohmann::ordered_json result = {
+        {"vocab_size", tokenizer.vocab_size()},
+        {"merges", tokenizer.model().merges().size()},
+        {"fingerprint", fmt::format("{:016x}", tokenizer.fingerprint())},
+        {"bytes", bytes},
+        {"seconds", seconds.count()}};
+    WriteStandardOutput(result.dump() + "\n");
+  }
+}
+
+void Encode(const std::filesystem::path& model, bool plain, bool json) {
+  const Tokenizer tokenizer = Tokenizer::Load(model);
+  const auto ids = tokenizer.Encode(ReadStandardInput(), {.added_tokens = !plain});
+  std::string out;
+  out.reserve(ids.size() * 6);
+  if (json) out += '[';
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (i > 0) out += json ? ',' : ' ';
+    fmt::format_to(std::back_inserter(out), "{}", ids[i]);
+  }
+  if (json) out += ']';
+  WriteStandardOutput(out + "\n");
+}
+
+void Decode(const std::filesystem::path& model, bool skip_special) {
+  const Tokenizer tokenizer = Tokenizer::Load(model);
+  const std::string input = ReadStandardInput();
+  constexpr std::string_view kSeparators = " \t\r\n,[]";
+  std::vector<int32_t> ids;
+  for (size_t begin = input.find_first_not_of(kSeparators); begin != std::string::npos;) {
+    const size_t end = std::min(input.find_first_of(kSeparators, begin), input.size());
+    int32_t id = -1;
+    const auto [parsed, error] = std::from_chars(input.data() + begin, input.data() + end, id);
+    if (error != std::errc() || parsed != input.data() + end || !tokenizer.HasToken(id)) {
+      throw Error(
+          fmt::format("standard input, byte {}", begin),
+          fmt::format("'{}' is not a token id of this vocabulary",
+                      std::string_view(input).substr(begin, std::min<size_t>(end - begin, 40))),
+          "ids are whole numbers separated by spaces");
+    }
+    ids.push_back(id);
+    begin = input.find_first_not_of(kSeparators, end);
+  }
+  WriteStandardOutput(tokenizer.Decode(ids, skip_special));
+}
+
+void AddTrain(CLI::App& parent) {
+  CLI::App* command = parent.add_subcommand(
+      "train", "Train a byte-level BPE tokenizer on text files and write it into a directory.");
+  command->footer("Example: fathom tokenize train --vocab-size 4096 --out model notes/*.txt");
+  const auto arguments = std::make_shared<TrainArguments>();
+  command->add_option("--vocab-size", arguments->vocab_size, "Tokens in all, special ones included")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24))
+      ->capture_default_str();
+  command
+      ->add_option("--min-frequency", arguments->min_frequency,
+                   "Do not merge pairs that are rarer than this")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command
+      ->add_option("--max-length", arguments->max_length,
+                   "The context length that tokenizer_config.json tells other programs")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--out", arguments->out, "Directory for tokenizer.json")->required();
+  command->add_option("--threads", arguments->threads, "Threads")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command->add_flag("--quiet", arguments->quiet, "No progress and no summary");
+  command->add_flag("--json", arguments->json, "A summary in JSON on stdout");
+  command->add_option("FILE", arguments->files, "Text files; each is one document")->required();
+  command->callback([arguments] { Train(*arguments); });
+}
+
+void AddEncode(CLI::App& parent) {
+  struct Arguments {
+    std::filesystem::path model;
+    bool plain = false;
+    bool json = false;
+  };
+  CLI::App* command = parent.add_subcommand(
+      "encode", "Read text on stdin, write its token ids separated by spaces.");
+  command->footer("Example: echo 'Hello, world' | fathom tokenize encode model");
+  const auto arguments = std::make_shared<Arguments>();
+  command->add_flag("--plain", arguments->plain,
+                    "Treat special tokens in the text as plain text, as for what a user wrote");
+  command->add_flag("--json", arguments->json, "Write a JSON array");
+  command->add_option("DIR", arguments->model, "Model directory, or a tokenizer.json")->required();
+  command->callback([arguments] { Encode(arguments->model, arguments->plain, arguments->json); });
+}
+
+void AddDecode(CLI::App& parent) {
+  struct Arguments {
+    std::filesystem::path model;
+    bool skip_special = false;
+  };
+  CLI::App* command =
+      parent.add_subcommand("decode", "Read token ids on stdin, write their text, byte for byte.");
+  command->footer("Example: echo '412 7 88' | fathom tokenize decode model");
+  const auto arguments = std::make_shared<Arguments>();
+  command->add_flag("--skip-special", arguments->skip_special, "Leave special tokens out");
+  command->add_option("DIR", arguments->model, "Model directory, or a tokenizer.json")->required();
+  command->callback([arguments] { Decode(arguments->model, arguments->skip_special); });
+}
+
+}  // namespace
+
+void AddTokenizeCommand(CLI::App& app) {
+  CLI::App* command =
+      app.add_subcommand("tokenize", "Train a tokenizer; turn text into token ids and back.");
+  command->require_subcommand(1);
+  AddTrain(*command);
+  AddEncode(*command);
+  AddDecode(*command);
+}
+
+}  // namespace fathom

@@ -1,0 +1,221 @@
+#include "model/language_model_loss.h"
+
+#include "base/error.h"
+
+namespace fathom {
+namespace {
+
+Tensor Upload(Context& context, Arena& arena, std::span<const int32_t> values) {
+  const Shape shape({static_cast<int64_t>(values.size())});
+  Tensor tensor = arena.New(DType::kI32, shape);
+  context.backend->CopyFromHost(ConstTensor(values.data(), DType::kI32, shape), tensor);
+  return tensor;
+}
+
+std::vector<double> Download(Context& context, ConstTensor x) {
+  const auto size = static_cast<size_t>(x.elements());
+  if (x.dtype() == DType::kF64) {
+    std::vector<double> values(size);
+    context.backend->CopyToHost(x, Tensor(values.data(), DType::kF64, x.shape()));
+    return values;
+  }
+  std::vector<float> values(size);
+  context.backend->CopyToHost(x, Tensor(values.data(), DType::kF32, x.shape()));
+  return {values.begin(), values.end()};
+}
+
+// dlogprob of every row: -weight where there is a target.
+Tensor UploadLossGradient(Context& context, Arena& arena, DType dtype,
+                          std::span<const int32_t> targets, double weight) {
+  const Shape shape({static_cast<int64_t>(targets.size())});
+  Tensor tensor = arena.New(dtype, shape);
+  if (dtype == DType::kF64) {
+    std::vector<double> values;
+    for (const int32_t target : targets) values.push_back(target < 0 ? 0 : -weight);
+    context.backend->CopyFromHost(ConstTensor(values.data(), dtype, shape), tensor);
+  } else {
+    std::vector<float> values;
+    for (const int32_t target : targets)
+      values.push_back(target < 0 ? 0 : static_cast<float>(-weight));
+    context.backend->CopyFromHost(ConstTensor(values.data(), dtype, shape), tensor);
+  }
+  return tensor;
+}
+
+// One depth's way through forward, kept for the way back.
+struct Depth {
+  Tensor ids, targets;
+  Tensor x;  // the residual stream after the depth's layers
+  Tensor h;  // act: its norm
+  Tensor inv_rms;
+  MtpSaved mtp;
+};
+
+class LossPass {
+ public:
+  LossPass(Context& context, const Transformer& transformer, const LossInput& input,
+           const LossOptions& options, SavedActivations* saved)
+      : context_(context),
+        transformer_(transformer),
+        input_(input),
+        options_(options),
+        saved_(saved),
+        arena_(saved != nullptr ? saved->arena : *context.workspace),
+        precision_(transformer.precision()) {
+    FATHOM_CHECK(!input.inputs.empty() && input.inputs.size() == input.targets.size() &&
+                 input.inputs.size() <= transformer.mtp().size() + 1);
+  }
+
+  void Forward() {
+    batch_ = MakeBatch(context_, arena_, input_.inputs[0], input_.sequences);
+    pass_ = transformer_.MakePass(context_, batch_, nullptr, options_.form, arena_);
+    if (saved_ != nullptr && options_.balance_alpha > 0) SetBalance();
+    depths_.resize(input_.inputs.size());
+    for (size_t k = 0; k < depths_.size(); ++k) {
+      Depth& depth = depths_[k];
+      depth.targets = Upload(context_, arena_, input_.targets[k]);
+      depth.inv_rms = arena_.New(precision_.sum, Shape({batch_.size}));
+      depth.h = arena_.New(precision_.act, Shape({batch_.size, transformer_.config().hidden_size}));
+      if (k == 0) {
+        depth.ids = batch_.tokens;
+        depth.x = transformer_.Forward(context_, pass_, saved_);
+        transformer_.FinalNorm(context_, depth.x, depth.h, depth.inv_rms);
+        continue;
+      }
+      const MtpModule& module = *transformer_.mtp()[k - 1];
+      depth.ids = Upload(context_, arena_, input_.inputs[k]);
+      depth.x = module.Forward(context_, pass_, depths_[k - 1].h, depth.ids, arena_, saved_,
+                               saved_ != nullptr ? &depth.mtp : nullptr);
+      context_.backend->RmsNorm(context_, depth.x, module.output_norm().value,
+                                transformer_.config().rms_norm_eps, depth.h, depth.inv_rms);
+    }
+  }
+
+  std::vector<double> TargetLogProbs(size_t k) {
+    ArenaScope scope(*context_.workspace);
+    const Tensor logprob = context_.workspace->New(precision_.sum, Shape({batch_.size}));
+    transformer_.head().LogProb(context_, depths_[k].h, 1.0, depths_[k].targets, logprob);
+    return Download(context_, logprob);
+  }
+
+  // Goes back from the last depth to the first; returns each depth's log-probs.
+  std::vector<std::vector<double>> Backward() {
+    Backend& backend = *context_.backend;
+    Arena& workspace = *context_.workspace;
+    ArenaScope scope(workspace);
+    const Shape stream_shape({batch_.size, transformer_.config().hidden_size});
+    const Tensor logprob = workspace.New(precision_.sum, Shape({batch_.size}));
+    const Tensor dx = workspace.New(precision_.sum, stream_shape);
+    const Tensor dh = workspace.New(precision_.sum, stream_shape);
+    const Tensor dprevious = workspace.New(precision_.sum, stream_shape);  // from the depth after
+    std::vector<std::vector<double>> logprobs(depths_.size());
+    for (size_t k = depths_.size(); k-- > 0;) {
+      const Depth& depth = depths_[k];
+      {
+        ArenaScope head_scope(workspace);
+        const Tensor dlogprob = UploadLossGradient(context_, workspace, precision_.sum,
+                                                   input_.targets[k], options_.target_weight.at(k));
+        transformer_.head().LogProbAndBackward(context_, depth.h, 1.0, depth.targets, dlogprob,
+                                               logprob, dh);
+      }
+      logprobs[k] = Download(context_, logprob);
+      if (k + 1 < depths_.size()) backend.Add(context_, dprevious, dh);
+      if (k > 0) {
+        const MtpModule& module = *transformer_.mtp()[k - 1];
+        backend.RmsNormBackwardInput(context_, dh, depth.x, module.output_norm().value,
+                                     depth.inv_rms, false, dx);
+        backend.RmsNormBackwardWeight(context_, dh, depth.x, depth.inv_rms,
+                                      module.output_norm().grad);
+        backend.Zero(context_, dprevious);
+        module.Backward(context_, pass_, *saved_, depth.mtp, depth.ids, dx, dprevious);
+      } else {
+        transformer_.BackwardFinalNorm(context_, dh, depth.x, depth.inv_rms, dx);
+        transformer_.BackwardLayers(context_, pass_, 0, transformer_.config().num_hidden_layers,
+                                    *saved_, dx);
+        transformer_.BackwardEmbed(context_, depth.ids, dx);
+      }
+    }
+    return logprobs;
+  }
+
+  double BalanceLoss() const {
+    double sum = 0;
+    for (const LayerSaved& layer : saved_->layers) {
+      if (layer.moe.balance_loss.empty()) continue;
+      for (const double loss : Download(context_, layer.moe.balance_loss)) sum += loss;
+    }
+    return sum;
+  }
+
+ private:
+  void SetBalance() {
+    pass_.balance_alpha = options_.balance_alpha;
+    if (input_.balance_group.empty()) {
+      pass_.balance_group = batch_.sequence_of;
+      pass_.balance_groups = static_cast<int64_t>(batch_.sequences.size());
+    } else {
+      pass_.balance_group = Upload(context_, arena_, input_.balance_group);
+      pass_.balance_groups = input_.balance_group.back() + 1;
+    }
+  }
+
+  Context& context_;
+  const Transformer& transformer_;
+  const LossInput& input_;
+  const LossOptions& options_;
+  SavedActivations* saved_;
+  Arena& arena_;
+  Precision precision_;
+  Batch batch_;
+  Pass pass_;
+  std::vector<Depth> depths_;
+};
+
+}  // namespace
+
+LossOutput LanguageModelLoss(Context& context, const Transformer& transformer,
+                             const LossInput& input, const LossOptions& options,
+                             SavedActivations* saved) {
+  ArenaScope scope(*context.workspace);
+  if (saved != nullptr) {
+    saved->layers.clear();
+    saved->arena.Reset();
+  }
+  LossOptions scaled = options;
+  scaled.balance_alpha = options.balance_alpha * options.balance_weight;
+  LossPass pass(context, transformer, input, scaled, saved);
+  pass.Forward();
+
+  LossOutput output;
+  std::vector<std::vector<double>> logprobs;
+  if (saved != nullptr) {
+    logprobs = pass.Backward();
+    if (scaled.balance_alpha > 0) output.balance_loss = pass.BalanceLoss() / options.balance_weight;
+  } else {
+    for (size_t k = 0; k < input.inputs.size(); ++k) logprobs.push_back(pass.TargetLogProbs(k));
+  }
+  for (size_t k = 0; k < logprobs.size(); ++k) {
+    double nll = 0;
+    int64_t targets = 0;
+    for (size_t i = 0; i < logprobs[k].size(); ++i) {
+      nll -= logprobs[k][i];
+      targets += input.targets[k][i] >= 0 ? 1 : 0;
+    }
+    output.nll.push_back(nll);
+    output.targets.push_back(targets);
+  }
+  return output;
+}
+
+std::vector<double> TokenLosses(Context& context, const Transformer& transformer,
+                                const LossInput& input, AttentionForm form) {
+  ArenaScope scope(*context.workspace);
+  LossOptions options{.form = form};
+  LossPass pass(context, transformer, input, options, nullptr);
+  pass.Forward();
+  std::vector<double> losses = pass.TargetLogProbs(0);
+  for (double& loss : losses) loss = -loss;
+  return losses;
+}
+
+}  // namespace fathom

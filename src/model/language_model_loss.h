@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "model/transformer.h"
+
+namespace fathom {
+
+// Tokens to be predicted, as the host has them. Depth 0 is the main model, depth k the k-th MTP
+// module.
+struct LossInput {
+  std::vector<BatchSequence> sequences;
+  std::vector<std::vector<int32_t>>
+      inputs;  // [depths][T]; depth k: token i + k (any id where there is none)
+  std::vector<std::vector<int32_t>>
+      targets;  // [depths][T]; depth k: token i + k + 1, or -1: not predicted
+  // [T], ascending from 0: what the sequence-wise balance loss takes as one sequence (a row of
+  // packed documents). Empty: the sequences themselves.
+  std::vector<int32_t> balance_group;
+};
+
+struct LossOptions {
+  AttentionForm form = AttentionForm::kExpanded;
+  double balance_alpha = 0;
+  // dLoss/d(-logprob) of every target of a depth: depth 0 is usually 1 / (targets in the step),
+  // depth k lambda / depths / (targets of that depth in the step).
+  std::vector<double> target_weight;
+  // Weight of this micro-batch's balance losses: they enter the loss as balance_weight * sum over
+  // sequences and layers.
+  double balance_weight = 0;
+};
+
+struct LossOutput {
+  std::vector<double> nll;       // [depths]: sum of -logprob over the targets, in nats
+  std::vector<int64_t> targets;  // [depths]: how many targets there are
+  double balance_loss = 0;       // sum over sequences and layers
+};
+
+// The cross-entropy of the main model and of its MTP modules. With `saved`, gradients of
+//   sum_k target_weight[k] nll[k] + balance_weight balance_loss
+// are added to the parameters' and the expert loads are left in saved->layers[i].moe.rows.offsets;
+// saved is reset first. Without, only depths listed in the input are computed, and nothing is kept.
+LossOutput LanguageModelLoss(Context& context, const Transformer& transformer,
+                             const LossInput& input, const LossOptions& options,
+                             SavedActivations* saved);
+
+// -logprob of every target of depth 0, in nats, in order (0 where the target is -1).
+std::vector<double> TokenLosses(Context& context, const Transformer& transformer,
+                                const LossInput& input, AttentionForm form);
+
+}  // namespace fathom

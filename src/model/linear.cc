@@ -1,0 +1,63 @@
+#include "model/linear.h"
+
+#include "base/error.h"
+
+namespace fathom {
+
+void PendingWeightGradients::Apply(Context& context) {
+  if (!matmuls_.empty()) context.backend->MatmulBackwardWeight(context, matmuls_);
+  for (const Norm& norm : norms_) {
+    context.backend->RmsNormBackwardWeight(context, norm.dy, norm.x, norm.inv_rms, norm.dgain);
+  }
+  matmuls_.clear();
+  norms_.clear();
+}
+
+Linear::Linear(std::vector<WeightRows> parts) : parts_(std::move(parts)) {
+  FATHOM_CHECK(!parts_.empty());
+  in_ = parts_[0].parameter->spec.shape[1];
+  for (const WeightRows& part : parts_) {
+    FATHOM_CHECK(part.parameter->spec.shape[1] == in_);
+    out_ += part.end - part.begin;
+  }
+}
+
+void Linear::Pack(Context& context, DType dtype, PackedUse use, Arena& arena) {
+  std::vector<ConstTensor> views;
+  for (const WeightRows& part : parts_)
+    views.push_back(part.parameter->value.Rows(part.begin, part.end));
+  const auto pack = [&](bool transposed, PackedMatrix& packed) {
+    if (packed.empty()) {
+      packed.dtype = dtype;
+      packed.n = transposed ? in_ : out_;
+      packed.k = transposed ? out_ : in_;
+      packed.bytes = context.backend->PackedBytes(dtype, packed.n, packed.k);
+      packed.data = arena.NewBytes(packed.bytes);
+    }
+    context.backend->Pack(context, views, transposed, packed);
+  };
+  if (use.forward) pack(false, forward_);
+  if (use.backward_input) pack(true, backward_);
+}
+
+MatmulProblem Linear::Forward(ConstTensor x, Tensor y, bool accumulate) const {
+  FATHOM_CHECK(!forward_.empty(), "weights were not packed for this product");
+  return {x, &forward_, y, accumulate};
+}
+
+MatmulProblem Linear::BackwardInput(ConstTensor dy, Tensor dx, bool accumulate) const {
+  FATHOM_CHECK(!backward_.empty(), "weights were not packed for this product");
+  return {dy, &backward_, dx, accumulate};
+}
+
+void Linear::BackwardWeight(ConstTensor dy, ConstTensor x, PendingWeightGradients& pending) const {
+  int64_t row = 0;
+  for (const WeightRows& part : parts_) {
+    const int64_t rows = part.end - part.begin;
+    pending.AddMatmul(
+        {dy.Columns(row, row + rows), x, part.parameter->grad.Rows(part.begin, part.end)});
+    row += rows;
+  }
+}
+
+}  // namespace fathom

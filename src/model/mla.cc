@@ -1,0 +1,328 @@
+#include "model/mla.h"
+
+#include "base/error.h"
+
+namespace fathom {
+
+Mla::Mla(const ModelConfig& config, Precision precision, ParameterStore& store,
+         const std::string& prefix)
+    : config_(config),
+      precision_(precision),
+      rope_(MakeRopeParameters(config)),
+      kv_norm_(&store.Get(prefix + "kv_a_layernorm.weight")) {
+  const auto whole = [&](const char* name) {
+    Parameter& parameter = store.Get(prefix + name + ".weight");
+    return WeightRows{&parameter, 0, parameter.spec.shape[0]};
+  };
+  if (config.q_lora_rank > 0) {
+    q_norm_ = &store.Get(prefix + "q_a_layernorm.weight");
+    down_ = Linear({whole("q_a_proj"), whole("kv_a_proj_with_mqa")});
+    q_up_ = Linear({whole("q_b_proj")});
+  } else {
+    down_ = Linear({whole("q_proj"), whole("kv_a_proj_with_mqa")});
+  }
+  kv_up_ = Linear({whole("kv_b_proj")});
+  out_ = Linear({whole("o_proj")});
+  Parameter& kv_b = store.Get(prefix + "kv_b_proj.weight");
+  const int64_t nope = config.qk_nope_head_dim, v = config.v_head_dim;
+  for (int64_t head = 0; head < config.num_attention_heads; ++head) {
+    const int64_t row = head * (nope + v);
+    key_up_.push_back(Linear({{&kv_b, row, row + nope}}));
+    value_up_.push_back(Linear({{&kv_b, row + nope, row + nope + v}}));
+  }
+}
+
+void Mla::Pack(Context& context, bool training, Arena& arena) {
+  const PackedUse use{.forward = true, .backward_input = training};
+  down_.Pack(context, precision_.act, use, arena);
+  if (q_norm_ != nullptr) q_up_.Pack(context, precision_.act, use, arena);
+  kv_up_.Pack(context, precision_.act, use, arena);
+  out_.Pack(context, precision_.act, use, arena);
+  for (size_t head = 0; head < key_up_.size(); ++head) {
+    // Absorbed queries are q_nope W_UK: the backward direction of the key projection.
+    key_up_[head].Pack(context, precision_.act, {.forward = training, .backward_input = true},
+                       arena);
+    value_up_[head].Pack(context, precision_.act, use, arena);
+  }
+}
+
+Tensor Mla::QueryPart(Tensor down) const {
+  return down.Columns(0, down.dim(1) - config_.latent_dim());
+}
+Tensor Mla::LatentPart(Tensor down) const {
+  const int64_t begin = down.dim(1) - config_.latent_dim();
+  return down.Columns(begin, begin + config_.kv_lora_rank);
+}
+Tensor Mla::RotaryKeyPart(Tensor down) const {
+  return down.Columns(down.dim(1) - config_.qk_rope_head_dim, down.dim(1));
+}
+
+void Mla::Forward(Context& context, const Pass& pass, int64_t layer, ConstTensor h, Tensor x,
+                  MlaSaved* saved, ActivationArenas arenas) const {
+  MlaSaved local;
+  MlaSaved& s = saved != nullptr ? *saved : local;
+  Backend& backend = *context.backend;
+  const int64_t tokens = h.dim(0), kv_rank = config_.kv_lora_rank,
+                heads = config_.num_attention_heads;
+  Arena& kept = *arenas.kept;
+
+  s.down = kept.New(precision_.act, Shape({tokens, down_.out()}));
+  if (q_norm_ != nullptr) s.q_inv_rms = kept.New(precision_.sum, Shape({tokens}));
+  s.kv_inv_rms = kept.New(precision_.sum, Shape({tokens}));
+  s.latent = kept.New(precision_.act, Shape({tokens, config_.latent_dim()}));
+  s.heads_out = kept.New(precision_.act, Shape({tokens, heads * config_.v_head_dim}));
+  if (saved != nullptr) s.lse = kept.New(precision_.sum, Shape({tokens, heads}));
+
+  Matmul(context, down_.Forward(h, s.down));
+  backend.RmsNorm(context, LatentPart(s.down), kv_norm_->value, config_.rms_norm_eps,
+                  s.latent.Columns(0, kv_rank), s.kv_inv_rms);
+  backend.Rope(context, RotaryKeyPart(s.down).SplitLast(1, config_.qk_rope_head_dim),
+               pass.rope_table, false,
+               RotaryKeyPart(s.latent).SplitLast(1, config_.qk_rope_head_dim));
+  if (pass.cache != nullptr) pass.cache->Write(context, layer, *pass.batch, s.latent);
+
+  ArenaScope scope(*context.workspace);
+  ProjectUp(context, pass, s, *arenas.recomputable);
+  if (pass.form == AttentionForm::kExpanded) {
+    AttendExpanded(context, pass, s);
+  } else {
+    AttendAbsorbed(context, pass, layer, s, kept);
+  }
+  Matmul(context, out_.Forward(s.heads_out, x, /*accumulate=*/true));
+  if (arenas.recomputable != arenas.kept) s.q_latent = s.q = s.up = Tensor();
+}
+
+void Mla::ProjectUp(Context& context, const Pass& pass, MlaSaved& s, Arena& arena) const {
+  Backend& backend = *context.backend;
+  const int64_t tokens = s.down.dim(0), heads = config_.num_attention_heads;
+  const int64_t nope = config_.qk_nope_head_dim, qk = config_.qk_head_dim(),
+                kv_rank = config_.kv_lora_rank;
+  if (q_norm_ != nullptr) {
+    s.q_latent = arena.New(precision_.act, Shape({tokens, config_.q_lora_rank}));
+    backend.RmsNorm(context, QueryPart(s.down), q_norm_->value, config_.rms_norm_eps, s.q_latent,
+                    s.q_inv_rms);
+    const Tensor q = arena.New(precision_.act, Shape({tokens, heads * qk}));
+    Matmul(context, q_up_.Forward(s.q_latent, q));
+    s.q = q.SplitLast(heads, qk);
+  } else {
+    // A copy, so that rotating it leaves `down` as it is and a recomputation gives the same.
+    s.q = arena.New(precision_.act, Shape({tokens, heads, qk}));
+    backend.Cast(context, QueryPart(s.down), s.q.Reshape(Shape({tokens, heads * qk})));
+  }
+  const Tensor q_rope = s.q.Columns(nope, qk);
+  if (pass.form == AttentionForm::kExpanded) {
+    backend.Rope(context, q_rope, pass.rope_table, false, q_rope);
+    const Tensor up = arena.New(precision_.act, Shape({tokens, kv_up_.out()}));
+    Matmul(context, kv_up_.Forward(s.latent.Columns(0, kv_rank), up));
+    s.up = up.SplitLast(heads, nope + config_.v_head_dim);
+    return;
+  }
+  s.up = arena.New(precision_.act, Shape({tokens, heads, config_.latent_dim()}));
+  std::vector<MatmulProblem> problems;
+  for (int64_t head = 0; head < heads; ++head) {
+    problems.push_back(key_up_[static_cast<size_t>(head)].BackwardInput(
+        s.q.Select(1, head).Columns(0, nope), s.up.Select(1, head).Columns(0, kv_rank)));
+  }
+  backend.Matmul(context, problems);
+  backend.Rope(context, q_rope, pass.rope_table, false,
+               s.up.Columns(kv_rank, config_.latent_dim()));
+}
+
+Tensor Mla::ExpandedKeys(Context& context, const MlaSaved& s, Arena& arena) const {
+  const int64_t heads = config_.num_attention_heads, nope = config_.qk_nope_head_dim,
+                qk = config_.qk_head_dim();
+  Tensor keys = arena.New(precision_.act, Shape({s.latent.dim(0), heads, qk}));
+  context.backend->Cast(context, s.up.Columns(0, nope), keys.Columns(0, nope));
+  context.backend->Cast(context, RotaryKeyPart(s.latent).Broadcast(1, heads),
+                        keys.Columns(nope, qk));
+  return keys;
+}
+
+ConstTensor Mla::ExpandedValues(const MlaSaved& s) const {
+  return s.up.Columns(config_.qk_nope_head_dim, config_.qk_nope_head_dim + config_.v_head_dim);
+}
+
+namespace {
+
+// Sequences whose keys are rows of `keys` and `values` themselves. The blocks live in `blocks`.
+std::vector<AttentionSequence> SequencesWithin(const Batch& batch, ConstTensor keys,
+                                               ConstTensor values, std::vector<KeyBlock>& blocks) {
+  blocks.clear();
+  for (const BatchSequence& sequence : batch.sequences) {
+    FATHOM_CHECK(sequence.first_position == 0, "without a cache a sequence starts at position 0");
+    const int64_t end = sequence.begin + sequence.count;
+    blocks.push_back({keys.Rows(sequence.begin, end), values.Rows(sequence.begin, end)});
+  }
+  std::vector<AttentionSequence> sequences;
+  for (size_t i = 0; i < batch.sequences.size(); ++i) {
+    sequences.push_back(
+        {batch.sequences[i].begin, batch.sequences[i].count, 0, std::span(&blocks[i], 1)});
+  }
+  return sequences;
+}
+
+}  // namespace
+
+void Mla::AttendExpanded(Context& context, const Pass& pass, MlaSaved& s) const {
+  ArenaScope scope(*context.workspace);
+  const Tensor keys = ExpandedKeys(context, s, *context.workspace);
+  std::vector<KeyBlock> blocks;
+  const auto sequences = SequencesWithin(*pass.batch, keys, ExpandedValues(s), blocks);
+  context.backend->Attention(context, s.q, sequences, rope_.softmax_scale,
+                             s.heads_out.SplitLast(config_.num_attention_heads, config_.v_head_dim),
+                             s.lse);
+}
+
+void Mla::AttendAbsorbed(Context& context, const Pass& pass, int64_t layer, MlaSaved& s,
+                         Arena& arena) const {
+  const int64_t tokens = s.latent.dim(0), heads = config_.num_attention_heads,
+                kv_rank = config_.kv_lora_rank;
+  s.attention_out = arena.New(precision_.act, Shape({tokens, heads, kv_rank}));
+  std::vector<AttentionSequence> sequences;
+  std::vector<KeyBlock> own_blocks;
+  std::vector<std::vector<KeyBlock>> cached_blocks;
+  if (pass.cache == nullptr) {
+    const Tensor keys = s.latent.SplitLast(1, config_.latent_dim());
+    sequences = SequencesWithin(*pass.batch, keys, keys.Columns(0, kv_rank), own_blocks);
+  } else {
+    for (const BatchSequence& sequence : pass.batch->sequences) {
+      cached_blocks.push_back(
+          pass.cache->Blocks(layer, sequence.cache_id, sequence.first_position + sequence.count));
+    }
+    for (size_t i = 0; i < cached_blocks.size(); ++i) {
+      const BatchSequence& sequence = pass.batch->sequences[i];
+      sequences.push_back(
+          {sequence.begin, sequence.count, sequence.first_position, cached_blocks[i]});
+    }
+  }
+  context.backend->Attention(context, s.up, sequences, rope_.softmax_scale, s.attention_out, s.lse);
+  const Tensor heads_out = s.heads_out.SplitLast(heads, config_.v_head_dim);
+  std::vector<MatmulProblem> problems;
+  for (int64_t head = 0; head < heads; ++head) {
+    problems.push_back(value_up_[static_cast<size_t>(head)].Forward(s.attention_out.Select(1, head),
+                                                                    heads_out.Select(1, head)));
+  }
+  context.backend->Matmul(context, problems);
+}
+
+void Mla::BackwardInput(Context& context, const Pass& pass, ConstTensor h, const MlaSaved& saved,
+                        ConstTensor dy, Tensor dh, Arena& keep,
+                        PendingWeightGradients& pending) const {
+  Backend& backend = *context.backend;
+  const int64_t tokens = h.dim(0), heads = config_.num_attention_heads, qk = config_.qk_head_dim();
+  const int64_t kv_rank = config_.kv_lora_rank;
+  MlaSaved s = saved;
+  if (s.q.empty()) ProjectUp(context, pass, s, keep);
+
+  const Tensor d_down = keep.New(precision_.act, Shape({tokens, down_.out()}));
+  const Tensor dlatent = keep.New(precision_.sum, Shape({tokens, config_.latent_dim()}));
+  // Without q_lora_rank the queries are part of the down projection, and so is their gradient.
+  const Tensor dq = q_norm_ != nullptr ? keep.New(precision_.act, Shape({tokens, heads, qk}))
+                                       : QueryPart(d_down).SplitLast(heads, qk);
+  {
+    ArenaScope scope(*context.workspace);
+    const Tensor d_heads = keep.New(precision_.act, Shape({tokens, out_.in()}));
+    Matmul(context, out_.BackwardInput(dy, d_heads));
+    out_.BackwardWeight(dy, s.heads_out, pending);
+    if (pass.form == AttentionForm::kExpanded) {
+      BackwardExpanded(context, pass, s, d_heads, dq, dlatent, keep, pending);
+    } else {
+      BackwardAbsorbed(context, pass, s, d_heads, dq, dlatent, keep, pending);
+    }
+  }
+
+  if (q_norm_ != nullptr) {
+    const Tensor dq_rows = dq.Reshape(Shape({tokens, heads * qk}));
+    const Tensor dq_latent = keep.New(precision_.act, Shape({tokens, config_.q_lora_rank}));
+    Matmul(context, q_up_.BackwardInput(dq_rows, dq_latent));
+    q_up_.BackwardWeight(dq_rows, s.q_latent, pending);
+    backend.RmsNormBackwardInput(context, dq_latent, QueryPart(s.down), q_norm_->value, s.q_inv_rms,
+                                 false, QueryPart(d_down));
+    pending.AddNorm(dq_latent, QueryPart(s.down), s.q_inv_rms, q_norm_->grad);
+  }
+  const Tensor dlatent_norm = dlatent.Columns(0, kv_rank);
+  backend.RmsNormBackwardInput(context, dlatent_norm, LatentPart(s.down), kv_norm_->value,
+                               s.kv_inv_rms, false, LatentPart(d_down));
+  pending.AddNorm(dlatent_norm, LatentPart(s.down), s.kv_inv_rms, kv_norm_->grad);
+  const Tensor d_rope_key = RotaryKeyPart(dlatent).SplitLast(1, config_.qk_rope_head_dim);
+  backend.Rope(context, d_rope_key, pass.rope_table, true, d_rope_key);
+  backend.Cast(context, RotaryKeyPart(dlatent), RotaryKeyPart(d_down));
+
+  Matmul(context, down_.BackwardInput(d_down, dh));
+  down_.BackwardWeight(d_down, h, pending);
+}
+
+void Mla::BackwardExpanded(Context& context, const Pass& pass, const MlaSaved& s, Tensor d_heads,
+                           Tensor dq, Tensor dlatent, Arena& keep,
+                           PendingWeightGradients& pending) const {
+  Backend& backend = *context.backend;
+  const int64_t tokens = s.latent.dim(0), heads = config_.num_attention_heads,
+                qk = config_.qk_head_dim();
+  const int64_t nope = config_.qk_nope_head_dim, v = config_.v_head_dim,
+                kv_rank = config_.kv_lora_rank;
+  const Tensor keys = ExpandedKeys(context, s, *context.workspace);
+  const Tensor dkeys = context.workspace->New(precision_.act, keys.shape());
+  const Tensor d_up_rows = keep.New(precision_.act, Shape({tokens, kv_up_.out()}));
+  const Tensor d_up = d_up_rows.SplitLast(heads, nope + v);
+
+  std::vector<KeyBlock> blocks;
+  const auto sequences = SequencesWithin(*pass.batch, keys, ExpandedValues(s), blocks);
+  backend.AttentionBackward(context, d_heads.SplitLast(heads, v), s.q, sequences,
+                            rope_.softmax_scale, s.heads_out.SplitLast(heads, v), s.lse, dq, dkeys,
+                            d_up.Columns(nope, nope + v));
+  backend.Cast(context, dkeys.Columns(0, nope), d_up.Columns(0, nope));
+  Matmul(context, kv_up_.BackwardInput(d_up_rows, dlatent.Columns(0, kv_rank)));
+  kv_up_.BackwardWeight(d_up_rows, s.latent.Columns(0, kv_rank), pending);
+
+  const Tensor d_rope_key = RotaryKeyPart(dlatent);
+  backend.Zero(context, d_rope_key);
+  for (int64_t head = 0; head < heads; ++head) {
+    backend.Add(context, dkeys.Select(1, head).Columns(nope, qk), d_rope_key);
+  }
+  const Tensor dq_rope = dq.Columns(nope, qk);
+  backend.Rope(context, dq_rope, pass.rope_table, true, dq_rope);
+}
+
+void Mla::BackwardAbsorbed(Context& context, const Pass& pass, const MlaSaved& s, Tensor d_heads,
+                           Tensor dq, Tensor dlatent, Arena& keep,
+                           PendingWeightGradients& pending) const {
+  Backend& backend = *context.backend;
+  const int64_t tokens = s.latent.dim(0), heads = config_.num_attention_heads;
+  const int64_t nope = config_.qk_nope_head_dim, v = config_.v_head_dim,
+                kv_rank = config_.kv_lora_rank;
+  const Tensor d_heads_3d = d_heads.SplitLast(heads, v);
+  const Tensor d_attention_out = context.workspace->New(precision_.act, s.attention_out.shape());
+  std::vector<MatmulProblem> problems;
+  for (int64_t head = 0; head < heads; ++head) {
+    const Linear& up = value_up_[static_cast<size_t>(head)];
+    problems.push_back(
+        up.BackwardInput(d_heads_3d.Select(1, head), d_attention_out.Select(1, head)));
+    up.BackwardWeight(d_heads_3d.Select(1, head), s.attention_out.Select(1, head), pending);
+  }
+  backend.Matmul(context, problems);
+
+  const Tensor keys = s.latent.SplitLast(1, config_.latent_dim());
+  std::vector<KeyBlock> blocks;
+  const auto sequences = SequencesWithin(*pass.batch, keys, keys.Columns(0, kv_rank), blocks);
+  const Tensor d_up = keep.New(precision_.act, s.up.shape());
+  const Tensor dvalues = context.workspace->New(precision_.sum, Shape({tokens, 1, kv_rank}));
+  backend.AttentionBackward(context, d_attention_out, s.up, sequences, rope_.softmax_scale,
+                            s.attention_out, s.lse, d_up,
+                            dlatent.SplitLast(1, config_.latent_dim()), dvalues);
+  // A latent is key and value at once.
+  backend.Add(context, dvalues.Reshape(Shape({tokens, kv_rank})), dlatent.Columns(0, kv_rank));
+
+  problems.clear();
+  for (int64_t head = 0; head < heads; ++head) {
+    const Linear& up = key_up_[static_cast<size_t>(head)];
+    const Tensor d_query = d_up.Select(1, head).Columns(0, kv_rank);
+    problems.push_back(up.Forward(d_query, dq.Select(1, head).Columns(0, nope)));
+    // query = q_nope W_UK, hence dW_UK = q_nope^T d_query.
+    up.BackwardWeight(s.q.Select(1, head).Columns(0, nope), d_query, pending);
+  }
+  backend.Matmul(context, problems);
+  backend.Rope(context, d_up.Columns(kv_rank, config_.latent_dim()), pass.rope_table, true,
+               dq.Columns(nope, config_.qk_head_dim()));
+}
+
+}  // namespace fathom

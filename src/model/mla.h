@@ -1,0 +1,81 @@
+#pragma once
+
+#include <vector>
+
+#include "model/linear.h"
+#include "model/pass.h"
+#include "model/rope.h"
+
+namespace fathom {
+
+// What backward needs of one latent attention. "act" tensors are of the model's act type.
+struct MlaSaved {
+  Tensor down;  // act [T, q_lora_rank + latent_dim]: the raw down projections (without q_lora_rank:
+                // queries first)
+  Tensor q_inv_rms, kv_inv_rms;  // sum [T]
+  Tensor
+      latent;  // act [T, latent_dim]: [normalised latent | rotated key], the row that a cache holds
+  Tensor heads_out;      // act [T, heads * v_head_dim]: what o_proj multiplies
+  Tensor attention_out;  // act [T, heads, kv_lora_rank], absorbed form only: the attention's output
+                         // in latent space
+  Tensor lse;            // sum [T, heads]
+  // Recomputable from the above:
+  Tensor q_latent;  // act [T, q_lora_rank]: normalised
+  Tensor q;         // act [T, heads, nope + rope]; rotated in the expanded form
+  Tensor up;  // act; expanded: keys and values [T, heads, nope + v]; absorbed: queries [T, heads,
+              // latent_dim]
+};
+
+// Multi-head latent attention (DeepSeek-V2 report, arXiv 2405.04434, section 2.1 and appendix C),
+// absorbed or expanded.
+class Mla {
+ public:
+  // prefix: "model.layers.3.self_attn."
+  Mla(const ModelConfig& config, Precision precision, ParameterStore& store,
+      const std::string& prefix);
+
+  // Packs what `training` (the expanded and the absorbed form, forward and backward) or inference
+  // (absorbed and expanded, forward) needs.
+  void Pack(Context& context, bool training, Arena& arena);
+
+  // x += attention(h); h act [T, hidden], x sum [T, hidden]. `layer` names the cache's layer. saved
+  // may be null.
+  void Forward(Context& context, const Pass& pass, int64_t layer, ConstTensor h, Tensor x,
+               MlaSaved* saved, ActivationArenas arenas) const;
+  // From dy act [T, hidden], the gradient of the attention's output, assigns dh sum [T, hidden].
+  // What weight gradients need is allocated in `keep` and noted in `pending`.
+  void BackwardInput(Context& context, const Pass& pass, ConstTensor h, const MlaSaved& saved,
+                     ConstTensor dy, Tensor dh, Arena& keep, PendingWeightGradients& pending) const;
+
+ private:
+  // saved.down -> saved.q_latent, q, up.
+  void ProjectUp(Context& context, const Pass& pass, MlaSaved& saved, Arena& arena) const;
+  // Per-head keys [T, heads, nope + rope] of the expanded form.
+  Tensor ExpandedKeys(Context& context, const MlaSaved& saved, Arena& arena) const;
+  ConstTensor ExpandedValues(const MlaSaved& saved) const;
+  void AttendExpanded(Context& context, const Pass& pass, MlaSaved& saved) const;
+  void AttendAbsorbed(Context& context, const Pass& pass, int64_t layer, MlaSaved& saved,
+                      Arena& arena) const;
+  // From d_heads [T, heads * v]: dq [T, heads, nope + rope] before rotation, and dlatent sum [T,
+  // latent_dim].
+  void BackwardExpanded(Context& context, const Pass& pass, const MlaSaved& saved, Tensor d_heads,
+                        Tensor dq, Tensor dlatent, Arena& keep,
+                        PendingWeightGradients& pending) const;
+  void BackwardAbsorbed(Context& context, const Pass& pass, const MlaSaved& saved, Tensor d_heads,
+                        Tensor dq, Tensor dlatent, Arena& keep,
+                        PendingWeightGradients& pending) const;
+
+  Tensor QueryPart(Tensor down) const;      // of a [T, down] tensor: what precedes the latent
+  Tensor LatentPart(Tensor down) const;     // [T, kv_lora_rank]
+  Tensor RotaryKeyPart(Tensor down) const;  // [T, rope]
+
+  ModelConfig config_;
+  Precision precision_;
+  RopeParameters rope_;
+  Parameter* q_norm_ = nullptr;  // null without q_lora_rank
+  Parameter* kv_norm_;
+  Linear down_, q_up_, kv_up_, out_;
+  std::vector<Linear> key_up_, value_up_;  // the heads' rows of kv_b_proj
+};
+
+}  // namespace fathom

@@ -1,0 +1,45 @@
+#include "model/mlp.h"
+
+namespace fathom {
+
+Mlp::Mlp(Precision precision, ParameterStore& store, const std::string& prefix)
+    : precision_(precision) {
+  Parameter& gate = store.Get(prefix + "gate_proj.weight");
+  Parameter& up = store.Get(prefix + "up_proj.weight");
+  gate_up_ = Linear({{&gate, 0, gate.spec.shape[0]}, {&up, 0, up.spec.shape[0]}});
+  down_ = Linear(store.Get(prefix + "down_proj.weight"));
+}
+
+void Mlp::Pack(Context& context, bool training, Arena& arena) {
+  const PackedUse use{.forward = true, .backward_input = training};
+  gate_up_.Pack(context, precision_.act, use, arena);
+  down_.Pack(context, precision_.act, use, arena);
+}
+
+Tensor Mlp::Forward(Context& context, ConstTensor h, bool accumulate, Tensor y, Arena& kept) const {
+  const Tensor gate_up = kept.New(precision_.act, Shape({h.dim(0), gate_up_.out()}));
+  ArenaScope scope(*context.workspace);
+  const Tensor activated = context.workspace->New(precision_.act, Shape({h.dim(0), down_.in()}));
+  Matmul(context, gate_up_.Forward(h, gate_up));
+  context.backend->SwiGlu(context, gate_up, activated);
+  Matmul(context, down_.Forward(activated, y, accumulate));
+  return gate_up;
+}
+
+void Mlp::BackwardInput(Context& context, ConstTensor h, ConstTensor gate_up, ConstTensor dy,
+                        bool accumulate, Tensor dh, Arena& keep,
+                        PendingWeightGradients& pending) const {
+  const Tensor activated = keep.New(precision_.act, Shape({h.dim(0), down_.in()}));
+  const Tensor d_gate_up = keep.New(precision_.act, gate_up.shape());
+  {
+    ArenaScope scope(*context.workspace);
+    const Tensor d_activated = context.workspace->New(precision_.act, activated.shape());
+    Matmul(context, down_.BackwardInput(dy, d_activated));
+    context.backend->SwiGluBackward(context, d_activated, gate_up, {}, d_gate_up, activated, {});
+  }
+  down_.BackwardWeight(dy, activated, pending);
+  Matmul(context, gate_up_.BackwardInput(d_gate_up, dh, accumulate));
+  gate_up_.BackwardWeight(d_gate_up, h, pending);
+}
+
+}  // namespace fathom

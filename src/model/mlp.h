@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+
+#include "model/linear.h"
+#include "model/pass.h"
+
+namespace fathom {
+
+// y = down(silu(gate(x)) * up(x)): the dense layers' MLP and the shared experts.
+class Mlp {
+ public:
+  // prefix: "model.layers.0.mlp."
+  Mlp(Precision precision, ParameterStore& store, const std::string& prefix);
+
+  void Pack(Context& context, bool training, Arena& arena);
+
+  int64_t width() const { return down_.in(); }
+
+  // y (+)= mlp(h); h act [T, hidden]; y sum [T, hidden]. Returns gate_up act [T, 2 width] in
+  // `kept`, for backward.
+  Tensor Forward(Context& context, ConstTensor h, bool accumulate, Tensor y, Arena& kept) const;
+  // dh sum (+)= from dy act.
+  void BackwardInput(Context& context, ConstTensor h, ConstTensor gate_up, ConstTensor dy,
+                     bool accumulate, Tensor dh, Arena& keep,
+                     PendingWeightGradients& pending) const;
+
+ private:
+  Precision precision_;
+  Linear gate_up_, down_;
+};
+
+}  // namespace fathom

@@ -1,0 +1,158 @@
+#include "model/moe.h"
+
+namespace fathom {
+
+Moe::Moe(const ModelConfig& config, Precision precision, ParameterStore& store,
+         const std::string& prefix)
+    : config_(config),
+      precision_(precision),
+      options_{.top_k = config.num_experts_per_tok,
+               .groups = config.n_group,
+               .top_groups = config.topk_group,
+               .normalize = config.norm_topk_prob,
+               .scaling_factor = config.routed_scaling_factor},
+      router_bias_(&store.Get(prefix + "gate.e_score_correction_bias")),
+      router_(store.Get(prefix + "gate.weight")) {
+  for (int64_t expert = 0; expert < config.n_routed_experts; ++expert) {
+    const std::string name = fmt::format("{}experts.{}.", prefix, expert);
+    Parameter& gate = store.Get(name + "gate_proj.weight");
+    Parameter& up = store.Get(name + "up_proj.weight");
+    gate_up_.push_back(Linear({{&gate, 0, gate.spec.shape[0]}, {&up, 0, up.spec.shape[0]}}));
+    down_.push_back(Linear(store.Get(name + "down_proj.weight")));
+  }
+  if (config.n_shared_experts > 0) shared_.emplace(precision, store, prefix + "shared_experts.");
+}
+
+void Moe::Pack(Context& context, bool training, Arena& arena) {
+  const PackedUse use{.forward = true, .backward_input = training};
+  router_.Pack(context, precision_.sum, use, arena);
+  for (Linear& linear : gate_up_) linear.Pack(context, precision_.act, use, arena);
+  for (Linear& linear : down_) linear.Pack(context, precision_.act, use, arena);
+  if (shared_) shared_->Pack(context, training, arena);
+}
+
+template <typename Use>
+void Moe::ForEachExpert(const ExpertRows& rows, Use use) const {
+  for (size_t expert = 0; expert + 1 < rows.offsets.size(); ++expert) {
+    const int64_t begin = rows.offsets[expert], end = rows.offsets[expert + 1];
+    if (begin < end) use(expert, begin, end);
+  }
+}
+
+void Moe::Forward(Context& context, const Pass& pass, ConstTensor h, Tensor x, MoeSaved* saved,
+                  Arena& kept) const {
+  MoeSaved local;
+  MoeSaved& s = saved != nullptr ? *saved : local;
+  Backend& backend = *context.backend;
+  const int64_t tokens = h.dim(0), top_k = config_.num_experts_per_tok,
+                experts = config_.n_routed_experts;
+  const int64_t rows = tokens * top_k, width = config_.moe_intermediate_size;
+
+  s.scores = kept.New(precision_.sum, Shape({tokens, experts}));
+  s.expert_ids = kept.New(DType::kI32, Shape({tokens, top_k}));
+  s.weights = kept.New(precision_.sum, Shape({tokens, top_k}));
+  s.rows.token_of_row = kept.New(DType::kI32, Shape({rows}));
+  s.rows.row_of_slot = kept.New(DType::kI32, Shape({tokens, top_k}));
+  s.gate_up = kept.New(precision_.act, Shape({rows, 2 * width}));
+  if (saved != nullptr && pass.balance_alpha > 0) {
+    s.balance_f = kept.New(precision_.sum, Shape({pass.balance_groups, experts}));
+    s.balance_loss = kept.New(precision_.sum, Shape({pass.balance_groups}));
+  }
+  ConstTensor shared_out;
+  Tensor shared_buffer;
+  if (shared_) {
+    shared_buffer = context.workspace->New(precision_.sum, Shape({tokens, config_.hidden_size}));
+    s.shared_gate_up = shared_->Forward(context, h, false, shared_buffer, kept);
+    shared_out = shared_buffer;
+  }
+
+  ArenaScope scope(*context.workspace);
+  const Tensor logits = context.workspace->New(precision_.sum, Shape({tokens, experts}));
+  Matmul(context, router_.Forward(h, logits));
+  backend.Route(context, logits, router_bias_->value, options_, s.scores, s.expert_ids, s.weights);
+  if (!s.balance_f.empty()) {
+    backend.BalanceLoss(context, s.scores, s.expert_ids, pass.balance_group, pass.balance_alpha,
+                        s.balance_f, s.balance_loss);
+  }
+  backend.SortByExpert(context, s.expert_ids, experts, &s.rows);
+
+  const Tensor inputs = context.workspace->New(precision_.act, Shape({rows, config_.hidden_size}));
+  const Tensor activated = context.workspace->New(precision_.act, Shape({rows, width}));
+  const Tensor outputs = context.workspace->New(precision_.sum, Shape({rows, config_.hidden_size}));
+  backend.GatherRows(context, h, s.rows.token_of_row, inputs);
+  std::vector<MatmulProblem> problems;
+  ForEachExpert(s.rows, [&](size_t expert, int64_t begin, int64_t end) {
+    problems.push_back(
+        gate_up_[expert].Forward(inputs.Rows(begin, end), s.gate_up.Rows(begin, end)));
+  });
+  backend.Matmul(context, problems);
+  backend.SwiGlu(context, s.gate_up, activated);
+  problems.clear();
+  ForEachExpert(s.rows, [&](size_t expert, int64_t begin, int64_t end) {
+    problems.push_back(down_[expert].Forward(activated.Rows(begin, end), outputs.Rows(begin, end)));
+  });
+  backend.Matmul(context, problems);
+  backend.CombineExperts(context, outputs, s.rows, s.weights, shared_out, x);
+}
+
+void Moe::BackwardInput(Context& context, const Pass& pass, ConstTensor h, const MoeSaved& s,
+                        ConstTensor dy, Tensor dh, Arena& keep,
+                        PendingWeightGradients& pending) const {
+  Backend& backend = *context.backend;
+  Arena& workspace = *context.workspace;
+  const int64_t tokens = h.dim(0), hidden = config_.hidden_size;
+  const int64_t rows = s.gate_up.dim(0), width = config_.moe_intermediate_size;
+  if (shared_) {
+    shared_->BackwardInput(context, h, s.shared_gate_up, dy, false, dh, keep, pending);
+  } else {
+    backend.Zero(context, dh);
+  }
+
+  const Tensor inputs = keep.New(precision_.act, Shape({rows, hidden}));
+  const Tensor d_outputs = keep.New(precision_.act, Shape({rows, hidden}));
+  const Tensor activated = keep.New(precision_.act, Shape({rows, width}));
+  const Tensor d_gate_up = keep.New(precision_.act, Shape({rows, 2 * width}));
+  const Tensor d_logits = keep.New(precision_.sum, Shape({tokens, config_.n_routed_experts}));
+  const Tensor h_sum = keep.New(precision_.sum, h.shape());
+
+  ArenaScope scope(workspace);
+  const Tensor d_activated = workspace.New(precision_.act, Shape({rows, width}));
+  const Tensor row_weights = workspace.New(precision_.sum, Shape({rows}));
+  const Tensor d_row_weights = workspace.New(precision_.sum, Shape({rows}));
+  const Tensor d_weights = workspace.New(precision_.sum, s.weights.shape());
+  const Tensor d_inputs = workspace.New(precision_.sum, Shape({rows, hidden}));
+
+  backend.GatherRows(context, h, s.rows.token_of_row, inputs);
+  backend.GatherRows(context, dy, s.rows.token_of_row, d_outputs);
+  backend.PermuteSlots(context, s.rows, /*to_slots=*/false, s.weights, row_weights);
+
+  // y = w E(a) with E linear in a: the gradient of w is (dy W_down) . a, so that no expert output
+  // is kept, and the weight is applied to the activated row that W_down's gradient needs anyway.
+  std::vector<MatmulProblem> problems;
+  ForEachExpert(s.rows, [&](size_t expert, int64_t begin, int64_t end) {
+    problems.push_back(
+        down_[expert].BackwardInput(d_outputs.Rows(begin, end), d_activated.Rows(begin, end)));
+  });
+  backend.Matmul(context, problems);
+  backend.SwiGluBackward(context, d_activated, s.gate_up, row_weights, d_gate_up, activated,
+                         d_row_weights);
+  problems.clear();
+  ForEachExpert(s.rows, [&](size_t expert, int64_t begin, int64_t end) {
+    problems.push_back(
+        gate_up_[expert].BackwardInput(d_gate_up.Rows(begin, end), d_inputs.Rows(begin, end)));
+    down_[expert].BackwardWeight(d_outputs.Rows(begin, end), activated.Rows(begin, end), pending);
+    gate_up_[expert].BackwardWeight(d_gate_up.Rows(begin, end), inputs.Rows(begin, end), pending);
+  });
+  backend.Matmul(context, problems);
+  backend.CombineExperts(context, d_inputs, s.rows, {}, {}, dh);
+
+  backend.PermuteSlots(context, s.rows, /*to_slots=*/true, d_row_weights, d_weights);
+  const bool balanced = !s.balance_f.empty();
+  backend.RouteBackward(context, d_weights, s.scores, s.expert_ids, options_, s.balance_f,
+                        balanced ? ConstTensor(pass.balance_group) : ConstTensor(), d_logits);
+  Matmul(context, router_.BackwardInput(d_logits, dh, /*accumulate=*/true));
+  backend.Cast(context, h, h_sum);
+  router_.BackwardWeight(d_logits, h_sum, pending);
+}
+
+}  // namespace fathom

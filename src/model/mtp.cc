@@ -1,0 +1,80 @@
+#include "model/mtp.h"
+
+namespace fathom {
+namespace {
+
+std::string MtpPrefix(const ModelConfig& config, int64_t index) {
+  return fmt::format("model.layers.{}.", config.num_hidden_layers + index);
+}
+
+}  // namespace
+
+MtpModule::MtpModule(const ModelConfig& config, Precision precision, ParameterStore& store,
+                     int64_t index)
+    : config_(config),
+      precision_(precision),
+      embedding_(&store.Get("model.embed_tokens.weight")),
+      e_norm_(&store.Get(MtpPrefix(config, index) + "enorm.weight")),
+      h_norm_(&store.Get(MtpPrefix(config, index) + "hnorm.weight")),
+      output_norm_(&store.Get(MtpPrefix(config, index) + "shared_head.norm.weight")),
+      join_(store.Get(MtpPrefix(config, index) + "eh_proj.weight")),
+      layer_(config, precision, store, config.num_hidden_layers + index) {}
+
+void MtpModule::Pack(Context& context, bool training, Arena& arena) {
+  join_.Pack(context, precision_.act, {.forward = true, .backward_input = training}, arena);
+  layer_.Pack(context, training, arena);
+}
+
+Tensor MtpModule::Forward(Context& context, const Pass& pass, ConstTensor previous, ConstTensor ids,
+                          Arena& arena, SavedActivations* saved, MtpSaved* mtp_saved) const {
+  Backend& backend = *context.backend;
+  const int64_t tokens = previous.dim(0), hidden = config_.hidden_size;
+  const Tensor x = arena.New(precision_.sum, Shape({tokens, hidden}));
+  const Tensor embedding = arena.New(precision_.sum, Shape({tokens, hidden}));
+  const Tensor joined = arena.New(precision_.act, Shape({tokens, 2 * hidden}));
+  const Tensor e_inv_rms = arena.New(precision_.sum, Shape({tokens}));
+  const Tensor h_inv_rms = arena.New(precision_.sum, Shape({tokens}));
+  backend.GatherRows(context, embedding_->value, ids, embedding);
+  backend.RmsNorm(context, embedding, e_norm_->value, config_.rms_norm_eps,
+                  joined.Columns(0, hidden), e_inv_rms);
+  backend.RmsNorm(context, previous, h_norm_->value, config_.rms_norm_eps,
+                  joined.Columns(hidden, 2 * hidden), h_inv_rms);
+  Matmul(context, join_.Forward(joined, x));
+  if (mtp_saved != nullptr) {
+    Tensor kept_previous = arena.New(previous.dtype(), previous.shape());
+    backend.Cast(context, previous, kept_previous);
+    *mtp_saved = {embedding, kept_previous, e_inv_rms, h_inv_rms, joined};
+  }
+  return layer_.Forward(context, pass, x, saved);
+}
+
+void MtpModule::Backward(Context& context, const Pass& pass, SavedActivations& saved,
+                         const MtpSaved& s, ConstTensor ids, Tensor dx, Tensor dprevious) const {
+  Backend& backend = *context.backend;
+  Arena& workspace = *context.workspace;
+  const int64_t tokens = dx.dim(0), hidden = config_.hidden_size;
+  ArenaScope scope(workspace);
+  PendingWeightGradients pending;
+  const Tensor dy = workspace.New(precision_.act, dx.shape());
+  const Tensor d_joined = workspace.New(precision_.act, Shape({tokens, 2 * hidden}));
+  const Tensor d_embedding = workspace.New(precision_.sum, dx.shape());
+  {
+    ArenaScope layer_scope(saved.backward);
+    layer_.BackwardInput(context, pass, saved, dx, saved.backward, pending);
+    pending.Apply(context);
+  }
+  backend.Cast(context, dx, dy);
+  Matmul(context, join_.BackwardInput(dy, d_joined));
+  join_.BackwardWeight(dy, s.joined, pending);
+  const Tensor de = d_joined.Columns(0, hidden), dh = d_joined.Columns(hidden, 2 * hidden);
+  backend.RmsNormBackwardInput(context, de, s.embedding, e_norm_->value, s.e_inv_rms, false,
+                               d_embedding);
+  pending.AddNorm(de, s.embedding, s.e_inv_rms, e_norm_->grad);
+  backend.RmsNormBackwardInput(context, dh, s.previous, h_norm_->value, s.h_inv_rms, true,
+                               dprevious);
+  pending.AddNorm(dh, s.previous, s.h_inv_rms, h_norm_->grad);
+  pending.Apply(context);
+  backend.EmbeddingBackward(context, ids, d_embedding, embedding_->grad);
+}
+
+}  // namespace fathom

@@ -1,0 +1,63 @@
+#include "model/output_head.h"
+
+#include <algorithm>
+
+namespace fathom {
+
+OutputHead::OutputHead(Precision precision, ParameterStore& store)
+    : precision_(precision), head_(store.Get("lm_head.weight")) {}
+
+void OutputHead::Logits(Context& context, ConstTensor h, Tensor logits) const {
+  Matmul(context, head_.Forward(h, logits));
+}
+
+// Depends on the vocabulary alone, because the weight gradient's order of summation follows from
+// it: about 4 M logits.
+int64_t OutputHead::BlockRows() const {
+  constexpr int64_t kLogits = int64_t{1} << 22;
+  return std::clamp<int64_t>(kLogits / vocab_size() / 64 * 64, 64, Backend::kWeightGradientBlock);
+}
+
+void OutputHead::ForEachBlock(Context& context, ConstTensor h, double temperature,
+                              ConstTensor targets, Tensor logprob,
+                              FunctionRef<void(int64_t, int64_t, Tensor, Tensor)> use) const {
+  const int64_t rows = h.dim(0), block = BlockRows();
+  ArenaScope scope(*context.workspace);
+  const Tensor logits =
+      context.workspace->New(precision_.sum, Shape({std::min(rows, block), vocab_size()}));
+  const Tensor lse = context.workspace->New(precision_.sum, Shape({std::min(rows, block)}));
+  for (int64_t begin = 0; begin < rows; begin += block) {
+    const int64_t end = std::min(rows, begin + block);
+    const Tensor block_logits = logits.Rows(0, end - begin), block_lse = lse.Rows(0, end - begin);
+    Logits(context, h.Rows(begin, end), block_logits);
+    context.backend->LogProb(context, block_logits, temperature, targets.Rows(begin, end),
+                             logprob.Rows(begin, end), block_lse);
+    use(begin, end, block_logits, block_lse);
+  }
+}
+
+void OutputHead::LogProb(Context& context, ConstTensor h, double temperature, ConstTensor targets,
+                         Tensor logprob) const {
+  ForEachBlock(context, h, temperature, targets, logprob, [](int64_t, int64_t, Tensor, Tensor) {});
+}
+
+void OutputHead::LogProbAndBackward(Context& context, ConstTensor h, double temperature,
+                                    ConstTensor targets, ConstTensor dlogprob, Tensor logprob,
+                                    Tensor dh) const {
+  ArenaScope scope(*context.workspace);
+  const Tensor dlogits = context.workspace->New(
+      precision_.act, Shape({std::min(h.dim(0), BlockRows()), vocab_size()}));
+  PendingWeightGradients pending;
+  ForEachBlock(context, h, temperature, targets, logprob,
+               [&](int64_t begin, int64_t end, Tensor logits, Tensor lse) {
+                 const Tensor block_dlogits = dlogits.Rows(0, end - begin);
+                 context.backend->LogProbBackward(context, dlogprob.Rows(begin, end), logits,
+                                                  temperature, targets.Rows(begin, end), lse,
+                                                  block_dlogits);
+                 Matmul(context, head_.BackwardInput(block_dlogits, dh.Rows(begin, end)));
+                 head_.BackwardWeight(block_dlogits, h.Rows(begin, end), pending);
+                 pending.Apply(context);
+               });
+}
+
+}  // namespace fathom

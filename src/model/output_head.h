@@ -1,0 +1,41 @@
+#pragma once
+
+#include "model/linear.h"
+#include "model/precision.h"
+
+namespace fathom {
+
+// From normalised hidden states to probabilities. Logits of all tokens are never held: they are
+// made, used and dropped a block of rows at a time.
+class OutputHead {
+ public:
+  OutputHead(Precision precision, ParameterStore& store);
+
+  void Pack(Context& context, bool training, Arena& arena) {
+    head_.Pack(context, precision_.act, {.forward = true, .backward_input = training}, arena);
+  }
+
+  int64_t vocab_size() const { return head_.out(); }
+
+  // h act [rows, hidden] -> logits sum [rows, vocabulary].
+  void Logits(Context& context, ConstTensor h, Tensor logits) const;
+  // logprob sum [rows] of targets i32 [rows] at a temperature; see Backend::LogProb.
+  void LogProb(Context& context, ConstTensor h, double temperature, ConstTensor targets,
+               Tensor logprob) const;
+  // The same, and backward: given dlogprob sum [rows], assigns dh sum [rows, hidden] and adds the
+  // head's weight gradient at once (its dY, rows x vocabulary, is too large to be kept for a later
+  // half).
+  void LogProbAndBackward(Context& context, ConstTensor h, double temperature, ConstTensor targets,
+                          ConstTensor dlogprob, Tensor logprob, Tensor dh) const;
+
+ private:
+  int64_t BlockRows() const;
+  void ForEachBlock(
+      Context& context, ConstTensor h, double temperature, ConstTensor targets, Tensor logprob,
+      FunctionRef<void(int64_t begin, int64_t end, Tensor logits, Tensor lse)> use) const;
+
+  Precision precision_;
+  Linear head_;
+};
+
+}  // namespace fathom

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "model/config.h"
+#include "tensor/arena.h"
+#include "tensor/tensor.h"
+
+namespace fathom {
+
+enum class ParameterKind : uint8_t {
+  kMatrix,      // initialised normal(0, initializer_range); decays
+  kNormGain,    // initialised to 1; does not decay
+  kRouterBias,  // e_score_correction_bias: starts at 0, moved by load balancing, never by a
+                // gradient
+};
+
+// One tensor of the checkpoint, under its Hugging Face name.
+struct ParameterSpec {
+  std::string name;
+  Shape shape;
+  ParameterKind kind;
+  // The part of the model it belongs to: -1 embedding, head and final norm; otherwise the layer (an
+  // MTP module is layer num_hidden_layers + k).
+  int64_t layer;
+  int64_t expert = -1;  // the routed expert it belongs to
+};
+
+// All tensors of a model in the order in which they are stored. MTP modules share the embedding and
+// the head of the main model, so the copies that released checkpoints hold are not listed.
+std::vector<ParameterSpec> ParameterSpecs(const ModelConfig& config);
+
+// Counts as the DeepSeek-V3 report counts them: active is what one token uses of the main model,
+// embedding row included.
+struct ParameterCounts {
+  int64_t total = 0;   // without MTP modules
+  int64_t active = 0;  // without MTP modules
+  int64_t mtp = 0;     // of the MTP modules, without the shared embedding and head
+  int64_t active_matmul =
+      0;  // active parameters that are multiplied with: without the embedding, norms and biases
+  int64_t mtp_active_matmul =
+      0;  // the same of the MTP modules, with the head that each of them runs once more
+};
+ParameterCounts CountParameters(const ModelConfig& config);
+
+struct Parameter {
+  ParameterSpec spec;
+  ConstTensor value;  // what is computed with: the master copy, or a view into a mapped file
+  Tensor master;  // f32 (f64 in an all-double model); empty when the model is for inference only
+  Tensor grad;    // the type of master; empty for inference and for router biases
+};
+
+// The parameters of one model, by name and in order.
+class ParameterStore {
+ public:
+  // A model to be trained: masters and gradients of type `dtype` in arenas of the two roles; values
+  // undefined.
+  ParameterStore(const ModelConfig& config, DType dtype, Allocator& allocator);
+  // A model for inference: values are set by the loader, with SetValue, to memory that outlives the
+  // store.
+  explicit ParameterStore(const ModelConfig& config);
+
+  const std::vector<std::unique_ptr<Parameter>>& all() const { return parameters_; }
+  // Fatal when there is none of that name.
+  Parameter& Get(std::string_view name) const;
+  Parameter* Find(std::string_view name) const;
+  void SetValue(std::string_view name, ConstTensor value);
+
+  // Goes up when values change; packed copies of another version are stale.
+  uint64_t version() const { return version_; }
+  void MarkChanged() { ++version_; }
+
+  size_t weight_bytes() const { return weights_.used(); }
+  size_t gradient_bytes() const { return gradients_.used(); }
+
+ private:
+  void Add(ParameterSpec spec);
+
+  Arena weights_, gradients_;
+  std::vector<std::unique_ptr<Parameter>> parameters_;
+  std::unordered_map<std::string, Parameter*> by_name_;
+  uint64_t version_ = 1;
+};
+
+// Fills the masters: matrices normal(0, config.initializer_range), gains 1, biases 0. A value
+// depends on the seed, the tensor's name and the element's index alone. Host memory.
+void InitializeParameters(const ModelConfig& config, uint64_t seed, ThreadPool& pool,
+                          ParameterStore& store);
+
+}  // namespace fathom

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <vector>
+
+#include "model/batch.h"
+#include "model/latent_cache.h"
+#include "model/precision.h"
+
+namespace fathom {
+
+// What all layers of one forward (and its backward) have in common.
+struct Pass {
+  const Batch* batch = nullptr;
+  Tensor rope_table;  // sum type [tokens, qk_rope_head_dim]
+  LatentCache* cache =
+      nullptr;  // null: every sequence starts at position 0 and attends to this batch alone
+  AttentionForm form = AttentionForm::kAbsorbed;
+  double balance_alpha = 0;  // of the sequence-wise balance loss; 0: without
+  Tensor balance_group;      // i32 [tokens], ascending: the sequence in the sense of that loss
+  int64_t balance_groups = 0;
+};
+
+// Where a layer puts its activations: `kept` lives until backward (or, in inference, until the
+// layer is done), and so does `recomputable` unless norms and up-projections are recomputed.
+struct ActivationArenas {
+  Arena* kept;
+  Arena* recomputable;
+};
+
+}  // namespace fathom

@@ -1,0 +1,92 @@
+#include "model/transformer.h"
+
+#include "base/error.h"
+
+namespace fathom {
+
+Transformer::Transformer(const ModelConfig& config, Precision precision, ParameterStore& store,
+                         Allocator& allocator)
+    : config_(config),
+      precision_(precision),
+      rope_(MakeRopeParameters(config)),
+      store_(&store),
+      embedding_(&store.Get("model.embed_tokens.weight")),
+      final_norm_(&store.Get("model.norm.weight")),
+      head_(precision, store),
+      packed_(MemoryRole::kPacked, allocator) {
+  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
+    layers_.push_back(std::make_unique<DecoderLayer>(config, precision, store, layer));
+  }
+  for (int64_t k = 0; k < config.num_nextn_predict_layers; ++k) {
+    mtp_.push_back(std::make_unique<MtpModule>(config, precision, store, k));
+  }
+}
+
+void Transformer::Pack(Context& context, bool training) {
+  if (packed_version_ == store_->version() && (packed_for_training_ || !training)) return;
+  training = training || packed_for_training_;
+  for (const auto& layer : layers_) layer->Pack(context, training, packed_);
+  for (const auto& module : mtp_) module->Pack(context, training, packed_);
+  head_.Pack(context, training, packed_);
+  packed_version_ = store_->version();
+  packed_for_training_ = training;
+}
+
+Pass Transformer::MakePass(Context& context, const Batch& batch, LatentCache* cache,
+                           AttentionForm form, Arena& arena) const {
+  Pass pass{.batch = &batch, .cache = cache, .form = form};
+  pass.rope_table = arena.New(precision_.sum, Shape({batch.size, config_.qk_rope_head_dim}));
+  context.backend->RopeTable(context, batch.positions, rope_.inv_freq, rope_.table_scale,
+                             pass.rope_table);
+  return pass;
+}
+
+Tensor Transformer::Forward(Context& context, const Pass& pass, SavedActivations* saved) const {
+  const Tensor x =
+      Embed(context, pass.batch->tokens, saved != nullptr ? saved->arena : *context.workspace);
+  return ForwardLayers(context, pass, 0, config_.num_hidden_layers, x, saved);
+}
+
+Tensor Transformer::Embed(Context& context, ConstTensor ids, Arena& arena) const {
+  const Tensor x = arena.New(precision_.sum, Shape({ids.dim(0), config_.hidden_size}));
+  context.backend->GatherRows(context, embedding_->value, ids, x);
+  return x;
+}
+
+Tensor Transformer::ForwardLayers(Context& context, const Pass& pass, int64_t begin, int64_t end,
+                                  Tensor x, SavedActivations* saved) const {
+  FATHOM_CHECK(packed_version_ == store_->version(),
+               "the weights changed and were not packed again");
+  if (saved != nullptr) saved->layers.resize(static_cast<size_t>(config_.total_layers()));
+  for (int64_t layer = begin; layer < end; ++layer) {
+    x = layers_[static_cast<size_t>(layer)]->Forward(context, pass, x, saved);
+  }
+  return x;
+}
+
+void Transformer::FinalNorm(Context& context, ConstTensor x, Tensor h, Tensor inv_rms) const {
+  context.backend->RmsNorm(context, x, final_norm_->value, config_.rms_norm_eps, h, inv_rms);
+}
+
+void Transformer::BackwardLayers(Context& context, const Pass& pass, int64_t begin, int64_t end,
+                                 SavedActivations& saved, Tensor dx) const {
+  PendingWeightGradients pending;
+  for (int64_t layer = end - 1; layer >= begin; --layer) {
+    ArenaScope scope(saved.backward);
+    layers_[static_cast<size_t>(layer)]->BackwardInput(context, pass, saved, dx, saved.backward,
+                                                       pending);
+    pending.Apply(context);
+  }
+}
+
+void Transformer::BackwardFinalNorm(Context& context, ConstTensor dh, ConstTensor x,
+                                    ConstTensor inv_rms, Tensor dx) const {
+  context.backend->RmsNormBackwardInput(context, dh, x, final_norm_->value, inv_rms, false, dx);
+  context.backend->RmsNormBackwardWeight(context, dh, x, inv_rms, final_norm_->grad);
+}
+
+void Transformer::BackwardEmbed(Context& context, ConstTensor ids, ConstTensor dx) const {
+  context.backend->EmbeddingBackward(context, ids, dx, embedding_->grad);
+}
+
+}  // namespace fathom

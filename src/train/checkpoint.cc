@@ -1,0 +1,185 @@
+#include "train/checkpoint.h"
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "formats/model_directory.h"
+#include "ops/backend.h"
+#include "text/chat_template.h"
+
+namespace fathom {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr int kFormatVersion = 1;
+constexpr const char* kStepPrefix = "step-";
+
+void WriteModel(const fs::path& directory, const ModelConfig& config, const ParameterStore& store,
+                const Tokenizer& tokenizer, DType dtype) {
+  SaveModel(directory, config, store, dtype);
+  tokenizer.Save(directory / "tokenizer.json");
+  WriteFileAtomically(directory / "tokenizer_config.json",
+                      DeepSeekTokenizerConfig(config.max_position_embeddings));
+}
+
+void LoadTensor(const SafetensorsFile& file, const std::string& name, const Tensor& into) {
+  const ConstTensor value = file.Get(name);
+  if (!(value.shape() == into.shape()) || value.dtype() != into.dtype()) {
+    throw Error(file.path().string(),
+                fmt::format("tensor '{}' is {} {}, the run has {} {}", name, Name(value.dtype()),
+                            value.shape().ToString(), Name(into.dtype()), into.shape().ToString()),
+                "resume with the configuration that the checkpoint was made with");
+  }
+  ConvertElements(value, into);
+}
+
+std::vector<std::pair<int64_t, fs::path>> Checkpoints(const fs::path& output) {
+  std::vector<std::pair<int64_t, fs::path>> found;
+  const fs::path directory = output / "checkpoints";
+  if (!fs::is_directory(directory)) return found;
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(kStepPrefix)) continue;
+    const char* begin = name.data() + std::string_view(kStepPrefix).size();
+    const char* end = name.data() + name.size();
+    int64_t step = 0;
+    const auto [stopped, code] = std::from_chars(begin, end, step);
+    if (code == std::errc() && stopped == end) found.emplace_back(step, entry.path());
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+}  // namespace
+
+ParameterAverage::ParameterAverage(double decay, ParameterStore& store, Allocator& allocator)
+    : decay_(decay), store_(&store), arena_(MemoryRole::kOptimizer, allocator) {
+  for (const auto& parameter : store.all()) {
+    averages_.emplace_back(parameter.get(),
+                           arena_.New(parameter->master.dtype(), parameter->spec.shape));
+  }
+}
+
+void ParameterAverage::Reset(Context& context) {
+  for (const auto& [parameter, average] : averages_)
+    context.backend->Cast(context, parameter->master, average);
+}
+
+void ParameterAverage::Update(Context& context) {
+  for (const auto& [parameter, average] : averages_) {
+    context.backend->Lerp(context, parameter->master, 1 - decay_, average);
+  }
+}
+
+void ParameterAverage::Swap(Context& context) {
+  for (const auto& [parameter, average] : averages_) {
+    ArenaScope scope(*context.workspace);
+    const Tensor copy = context.workspace->New(average.dtype(), average.shape());
+    context.backend->Cast(context, average, copy);
+    context.backend->Cast(context, parameter->master, average);
+    context.backend->Cast(context, copy, parameter->master);
+  }
+  store_->MarkChanged();
+}
+
+void SaveCheckpoint(const fs::path& directory, const ModelConfig& config,
+                    const ParameterStore& store, const Optimizer& optimizer,
+                    const ParameterAverage* average, const Tokenizer& tokenizer,
+                    const TrainingProgress& progress) {
+  fs::create_directories(directory.parent_path());
+  WriteDirectoryAtomically(directory, [&](const fs::path& temporary) {
+    WriteModel(temporary, config, store, tokenizer, DType::kF32);
+    const fs::path trainer = temporary / "trainer";
+    fs::create_directories(trainer);
+    std::vector<SafetensorsItem> items;
+    for (const Optimizer::State& state : optimizer.states()) {
+      items.push_back({state.parameter->spec.name + ".m", state.m, state.m.dtype()});
+      items.push_back({state.parameter->spec.name + ".v", state.v, state.v.dtype()});
+    }
+    WriteSafetensors(trainer / "optimizer.safetensors", items, {});
+    if (average != nullptr) {
+      items.clear();
+      for (const auto& [parameter, value] : average->averages()) {
+        items.push_back({parameter->spec.name, value, value.dtype()});
+      }
+      WriteSafetensors(trainer / "average.safetensors", items, {});
+    }
+    const nlohmann::ordered_json state = {
+        {"format", kFormatVersion},
+        {"step", progress.step},
+        {"stage", progress.stage},
+        {"stage_step", progress.stage_step},
+        {"tokens", progress.tokens},
+        {"seconds", progress.seconds},
+        {"micro_batch_tokens", progress.micro_batch_tokens},
+        {"data_fingerprint", fmt::format("{:016x}", progress.data_fingerprint)},
+        {"tokenizer_fingerprint", fmt::format("{:016x}", tokenizer.fingerprint())},
+        {"ranks", 1}};
+    WriteFileAtomically(trainer / "state.json", state.dump(2) + "\n");
+  });
+}
+
+TrainingProgress ReadProgress(const fs::path& directory) {
+  const fs::path path = directory / "trainer" / "state.json";
+  const std::string text = ReadFile(path);
+  const JsonDocument document(text, path.string());
+  const JsonValue& state = document.root();
+  if (state.At("format").Int() != kFormatVersion) {
+    throw Error(path.string(), fmt::format("format {} is not known", state.At("format").Int()),
+                "it was written by another version of fathom");
+  }
+  TrainingProgress progress;
+  progress.step = state.At("step").Int();
+  progress.stage = state.At("stage").Int();
+  progress.stage_step = state.At("stage_step").Int();
+  progress.tokens = static_cast<uint64_t>(state.At("tokens").Int());
+  progress.seconds = state.At("seconds").Number();
+  progress.micro_batch_tokens = state.At("micro_batch_tokens").Int();
+  const std::string_view fingerprint = state.At("data_fingerprint").String();
+  std::from_chars(fingerprint.data(), fingerprint.data() + fingerprint.size(),
+                  progress.data_fingerprint, 16);
+  return progress;
+}
+
+TrainingProgress LoadCheckpoint(const fs::path& directory, const ModelConfig& config,
+                                ParameterStore& store, const Optimizer& optimizer,
+                                const ParameterAverage* average) {
+  const TrainingProgress progress = ReadProgress(directory);
+  LoadMasters(directory, config, store);
+  const SafetensorsFile moments(directory / "trainer" / "optimizer.safetensors");
+  for (const Optimizer::State& state : optimizer.states()) {
+    LoadTensor(moments, state.parameter->spec.name + ".m", state.m);
+    LoadTensor(moments, state.parameter->spec.name + ".v", state.v);
+  }
+  if (average != nullptr) {
+    const SafetensorsFile file(directory / "trainer" / "average.safetensors");
+    for (const auto& [parameter, value] : average->averages())
+      LoadTensor(file, parameter->spec.name, value);
+  }
+  return progress;
+}
+
+std::optional<fs::path> NewestCheckpoint(const fs::path& output) {
+  const auto found = Checkpoints(output);
+  if (found.empty()) return std::nullopt;
+  return found.back().second;
+}
+
+void PruneCheckpoints(const fs::path& output, int64_t keep) {
+  const auto found = Checkpoints(output);
+  for (size_t i = 0; i + static_cast<size_t>(keep) < found.size(); ++i)
+    fs::remove_all(found[i].second);
+}
+
+void ExportModel(const fs::path& directory, const ModelConfig& config, const ParameterStore& store,
+                 const Tokenizer& tokenizer, DType dtype) {
+  WriteDirectoryAtomically(directory, [&](const fs::path& temporary) {
+    WriteModel(temporary, config, store, tokenizer, dtype);
+  });
+}
+
+}  // namespace fathom

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+#include "model/parameters.h"
+#include "text/tokenizer.h"
+#include "train/optimizer.h"
+
+namespace fathom {
+
+// Where a run stands, apart from tensors.
+struct TrainingProgress {
+  int64_t step = 0;        // steps done, over all stages
+  int64_t stage = 0;       // the stage of the next step ...
+  int64_t stage_step = 0;  // ... and how many of its steps are done
+  uint64_t tokens = 0;     // inputs seen
+  double seconds = 0;      // spent training
+  // What the bits of the rest of the run depend on beside the configuration.
+  int64_t micro_batch_tokens = 0;
+  uint64_t data_fingerprint = 0;
+};
+
+// An exponential moving average of the parameters, in their type.
+class ParameterAverage {
+ public:
+  ParameterAverage(double decay, ParameterStore& store, Allocator& allocator);
+  void Reset(Context& context);   // to the parameters
+  void Update(Context& context);  // average += (1 - decay) (parameter - average)
+  // Exchanges averages and parameters; twice puts everything back.
+  void Swap(Context& context);
+  const std::vector<std::pair<const Parameter*, Tensor>>& averages() const { return averages_; }
+  size_t bytes() const { return arena_.used(); }
+
+ private:
+  double decay_;
+  ParameterStore* store_;
+  Arena arena_;
+  std::vector<std::pair<const Parameter*, Tensor>> averages_;
+};
+
+// A checkpoint is a model directory with f32 weights (the masters) and trainer/ beside them:
+// state.json, optimizer.safetensors and, with an average, average.safetensors. Written beside its
+// place and renamed into it.
+void SaveCheckpoint(const std::filesystem::path& directory, const ModelConfig& config,
+                    const ParameterStore& store, const Optimizer& optimizer,
+                    const ParameterAverage* average, const Tokenizer& tokenizer,
+                    const TrainingProgress& progress);
+
+// Throws Error when something is missing or does not fit.
+TrainingProgress LoadCheckpoint(const std::filesystem::path& directory, const ModelConfig& config,
+                                ParameterStore& store, const Optimizer& optimizer,
+                                const ParameterAverage* average);
+// state.json alone.
+TrainingProgress ReadProgress(const std::filesystem::path& directory);
+
+// OUTPUT/checkpoints/step-N with the largest N.
+std::optional<std::filesystem::path> NewestCheckpoint(const std::filesystem::path& output);
+// Removes all but the newest `keep`.
+void PruneCheckpoints(const std::filesystem::path& output, int64_t keep);
+
+// A model directory for others to use: weights in `dtype`, configuration, tokenizer.
+void ExportModel(const std::filesystem::path& directory, const ModelConfig& config,
+                 const ParameterStore& store, const Tokenizer& tokenizer, DType dtype);
+
+}  // namespace fathom

@@ -1,0 +1,78 @@
+#include "train/evaluation.h"
+
+#include <algorithm>
+#include <numbers>
+
+#include "base/progress.h"
+#include "data/byte_baseline.h"
+#include "data/documents.h"
+#include "train/training_step.h"
+
+namespace fathom {
+
+HeldOutScore ScoreHeldOut(Context& context, const Transformer& transformer, const RunInputs& inputs,
+                          int64_t sequence_length, int64_t rows_at_once, AttentionForm form,
+                          uint64_t max_tokens, uint64_t seed, bool quiet) {
+  EvaluationOptions options;
+  options.sequence_length = sequence_length;
+  options.context = sequence_length / 2;
+  options.begin_token = static_cast<int32_t>(inputs.model.bos_token_id);
+  options.vocabulary = inputs.model.vocab_size;
+  options.max_tokens = max_tokens / std::max<size_t>(1, inputs.corpora.size());
+  options.seed = seed;
+  std::vector<EvaluationRows> sets;
+  double total = 0;
+  for (const TokenCorpus& corpus : inputs.corpora) {
+    if (corpus.held_out->documents() == 0) continue;
+    sets.emplace_back(corpus.held_out, options);
+    total += static_cast<double>(sets.back().targets());
+  }
+  Progress progress("Scoring held-out documents", "tokens", total, quiet || max_tokens > 0);
+  HeldOutScore score;
+  double bits = 0, nats_of_all = 0, done = 0;
+  for (const EvaluationRows& set : sets) {
+    double nats = 0;
+    TokenRows rows;
+    for (int64_t first = 0; first < set.rows(); first += rows_at_once) {
+      set.Read(first, std::min(rows_at_once, set.rows() - first), rows);
+      LossInput input = MakeLossInput(rows);
+      const LossOutput output =
+          LanguageModelLoss(context, transformer, input, {.form = form}, nullptr);
+      nats += output.nll[0];
+      done += static_cast<double>(output.targets[0]);
+      progress.Update(done);
+    }
+    bits += set.BitsPerByte(nats) * static_cast<double>(set.bytes());
+    nats_of_all += nats;
+    score.documents += set.documents();
+    score.bytes += set.bytes();
+    score.targets += set.targets();
+  }
+  if (score.bytes == 0) return score;
+  score.bits_per_byte = bits / static_cast<double>(score.bytes);
+  score.loss = nats_of_all / static_cast<double>(score.targets);
+  return score;
+}
+
+double HeldOutByteBaseline(const RunConfig& config) {
+  ByteBaseline baseline;
+  double bits = 0, bytes = 0;
+  const auto for_each = [&](bool held_out, FunctionRef<void(const Document&)> visit) {
+    for (const SourceSpec& source : config.data.sources) {
+      ForEachDocument(
+          source, ListFiles(source), [&](const Document& document, const ReadStatistics&) {
+            if (IsHeldOut(document.name, config.seed, config.data.held_out_fraction) == held_out)
+              visit(document);
+          });
+    }
+  };
+  for_each(false, [&](const Document& document) { baseline.Train(document.text); });
+  baseline.Finish();
+  for_each(true, [&](const Document& document) {
+    bits += baseline.Bits(document.text);
+    bytes += static_cast<double>(document.text.size());
+  });
+  return bytes > 0 ? bits / bytes : 0;
+}
+
+}  // namespace fathom

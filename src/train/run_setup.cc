@@ -1,0 +1,157 @@
+#include "train/run_setup.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "data/documents.h"
+#include "formats/model_directory.h"
+#include "text/bpe_trainer.h"
+
+namespace fathom {
+namespace fs = std::filesystem;
+namespace {
+
+// Documents of all sources for the tokenizer to learn from, up to `limit` bytes, each source in
+// proportion to its size on the disk; held-out documents are left out.
+std::vector<std::string> SampleDocuments(const RunConfig& config, int64_t limit) {
+  std::vector<std::vector<SourceFile>> files;
+  double total = 0;
+  for (const SourceSpec& source : config.data.sources) {
+    files.push_back(ListFiles(source));
+    for (const SourceFile& file : files.back()) total += static_cast<double>(file.size);
+  }
+  // The share of all documents that fits, chosen by name, so that the sample spreads over every
+  // source.
+  const double share = std::min(1.0, static_cast<double>(limit) / std::max(1.0, total));
+  std::vector<std::string> documents;
+  for (size_t i = 0; i < files.size(); ++i) {
+    ForEachDocument(config.data.sources[i], files[i],
+                    [&](const Document& document, const ReadStatistics&) {
+                      if (IsHeldOut(document.name, config.seed, config.data.held_out_fraction))
+                        return;
+                      if (share < 1 && !IsHeldOut(document.name, MixKey(config.seed, 1), share))
+                        return;
+                      documents.emplace_back(document.text);
+                    });
+  }
+  return documents;
+}
+
+std::shared_ptr<const Tokenizer> MakeTokenizer(const RunConfig& config, int64_t vocab_size,
+                                               ThreadPool& pool, bool quiet) {
+  if (!config.tokenizer.path.empty())
+    return std::make_shared<Tokenizer>(Tokenizer::Load(config.tokenizer.path));
+  if (!config.model.init_from.empty())
+    return std::make_shared<Tokenizer>(Tokenizer::Load(config.model.init_from));
+  const fs::path path = config.output / "tokenizer.json";
+  if (fs::exists(path)) return std::make_shared<Tokenizer>(Tokenizer::Load(path));
+  const std::vector<std::string> documents = SampleDocuments(config, config.tokenizer.train_bytes);
+  const std::vector<std::string_view> views(documents.begin(), documents.end());
+  BpeTrainerOptions options;
+  options.vocab_size = vocab_size;
+  options.quiet = quiet;
+  Tokenizer tokenizer = TrainTokenizer(PreTokenizer::DeepSeekV3(), views, options, pool);
+  tokenizer.Save(path);
+  return std::make_shared<Tokenizer>(std::move(tokenizer));
+}
+
+}  // namespace
+
+ModelConfig RunModelConfig(const RunConfig& config) {
+  ModelConfig model;
+  if (!config.model.preset.empty()) {
+    model = PresetConfig(config.model.preset);
+  } else if (!config.model.config.empty()) {
+    model = ModelConfig::FromJson(ReadFile(config.model.config), config.model.config.string());
+  } else {
+    model = ReadModelConfig(config.model.init_from);
+  }
+  if (config.model.initializer_range) model.initializer_range = *config.model.initializer_range;
+  if (!config.model.mtp) model.num_nextn_predict_layers = 0;
+  model.max_position_embeddings =
+      std::max(model.max_position_embeddings, config.data.sequence_length);
+  return model;
+}
+
+ModelConfig ExtendedConfig(const ModelConfig& base, const RunConfig& config,
+                           const RunConfig::Extension& extension) {
+  ModelConfig model = base;
+  YarnScaling yarn;
+  yarn.factor = extension.factor;
+  yarn.original_max_position_embeddings = config.data.sequence_length;
+  model.yarn = yarn;
+  model.max_position_embeddings = std::max(base.max_position_embeddings, extension.sequence_length);
+  return model;
+}
+
+RunInputs PrepareRun(const RunConfig& config, ThreadPool& pool, bool quiet) {
+  RunInputs inputs;
+  inputs.model = RunModelConfig(config);
+  fs::create_directories(config.output);
+  inputs.tokenizer = MakeTokenizer(config, inputs.model.vocab_size, pool, quiet);
+  if (inputs.tokenizer->vocab_size() > inputs.model.vocab_size) {
+    throw Error("tokenizer",
+                fmt::format("its vocabulary of {} does not fit the model's vocab_size of {}",
+                            inputs.tokenizer->vocab_size(), inputs.model.vocab_size),
+                "use a tokenizer that belongs to the model, or a larger vocab_size");
+  }
+  inputs.end_token = inputs.tokenizer->RequireAddedTokenId(kEndOfSentence);
+  inputs.model.eos_token_id = inputs.end_token;
+  inputs.model.bos_token_id = inputs.tokenizer->RequireAddedTokenId(kBeginOfSentence);
+
+  const std::shared_ptr<const Tokenizer> tokenizer = inputs.tokenizer;
+  const TokenizerInfo info{.encode =
+                               [tokenizer](std::string_view text, std::vector<int32_t>& ids) {
+                                 ids.clear();
+                                 tokenizer->Encode(text, {.added_tokens = false}, ids);
+                               },
+                           .vocabulary = inputs.model.vocab_size,
+                           .fingerprint = tokenizer->fingerprint()};
+  const HeldOutOptions held_out{.fraction = config.data.held_out_fraction, .seed = config.seed};
+  for (size_t i = 0; i < config.data.sources.size(); ++i) {
+    inputs.corpora.push_back(MakeTokenCorpus(config.data.sources[i], held_out, info,
+                                             config.output / "data" / fmt::format("source-{}", i),
+                                             pool, quiet));
+    const TokenCorpus& corpus = inputs.corpora.back();
+    spdlog::info(
+        "{}: {} documents, {} tokens to train on; {} documents, {} held out", corpus.name,
+        corpus.train->documents(), FormatCount(static_cast<double>(corpus.train->tokens())),
+        corpus.held_out->documents(), FormatBytes(static_cast<double>(corpus.held_out->bytes())));
+  }
+  return inputs;
+}
+
+TrainingRows MakeTrainingRows(const RunConfig& config, const RunInputs& inputs, int stage) {
+  const RunConfig::Extension* extension =
+      stage == 0 ? nullptr : &config.extensions[static_cast<size_t>(stage - 1)];
+  TrainingRowsOptions options;
+  options.sequence_length =
+      extension != nullptr ? extension->sequence_length : config.data.sequence_length;
+  options.batch_rows = (extension != nullptr ? extension->batch_tokens : config.batch_tokens) /
+                       options.sequence_length;
+  options.depth = inputs.model.num_nextn_predict_layers;
+  options.document_mask = config.data.document_mask;
+  options.vocabulary = inputs.model.vocab_size;
+  options.packing.end_token = inputs.end_token;
+  // A begin token opens every document, as it opens every prompt.
+  options.packing.begin_token = static_cast<int32_t>(inputs.model.bos_token_id);
+  options.packing.seed = MixKey(config.seed, static_cast<uint64_t>(stage));
+  if (config.data.fim_rate > 0) {
+    options.packing.fill_in_the_middle = {
+        .rate = config.data.fim_rate,
+        .begin_token = inputs.tokenizer->RequireAddedTokenId(kFimBegin),
+        .hole_token = inputs.tokenizer->RequireAddedTokenId(kFimHole),
+        .end_token = inputs.tokenizer->RequireAddedTokenId(kFimEnd)};
+  }
+  std::vector<TrainingSource> sources;
+  for (size_t i = 0; i < inputs.corpora.size(); ++i) {
+    sources.push_back(
+        {inputs.corpora[i].name, config.data.sources[i].weight, inputs.corpora[i].train});
+  }
+  return TrainingRows(std::move(sources), options);
+}
+
+}  // namespace fathom

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "data/token_corpus.h"
+#include "data/training_rows.h"
+#include "model/config.h"
+#include "text/tokenizer.h"
+#include "train/run_config.h"
+
+namespace fathom {
+
+// What a run works on, made from its configuration: everything but the state that training changes.
+struct RunInputs {
+  std::shared_ptr<const Tokenizer> tokenizer;
+  ModelConfig model;
+  std::vector<TokenCorpus> corpora;  // one a source
+
+  int32_t end_token = 0;
+};
+
+// Reads or trains the tokenizer (kept in OUTPUT/tokenizer.json), tokenises the sources (kept in
+// OUTPUT/data) and settles the model's configuration. Errors as in its parts; a tokenizer larger
+// than the model's vocabulary is one too.
+RunInputs PrepareRun(const RunConfig& config, ThreadPool& pool, bool quiet);
+
+// The model's configuration alone, without touching data (for --dry-run); vocab_size is the model's
+// own.
+ModelConfig RunModelConfig(const RunConfig& config);
+
+// The configuration in an extension stage: YaRN by `factor` over the main stage's sequence length.
+ModelConfig ExtendedConfig(const ModelConfig& base, const RunConfig& config,
+                           const RunConfig::Extension& extension);
+
+// The rows of one stage. stage 0 is the main one, stage i the i-th extension.
+TrainingRows MakeTrainingRows(const RunConfig& config, const RunInputs& inputs, int stage);
+
+}  // namespace fathom

@@ -1,0 +1,206 @@
+#include "train/toml_reader.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <numeric>
+#include <sstream>
+
+#include "base/error.h"
+
+namespace fathom {
+namespace {
+
+size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row[b.size()];
+}
+
+toml::table Parse(std::string_view text, std::string_view where) {
+  try {
+    return toml::parse(text);
+  } catch (const toml::parse_error& error) {
+    throw Error(
+        fmt::format("{}:{}:{}", where, error.source().begin.line, error.source().begin.column),
+        error.description(), "the file is not valid TOML");
+  }
+}
+
+void Merge(toml::table& into, const toml::table& from) {
+  for (const auto& [key, value] : from) {
+    if (const toml::table* table = value.as_table()) {
+      if (!into.contains(key)) into.insert(key, toml::table{});
+      if (toml::table* existing = into[key].as_table()) {
+        Merge(*existing, *table);
+        continue;
+      }
+    }
+    into.insert_or_assign(key, value);
+  }
+}
+
+}  // namespace
+
+std::optional<std::string> Nearest(std::string_view word,
+                                   const std::set<std::string, std::less<>>& candidates) {
+  std::optional<std::string> best;
+  size_t best_distance = std::max<size_t>(2, word.size() / 2);
+  for (const std::string& candidate : candidates) {
+    const size_t distance = EditDistance(word, candidate);
+    if (distance <= best_distance && (!best || distance < best_distance)) {
+      best = candidate;
+      best_distance = distance;
+    }
+  }
+  return best;
+}
+
+toml::table ParseToml(std::string_view text, std::string_view where,
+                      const std::vector<std::string>& overrides) {
+  toml::table table = Parse(text, where);
+  for (const std::string& override : overrides) {
+    const size_t equals = override.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      throw UsageError("--set", fmt::format("'{}' is not KEY=VALUE", override),
+                       "for example --set optimizer.lr=1e-3");
+    }
+    toml::table change;
+    try {
+      change = toml::parse(override);
+    } catch (const toml::parse_error&) {
+      std::string quoted =
+          override.substr(0, equals + 1) + "'''" + override.substr(equals + 1) + "'''";
+      change = Parse(quoted, "--set " + override);
+    }
+    Merge(table, change);
+  }
+  return table;
+}
+
+TomlTable::TomlTable(const toml::table* table, std::string where, std::string prefix)
+    : table_(table), where_(std::move(where)), prefix_(std::move(prefix)) {}
+
+std::string TomlTable::PathOf(std::string_view key) const {
+  return fmt::format("{}: {}{}", where_, prefix_, key);
+}
+
+const toml::node* TomlTable::Find(std::string_view key) {
+  known_.emplace(key);
+  return table_ == nullptr ? nullptr : table_->get(key);
+}
+
+void TomlTable::Require(std::string_view key) {
+  if (Find(key) == nullptr) throw Error(PathOf(key), "is missing");
+}
+
+void TomlTable::WrongKind(std::string_view key, std::string_view expected) const {
+  std::ostringstream found;
+  found << toml::node_view<const toml::node>(table_->get(key));
+  throw Error(PathOf(key), fmt::format("expected {}, found {}", expected, found.str()));
+}
+
+std::string TomlTable::String(std::string_view key, std::string_view fallback) {
+  return OptionalString(key).value_or(std::string(fallback));
+}
+
+std::optional<std::string> TomlTable::OptionalString(std::string_view key) {
+  const toml::node* node = Find(key);
+  if (node == nullptr) return std::nullopt;
+  if (!node->is_string()) WrongKind(key, "a string");
+  return node->as_string()->get();
+}
+
+int64_t TomlTable::Int(std::string_view key, int64_t fallback, int64_t smallest, int64_t largest) {
+  const toml::node* node = Find(key);
+  if (node == nullptr) return fallback;
+  if (!node->is_integer()) WrongKind(key, "an integer");
+  const int64_t value = node->as_integer()->get();
+  if (value < smallest || value > largest) {
+    throw Error(PathOf(key), fmt::format("{} is out of range [{}, {}]", value, smallest, largest));
+  }
+  return value;
+}
+
+double TomlTable::Number(std::string_view key, double fallback, double smallest, double largest) {
+  const toml::node* node = Find(key);
+  if (node == nullptr) return fallback;
+  if (!node->is_number()) WrongKind(key, "a number");
+  const double value = *node->value<double>();
+  if (!(value >= smallest && value <= largest)) {
+    throw Error(PathOf(key), fmt::format("{} is out of range [{}, {}]", value, smallest, largest));
+  }
+  return value;
+}
+
+bool TomlTable::Bool(std::string_view key, bool fallback) {
+  const toml::node* node = Find(key);
+  if (node == nullptr) return fallback;
+  if (!node->is_boolean()) WrongKind(key, "true or false");
+  return node->as_boolean()->get();
+}
+
+std::vector<std::string> TomlTable::Strings(std::string_view key,
+                                            const std::vector<std::string>& fallback) {
+  const toml::node* node = Find(key);
+  if (node == nullptr) return fallback;
+  const toml::array* array = node->as_array();
+  if (array == nullptr) WrongKind(key, "an array of strings");
+  std::vector<std::string> values;
+  for (const toml::node& element : *array) {
+    if (!element.is_string()) WrongKind(key, "an array of strings");
+    values.push_back(element.as_string()->get());
+  }
+  return values;
+}
+
+std::string TomlTable::Choice(std::string_view key, std::string_view fallback,
+                              const std::vector<std::string>& allowed) {
+  const std::string value = String(key, fallback);
+  if (std::find(allowed.begin(), allowed.end(), value) == allowed.end()) {
+    throw Error(PathOf(key), fmt::format("'{}' is not one of {}", value, fmt::join(allowed, ", ")));
+  }
+  return value;
+}
+
+TomlTable TomlTable::Table(std::string_view key) {
+  const toml::node* node = Find(key);
+  if (node != nullptr && !node->is_table()) WrongKind(key, "a table");
+  return {node == nullptr ? nullptr : node->as_table(), where_, fmt::format("{}{}.", prefix_, key)};
+}
+
+std::vector<TomlTable> TomlTable::Tables(std::string_view key) {
+  const toml::node* node = Find(key);
+  if (node == nullptr) return {};
+  const toml::array* array = node->as_array();
+  if (array == nullptr) WrongKind(key, "an array of tables");
+  std::vector<TomlTable> tables;
+  for (size_t i = 0; i < array->size(); ++i) {
+    const toml::table* table = array->get(i)->as_table();
+    if (table == nullptr) WrongKind(key, "an array of tables");
+    tables.emplace_back(table, where_, fmt::format("{}{}[{}].", prefix_, key, i));
+  }
+  return tables;
+}
+
+void TomlTable::Finish() const {
+  if (table_ == nullptr) return;
+  for (const auto& [key, value] : *table_) {
+    if (known_.contains(key.str())) continue;
+    const auto nearest = Nearest(key.str(), known_);
+    throw Error(PathOf(key.str()), "is not a known key",
+                nearest ? fmt::format("did you mean '{}{}'?", prefix_, *nearest)
+                        : fmt::format("known here: {}", fmt::join(known_, ", ")));
+  }
+}
+
+}  // namespace fathom

@@ -1,0 +1,330 @@
+#include "train/trainer.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "formats/model_directory.h"
+#include "ops/backend.h"
+#include "train/checkpoint.h"
+#include "train/evaluation.h"
+#include "train/run_log.h"
+#include "train/throughput.h"
+#include "train/training_step.h"
+
+namespace fathom {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+namespace fs = std::filesystem;
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// One stretch of a run with its own context length, batch and learning rate.
+struct Stage {
+  ModelConfig model;
+  int64_t steps, sequence_length, batch_rows, micro_batch_rows;
+};
+
+class Trainer {
+ public:
+  Trainer(Context& context, const RunConfig& config, const TrainOptions& options)
+      : context_(context),
+        config_(config),
+        options_(options),
+        inputs_(PrepareRun(config, *context.pool, options.quiet)),
+        store_(inputs_.model, config.ModelPrecision().sum, context.backend->allocator()),
+        optimizer_(config.optimizer, store_, context.backend->allocator()) {
+    if (config.ema_decay > 0)
+      average_.emplace(config.ema_decay, store_, context.backend->allocator());
+    MakeStages();
+  }
+
+  TrainSummary Run() {
+    Start();
+    InterruptGuard interrupt;
+    RunLog log(config_.output / "log.jsonl", progress_.step);
+    log_ = &log;
+    ShowStart();
+    for (; progress_.stage < static_cast<int64_t>(stages_.size());
+         ++progress_.stage, progress_.stage_step = 0) {
+      if (!RunStage(stages_[static_cast<size_t>(progress_.stage)])) {
+        summary_.interrupted = true;
+        break;
+      }
+    }
+    if (!summary_.interrupted) Finish();
+    summary_.step = progress_.step;
+    summary_.tokens = progress_.tokens;
+    summary_.seconds = progress_.seconds;
+    summary_.loss = smoothed_loss_;
+    return summary_;
+  }
+
+ private:
+  void MakeStages() {
+    const auto micro_rows = [&](int64_t batch_tokens, int64_t length) {
+      const int64_t tokens =
+          config_.micro_batch_tokens > 0 ? config_.micro_batch_tokens : batch_tokens;
+      return std::max<int64_t>(1, tokens / length);
+    };
+    const int64_t length = config_.data.sequence_length;
+    stages_.push_back({inputs_.model, config_.steps, length, config_.batch_tokens / length,
+                       micro_rows(config_.batch_tokens, length)});
+    for (const RunConfig::Extension& extension : config_.extensions) {
+      stages_.push_back({ExtendedConfig(inputs_.model, config_, extension), extension.steps,
+                         extension.sequence_length,
+                         extension.batch_tokens / extension.sequence_length,
+                         micro_rows(extension.batch_tokens, extension.sequence_length)});
+    }
+    for (const Stage& stage : stages_) total_steps_ += stage.steps;
+  }
+
+  // Fresh, from another model, or from the newest checkpoint.
+  void Start() {
+    const auto newest = NewestCheckpoint(config_.output);
+    if (newest && !options_.resume) {
+      throw Error(config_.output.string(), "there are checkpoints of a run already",
+                  "go on with --resume, or choose another output");
+    }
+    if (newest) {
+      progress_ = LoadCheckpoint(*newest, inputs_.model, store_, optimizer_,
+                                 average_ ? &*average_ : nullptr);
+      spdlog::info("resuming from {}", newest->string());
+    } else {
+      if (config_.model.init_from.empty()) {
+        InitializeParameters(inputs_.model, config_.seed, *context_.pool, store_);
+      } else {
+        LoadMasters(config_.model.init_from, inputs_.model, store_);
+      }
+      optimizer_.Reset(context_);
+      if (average_) average_->Reset(context_);
+    }
+    WriteFileAtomically(config_.output / "config.toml", config_.ToToml());
+  }
+
+  void ShowStart() {
+    const ParameterCounts counts = CountParameters(inputs_.model);
+    spdlog::info("model: {} parameters, {} active a token, {} more in {} MTP module(s)",
+                 FormatCount(static_cast<double>(counts.total)),
+                 FormatCount(static_cast<double>(counts.active)),
+                 FormatCount(static_cast<double>(counts.mtp)),
+                 inputs_.model.num_nextn_predict_layers);
+    peak_flops_ = context_.backend->MeasurePeakFlops(context_, config_.ModelPrecision().act);
+    spdlog::info("this machine multiplies {} at {} FLOP/s on {} thread(s)",
+                 Name(config_.ModelPrecision().act), FormatCount(peak_flops_),
+                 context_.pool->threads());
+  }
+
+  // Returns false when the user asked to stop.
+  bool RunStage(const Stage& stage) {
+    Transformer transformer(stage.model, config_.ModelPrecision(), store_,
+                            context_.backend->allocator());
+    TrainingStep training_step(config_, transformer, store_, optimizer_,
+                               context_.backend->allocator());
+    TrainingRows rows = MakeTrainingRows(config_, inputs_, static_cast<int>(progress_.stage));
+    CheckSameData(rows.Fingerprint(), stage.micro_batch_rows * stage.sequence_length);
+    const auto stage_tokens = static_cast<double>((stage.steps - progress_.stage_step) *
+                                                  stage.batch_rows * stage.sequence_length);
+    Progress progress(
+        progress_.stage == 0 ? "Training" : fmt::format("Extending to {}", stage.sequence_length),
+        "tokens", stage_tokens, options_.quiet);
+    double stage_done = 0;
+    TokenRows batch;
+    while (progress_.stage_step < stage.steps) {
+      const auto start = Clock::now();
+      const int64_t s = progress_.stage_step;
+      rows.Read(static_cast<uint64_t>(s * stage.batch_rows), stage.batch_rows, batch);
+      const double lr = RateAt(s);
+      const bool main_stage = progress_.stage == 0;
+      const auto fraction = static_cast<double>(s) / static_cast<double>(stage.steps);
+      const bool early_mtp = main_stage && fraction < config_.mtp.switch_fraction;
+      const bool balancing = main_stage && fraction < config_.balance.bias_stop_fraction;
+      const StepResult result =
+          training_step.Run(context_, batch, stage.micro_batch_rows, progress_.step, lr,
+                            early_mtp ? config_.mtp.weight : config_.mtp.late_weight,
+                            balancing ? config_.balance.bias_speed : 0);
+      if (!result.bad.empty()) StopForBadNumbers(result);
+      if (average_) average_->Update(context_);
+      ++progress_.step;
+      ++progress_.stage_step;
+      const double tokens = static_cast<double>(batch.rows * batch.length);
+      progress_.tokens += static_cast<uint64_t>(tokens);
+      const double seconds = SecondsSince(start);
+      progress_.seconds += seconds;
+      stage_done += tokens;
+      const double mfu =
+          TrainingFlops(stage.model, tokens, result.attention_pairs) / seconds / peak_flops_;
+      smoothed_loss_ =
+          smoothed_loss_ == 0 ? result.loss : 0.95 * smoothed_loss_ + 0.05 * result.loss;
+      LogStep(result, lr, tokens / seconds, mfu);
+      progress.Update(stage_done,
+                      fmt::format("step {}/{}, loss {:.3f}, {:.0f}% MFU", progress_.step,
+                                  total_steps_, smoothed_loss_, 100 * mfu));
+      const bool last = progress_.stage_step == stage.steps;
+      if (Due(config_.validation.every) && !last) Validate(stage, transformer, progress);
+      if (Due(config_.sample.every) && options_.sample) Sample(transformer, progress);
+      const bool stop = InterruptGuard::Requested();
+      // A stage's last step belongs to the next stage's beginning in the checkpoint.
+      if (Due(config_.checkpoint.every) || stop ||
+          (last && progress_.stage + 1 == static_cast<int64_t>(stages_.size()))) {
+        Save(stage);
+      }
+      if (stop && progress_.step < total_steps_) {
+        progress.Clear();
+        spdlog::info("stopped at step {}; go on with --resume", progress_.step);
+        return false;
+      }
+    }
+    return true;
+  }
+
+  // The bits of a resumed run depend on these; anything else in the configuration may change on
+  // purpose.
+  void CheckSameData(uint64_t fingerprint, int64_t micro_batch_tokens) {
+    if (progress_.stage_step > 0 && progress_.data_fingerprint != fingerprint) {
+      throw Error(config_.output.string(),
+                  "the data, the tokenizer or the packing is not what the checkpoint was made with",
+                  "put it back, or start another run with init_from");
+    }
+    if (progress_.stage_step > 0 && progress_.micro_batch_tokens != micro_batch_tokens) {
+      spdlog::warn(
+          "the micro-batch changed from {} to {} tokens: sums are taken in another order from here "
+          "on",
+          progress_.micro_batch_tokens, micro_batch_tokens);
+    }
+    progress_.data_fingerprint = fingerprint;
+    progress_.micro_batch_tokens = micro_batch_tokens;
+  }
+
+  double RateAt(int64_t stage_step) const {
+    if (progress_.stage == 0)
+      return LearningRate(config_.schedule, config_.optimizer.lr, stage_step, config_.steps);
+    return config_.extensions[static_cast<size_t>(progress_.stage - 1)].lr;
+  }
+
+  bool Due(int64_t every) const { return every > 0 && progress_.step % every == 0; }
+
+  [[noreturn]] void StopForBadNumbers(const StepResult& result) {
+    const auto newest = NewestCheckpoint(config_.output);
+    throw Error(fmt::format("step {}", progress_.step + 1),
+                fmt::format("the loss or its gradient is not finite; the first bad tensor is {}",
+                            result.bad),
+                newest
+                    ? fmt::format("the last good checkpoint is {}; a smaller optimizer.lr may help",
+                                  newest->string())
+                    : "a smaller optimizer.lr may help");
+  }
+
+  void LogStep(const StepResult& result, double lr, double tokens_per_second, double mfu) {
+    nlohmann::ordered_json line = {{"kind", "step"},
+                                   {"step", progress_.step},
+                                   {"tokens", progress_.tokens},
+                                   {"loss", result.loss},
+                                   {"lr", lr},
+                                   {"grad_norm", result.grad_norm},
+                                   {"tokens_per_second", std::round(tokens_per_second)},
+                                   {"mfu", std::round(mfu * 1e4) / 1e4}};
+    if (!result.mtp_loss.empty()) line["mtp_loss"] = result.mtp_loss;
+    if (config_.balance.sequence_alpha > 0) line["balance_loss"] = result.balance_loss;
+    double worst = 0;
+    for (const auto& load : result.expert_load) worst = std::max(worst, MaxViolation(load));
+    if (!result.expert_load.empty()) line["max_violation"] = std::round(worst * 1e4) / 1e4;
+    log_->Write(line);
+  }
+
+  void Validate(const Stage& stage, Transformer& transformer, Progress& progress) {
+    transformer.Pack(context_, /*training=*/true);
+    const HeldOutScore score =
+        ScoreHeldOut(context_, transformer, inputs_, stage.sequence_length, stage.micro_batch_rows,
+                     config_.Form(), static_cast<uint64_t>(config_.validation.tokens), config_.seed,
+                     options_.quiet);
+    if (score.bytes == 0) return;
+    log_->Write({{"kind", "validation"},
+                 {"step", progress_.step},
+                 {"bits_per_byte", score.bits_per_byte},
+                 {"loss", score.loss},
+                 {"bytes", score.bytes}});
+    progress.Clear();
+    spdlog::info("step {}: loss {:.3f}, held out {:.3f} bits per byte", progress_.step,
+                 smoothed_loss_, score.bits_per_byte);
+  }
+
+  void Sample(Transformer& transformer, Progress& progress) {
+    transformer.Pack(context_, /*training=*/true);
+    const std::string text =
+        options_.sample(context_, transformer, *inputs_.tokenizer, config_.sample);
+    log_->Write({{"kind", "sample"},
+                 {"step", progress_.step},
+                 {"prompt", config_.sample.prompt},
+                 {"text", text}});
+    progress.Clear();
+    spdlog::info("step {} writes:\n{}", progress_.step, text);
+  }
+
+  void Save(const Stage& stage) {
+    SaveCheckpoint(config_.output / "checkpoints" / fmt::format("step-{}", progress_.step),
+                   stage.model, store_, optimizer_, average_ ? &*average_ : nullptr,
+                   *inputs_.tokenizer, progress_);
+    PruneCheckpoints(config_.output, config_.checkpoint.keep);
+  }
+
+  void Finish() {
+    const Stage& stage = stages_.back();
+    const DType weights = config_.precision.recipe == "bf16" ? DType::kBF16 : DType::kF32;
+    Transformer transformer(stage.model, config_.ModelPrecision(), store_,
+                            context_.backend->allocator());
+    transformer.Pack(context_, /*training=*/false);
+    const HeldOutScore score =
+        ScoreHeldOut(context_, transformer, inputs_, stage.sequence_length, stage.micro_batch_rows,
+                     config_.Form(), 0, config_.seed, options_.quiet);
+    summary_.bits_per_byte = score.bits_per_byte;
+    if (config_.validation.byte_baseline && score.bytes > 0) {
+      summary_.baseline_bits_per_byte = HeldOutByteBaseline(config_);
+    }
+    log_->Write({{"kind", "result"},
+                 {"step", progress_.step},
+                 {"bits_per_byte", score.bits_per_byte},
+                 {"held_out_documents", score.documents},
+                 {"held_out_bytes", score.bytes},
+                 {"baseline_bits_per_byte", summary_.baseline_bits_per_byte},
+                 {"seconds", progress_.seconds}});
+    summary_.model = config_.output / "model";
+    ExportModel(summary_.model, stage.model, store_, *inputs_.tokenizer, weights);
+    if (average_) {
+      average_->Swap(context_);
+      ExportModel(config_.output / "model-average", stage.model, store_, *inputs_.tokenizer,
+                  weights);
+      average_->Swap(context_);
+    }
+  }
+
+  Context& context_;
+  const RunConfig& config_;
+  const TrainOptions& options_;
+  RunInputs inputs_;
+  ParameterStore store_;
+  Optimizer optimizer_;
+  std::optional<ParameterAverage> average_;
+  std::vector<Stage> stages_;
+  int64_t total_steps_ = 0;
+  TrainingProgress progress_;
+  TrainSummary summary_;
+  RunLog* log_ = nullptr;
+  double peak_flops_ = 1;
+  double smoothed_loss_ = 0;
+};
+
+}  // namespace
+
+TrainSummary Train(Context& context, const RunConfig& config, const TrainOptions& options) {
+  return Trainer(context, config, options).Run();
+}
+
+}  // namespace fathom

@@ -1,0 +1,178 @@
+#include "train/training_step.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ops/backend.h"
+
+namespace fathom {
+namespace {
+
+// Rows [first, first + count) of a step.
+TokenRows SelectRows(const TokenRows& rows, int64_t first, int64_t count) {
+  TokenRows part;
+  part.Reset(count, rows.length, rows.depth);
+  const int64_t width = rows.length + 1 + rows.depth;
+  std::copy_n(rows.tokens.begin() + first * width, count * width, part.tokens.begin());
+  for (int64_t level = 0; level <= rows.depth; ++level) {
+    std::copy_n(rows.targets.begin() + (level * rows.rows + first) * rows.length,
+                count * rows.length, part.targets.begin() + level * count * rows.length);
+  }
+  for (Segment segment : rows.segments) {
+    if (segment.row < first || segment.row >= first + count) continue;
+    segment.row -= first;
+    part.segments.push_back(segment);
+  }
+  return part;
+}
+
+int64_t CountTargets(const TokenRows& rows, int64_t level) {
+  const auto begin = rows.targets.begin() + level * rows.rows * rows.length;
+  return std::count_if(begin, begin + rows.rows * rows.length,
+                       [](int32_t target) { return target >= 0; });
+}
+
+bool IsFinite(Context& context, ConstTensor x) {
+  if (x.empty()) return true;
+  ArenaScope scope(*context.workspace);
+  const Tensor copy = context.workspace->New(DType::kF32, Shape({x.elements()}));
+  context.backend->Cast(context, x.Reshape(Shape({x.elements()})), copy);
+  return std::isfinite(context.backend->SumSquares(context, copy));
+}
+
+}  // namespace
+
+LossInput MakeLossInput(const TokenRows& rows) {
+  LossInput input;
+  const int64_t depths = rows.depth + 1;
+  input.inputs.resize(static_cast<size_t>(depths));
+  input.targets.resize(static_cast<size_t>(depths));
+  for (int64_t level = 0; level < depths; ++level) {
+    std::vector<int32_t>& ids = input.inputs[static_cast<size_t>(level)];
+    std::vector<int32_t>& targets = input.targets[static_cast<size_t>(level)];
+    for (int64_t row = 0; row < rows.rows; ++row) {
+      for (int64_t i = 0; i < rows.length; ++i) {
+        ids.push_back(rows.Token(row, i + level));
+        targets.push_back(rows.Target(level, row, i));
+      }
+    }
+  }
+  for (const Segment& segment : rows.segments) {
+    input.sequences.push_back(
+        {.begin = segment.row * rows.length + segment.begin, .count = segment.length});
+  }
+  for (int64_t i = 0; i < rows.rows * rows.length; ++i) {
+    input.balance_group.push_back(static_cast<int32_t>(i / rows.length));
+  }
+  return input;
+}
+
+TrainingStep::TrainingStep(const RunConfig& config, Transformer& transformer, ParameterStore& store,
+                           Optimizer& optimizer, Allocator& allocator)
+    : config_(config),
+      transformer_(&transformer),
+      store_(&store),
+      optimizer_(&optimizer),
+      saved_(allocator) {
+  saved_.recompute = config.precision.recompute;
+}
+
+StepResult TrainingStep::Run(Context& context, const TokenRows& rows, int64_t micro_batch_rows,
+                             int64_t step, double lr, double mtp_weight, double bias_speed) {
+  transformer_->Pack(context, /*training=*/true);
+  for (const auto& parameter : store_->all()) {
+    if (!parameter->grad.empty()) context.backend->Zero(context, parameter->grad);
+  }
+
+  StepResult result;
+  result.targets = CountTargets(rows, 0);
+  LossOptions options{.form = config_.Form(), .balance_alpha = config_.balance.sequence_alpha};
+  options.balance_weight = 1 / static_cast<double>(rows.rows);
+  std::vector<double> nll(static_cast<size_t>(rows.depth + 1)), targets;
+  for (int64_t level = 0; level <= rows.depth; ++level) {
+    targets.push_back(static_cast<double>(std::max<int64_t>(1, CountTargets(rows, level))));
+    const double weight = level == 0 ? 1 : mtp_weight / static_cast<double>(rows.depth);
+    options.target_weight.push_back(weight / targets.back());
+  }
+  for (int64_t first = 0; first < rows.rows; first += micro_batch_rows) {
+    const int64_t count = std::min(micro_batch_rows, rows.rows - first);
+    const LossInput input =
+        MakeLossInput(count == rows.rows ? rows : SelectRows(rows, first, count));
+    const LossOutput output = LanguageModelLoss(context, *transformer_, input, options, &saved_);
+    for (size_t level = 0; level < nll.size(); ++level) nll[level] += output.nll[level];
+    result.balance_loss += output.balance_loss * options.balance_weight;
+    size_t moe_layer = 0;
+    for (const LayerSaved& layer : saved_.layers) {
+      const std::vector<int64_t>& offsets = layer.moe.rows.offsets;
+      if (offsets.empty()) continue;
+      if (result.expert_load.size() <= moe_layer)
+        result.expert_load.emplace_back(offsets.size() - 1);
+      for (size_t e = 0; e + 1 < offsets.size(); ++e) {
+        result.expert_load[moe_layer][e] += offsets[e + 1] - offsets[e];
+      }
+      ++moe_layer;
+    }
+    for (const BatchSequence& sequence : input.sequences) {
+      const auto length = static_cast<double>(sequence.count);
+      result.attention_pairs += length * (length + 1) / 2;
+    }
+    if (!std::isfinite(output.nll[0])) {
+      result.bad = FindBad(context);
+      return result;
+    }
+  }
+  result.loss = nll[0] / targets[0];
+  for (size_t level = 1; level < nll.size(); ++level)
+    result.mtp_loss.push_back(nll[level] / targets[level]);
+
+  const Optimizer::Norm norm = optimizer_->Step(context, lr, step + 1);
+  result.grad_norm = norm.before_clipping;
+  if (!norm.finite) {
+    result.bad = FindBad(context);
+    return result;
+  }
+  if (bias_speed > 0) {
+    size_t moe_layer = 0;
+    const auto update = [&](const DecoderLayer& layer) {
+      if (layer.moe() == nullptr) return;
+      UpdateRouterBias(context, layer.moe()->router_bias(), result.expert_load[moe_layer++],
+                       bias_speed);
+    };
+    for (const auto& layer : transformer_->layers()) update(*layer);
+    for (const auto& module : transformer_->mtp()) update(module->layer());
+  }
+  return result;
+}
+
+// In the order in which numbers are made: parameters, activations layer by layer, gradients.
+std::string TrainingStep::FindBad(Context& context) const {
+  for (const auto& parameter : store_->all()) {
+    if (!IsFinite(context, parameter->master))
+      return fmt::format("parameter {}", parameter->spec.name);
+  }
+  for (size_t i = 0; i < saved_.layers.size(); ++i) {
+    const LayerSaved& layer = saved_.layers[i];
+    const std::pair<const char*, ConstTensor> tensors[] = {
+        {"input", layer.x_in},
+        {"self_attn down projections", layer.mla.down},
+        {"self_attn log-sum-exp of the scores", layer.mla.lse},
+        {"self_attn output of the heads", layer.mla.heads_out},
+        {"residual stream after self_attn", layer.x_mid},
+        {"mlp gate and up projections", layer.gate_up},
+        {"mlp router scores", layer.moe.scores},
+        {"mlp experts' gate and up projections", layer.moe.gate_up},
+        {"mlp shared experts' gate and up projections", layer.moe.shared_gate_up}};
+    for (const auto& [name, tensor] : tensors) {
+      if (!IsFinite(context, tensor)) return fmt::format("activation model.layers.{}: {}", i, name);
+    }
+  }
+  // Backward runs from the last parameter to the first.
+  for (auto parameter = store_->all().rbegin(); parameter != store_->all().rend(); ++parameter) {
+    if (!(*parameter)->grad.empty() && !IsFinite(context, (*parameter)->grad)) {
+      return fmt::format("gradient of {}", (*parameter)->spec.name);
+    }
+  }
+  return "the logits";
+}
+
+}  // namespace fathom

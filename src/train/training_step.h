@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "data/token_rows.h"
+#include "model/language_model_loss.h"
+#include "train/optimizer.h"
+#include "train/run_config.h"
+
+namespace fathom {
+
+// The rows as the model takes them: one flat batch, a sequence per segment, a balance group per
+// row.
+LossInput MakeLossInput(const TokenRows& rows);
+
+// What one step did.
+struct StepResult {
+  double loss = 0;               // mean -logprob of the next token, nats
+  std::vector<double> mtp_loss;  // the same of each MTP module
+  double balance_loss = 0;       // mean over rows, summed over layers
+  int64_t targets = 0;
+  double grad_norm = 0;
+  double attention_pairs =
+      0;  // query-key pairs that attention looked at, for the count of operations
+  std::vector<std::vector<int64_t>> expert_load;  // of every layer with experts, MTP modules last
+  std::string bad;  // not empty: the first tensor that holds a number that is not finite
+};
+
+// One optimiser step over rows that are cut into micro-batches, whose gradients are summed.
+class TrainingStep {
+ public:
+  TrainingStep(const RunConfig& config, Transformer& transformer, ParameterStore& store,
+               Optimizer& optimizer, Allocator& allocator);
+
+  // step: 0-based, over all stages (for the optimiser's bias correction); lr and MTP weight are the
+  // schedule's. When the loss or a gradient is not finite, parameters and moments stay as they were
+  // and `bad` says what went wrong.
+  StepResult Run(Context& context, const TokenRows& rows, int64_t micro_batch_rows, int64_t step,
+                 double lr, double mtp_weight, double bias_speed);
+
+  size_t saved_bytes() const { return saved_.arena.peak(); }
+  size_t backward_bytes() const { return saved_.backward.peak(); }
+
+ private:
+  std::string FindBad(Context& context) const;
+
+  const RunConfig& config_;
+  Transformer* transformer_;
+  ParameterStore* store_;
+  Optimizer* optimizer_;
+  SavedActivations saved_;
+};
+
+}  // namespace fathom

@@ -1,0 +1,91 @@
+// The gradient of the whole loss (main model, MTP module, balance loss) by every parameter, against
+// central differences of the double-precision forward.
+
+#include <gtest/gtest.h>
+
+#include "backend/reference/reference_backend.h"
+#include "model/tiny_model.h"
+
+namespace fathom::test {
+namespace {
+
+struct Variant {
+  std::string name;
+  AttentionForm form;
+  bool recompute;
+  int64_t q_lora_rank;
+};
+
+class ModelGradient : public testing::TestWithParam<Variant> {};
+
+double TotalLoss(const LossOutput& output, const LossOptions& options) {
+  double loss = options.balance_weight * output.balance_loss;
+  for (size_t k = 0; k < output.nll.size(); ++k) loss += options.target_weight[k] * output.nll[k];
+  return loss;
+}
+
+TEST_P(ModelGradient, MatchesCentralDifferences) {
+  const Variant variant = GetParam();
+  TestRun run(CreateReferenceBackend());
+  ModelConfig config = TinyConfig();
+  config.q_lora_rank = variant.q_lora_rank;
+  TinyModel tiny(run, config, Precision::Double());
+  const LossInput input = RandomLossInput(config, {7, 1, 9}, 5);
+  const LossOptions options{.form = variant.form,
+                            .balance_alpha = 0.3,
+                            .target_weight = {1.0 / 14, 0.3 / 12},
+                            .balance_weight = 0.5};
+  SavedActivations saved(HostAllocator());
+  saved.recompute = variant.recompute;
+  const LossOutput output = LanguageModelLoss(run.context(), tiny.model, input, options, &saved);
+  EXPECT_EQ(output.targets, (std::vector<int64_t>{14, 12}));
+  EXPECT_GT(output.balance_loss, 0);
+
+  std::vector<std::vector<double>> gradients;
+  for (const auto& parameter : tiny.store.all()) {
+    gradients.push_back(parameter->grad.empty() ? std::vector<double>() : LoadAll(parameter->grad));
+  }
+  const auto loss_now = [&] {
+    tiny.store.MarkChanged();
+    tiny.model.Pack(run.context(), true);
+    return TotalLoss(LanguageModelLoss(run.context(), tiny.model, input, options, &saved), options);
+  };
+  // A random direction for every parameter tensor: its directional derivative is one number that
+  // all elements enter.
+  RandomStream random(77);
+  for (size_t p = 0; p < tiny.store.all().size(); ++p) {
+    const Parameter& parameter = *tiny.store.all()[p];
+    if (parameter.grad.empty()) continue;
+    const std::vector<double> values = LoadAll(parameter.master);
+    std::vector<double> direction(values.size());
+    double expected = 0, norm = 0;
+    for (size_t i = 0; i < values.size(); ++i) {
+      direction[i] = random.NextNormal();
+      expected += direction[i] * gradients[p][i];
+      norm += gradients[p][i] * gradients[p][i];
+    }
+    constexpr double kStep = 2e-6;
+    const auto loss_at = [&](double step) {
+      std::vector<double> moved = values;
+      for (size_t i = 0; i < values.size(); ++i) moved[i] += step * direction[i];
+      StoreAll(parameter.master, moved);
+      return loss_now();
+    };
+    const double difference = (loss_at(kStep) - loss_at(-kStep)) / (2 * kStep);
+    StoreAll(parameter.master, values);
+    EXPECT_NEAR(difference, expected, 1e-6 * std::sqrt(norm) + 1e-8) << parameter.spec.name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Forms, ModelGradient,
+    testing::Values(Variant{"expanded", AttentionForm::kExpanded, false, 7},
+                    Variant{"expanded_recompute", AttentionForm::kExpanded, true, 7},
+                    Variant{"absorbed", AttentionForm::kAbsorbed, false, 7},
+                    Variant{"absorbed_recompute", AttentionForm::kAbsorbed, true, 7},
+                    Variant{"no_q_lora", AttentionForm::kExpanded, true, 0},
+                    Variant{"no_q_lora_absorbed", AttentionForm::kAbsorbed, false, 0}),
+    [](const auto& variant) { return variant.param.name; });
+
+}  // namespace
+}  // namespace fathom::test

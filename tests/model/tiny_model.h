@@ -1,0 +1,106 @@
+#pragma once
+
+// A tiny DeepSeek-V3 with everything in it, for tests of the model.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/reference/elements.h"
+#include "base/random.h"
+#include "model/language_model_loss.h"
+#include "ops/test_tensors.h"
+
+namespace fathom::test {
+
+inline ModelConfig TinyConfig() {
+  ModelConfig config;
+  config.vocab_size = 29;
+  config.hidden_size = 12;
+  config.num_hidden_layers = 2;
+  config.num_attention_heads = 3;
+  config.intermediate_size = 10;
+  config.moe_intermediate_size = 6;
+  config.first_k_dense_replace = 1;
+  config.n_routed_experts = 8;
+  config.n_shared_experts = 1;
+  config.num_experts_per_tok = 3;
+  config.n_group = 4;
+  config.topk_group = 2;
+  config.routed_scaling_factor = 2.5;
+  config.q_lora_rank = 7;
+  config.kv_lora_rank = 5;
+  config.qk_nope_head_dim = 4;
+  config.qk_rope_head_dim = 6;
+  config.v_head_dim = 3;
+  config.num_nextn_predict_layers = 1;
+  config.max_position_embeddings = 256;
+  config.yarn = YarnScaling{.factor = 4, .original_max_position_embeddings = 16};
+  config.initializer_range = 0.4;
+  return config;
+}
+
+// Parameters and model of one precision, initialised from a seed; gains and router biases are
+// random too.
+class TinyModel {
+ public:
+  TinyModel(TestRun& run, const ModelConfig& config, Precision precision, uint64_t seed = 1)
+      : store(config, precision.sum, run.context().backend->allocator()),
+        model(config, precision, store, run.context().backend->allocator()) {
+    InitializeParameters(config, seed, *run.context().pool, store);
+    RandomStream random(seed + 1000);
+    for (const auto& parameter : store.all()) {
+      std::vector<double> values = LoadAll(parameter->master);
+      if (parameter->spec.kind == ParameterKind::kNormGain) {
+        for (double& value : values) value = 1 + 0.3 * random.NextNormal();
+      } else if (parameter->spec.kind == ParameterKind::kRouterBias) {
+        for (double& value : values) value = 0.2 * random.NextNormal();
+      }
+      StoreAll(parameter->master, values);
+    }
+    store.MarkChanged();
+    ZeroGradients();
+    model.Pack(run.context(), /*training=*/true);
+  }
+
+  void ZeroGradients() {
+    for (const auto& parameter : store.all()) {
+      if (parameter->grad.empty()) continue;
+      StoreAll(parameter->grad,
+               std::vector<double>(static_cast<size_t>(parameter->grad.elements())));
+    }
+  }
+
+  ParameterStore store;
+  Transformer model;
+};
+
+// Random tokens in sequences of these lengths; the last `depth + 1` targets of a sequence are not
+// predicted.
+inline LossInput RandomLossInput(const ModelConfig& config, std::vector<int64_t> lengths,
+                                 uint64_t seed) {
+  RandomStream random(seed);
+  LossInput input;
+  const auto depths = static_cast<size_t>(config.num_nextn_predict_layers + 1);
+  input.inputs.resize(depths);
+  input.targets.resize(depths);
+  int64_t begin = 0;
+  for (const int64_t length : lengths) {
+    std::vector<int32_t> tokens;
+    for (int64_t i = 0; i < length; ++i) {
+      tokens.push_back(
+          static_cast<int32_t>(random.NextBelow(static_cast<uint64_t>(config.vocab_size))));
+    }
+    for (size_t k = 0; k < depths; ++k) {
+      for (size_t i = 0; i < tokens.size(); ++i) {
+        input.inputs[k].push_back(i + k < tokens.size() ? tokens[i + k] : 0);
+        input.targets[k].push_back(i + k + 1 < tokens.size() ? tokens[i + k + 1] : -1);
+      }
+    }
+    input.sequences.push_back({.begin = begin, .count = length});
+    begin += length;
+  }
+  return input;
+}
+
+}  // namespace fathom::test
