@@ -1,25 +1,65 @@
 #include <CLI/CLI.hpp>
-#include <cstdio>
+#include <csignal>
+#include <exception>
+#include <new>
+#include <string>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "cli/bench.h"
+#include "cli/chat.h"
+#include "cli/generate.h"
+#include "cli/init.h"
+#include "cli/inspect.h"
+#include "cli/score.h"
 #include "cli/tokenize.h"
 #include "cli/train.h"
 
+namespace {
+
+constexpr int kFailed = 1, kUsage = 2;
+
+int Fail(std::string message, int code) {
+  // One line, whatever the message was made of.
+  while (!message.empty() && message.back() == '\n') message.pop_back();
+  for (char& c : message) {
+    if (c == '\n') c = ' ';
+  }
+  fmt::print(stderr, "fathom: error: {}\n", message);
+  return code;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  // A closed pipe is an error of the write.
+  std::signal(SIGPIPE, SIG_IGN);
+  fathom::StartLogging(/*quiet=*/false);
   CLI::App app("Fathom trains, serves and costs DeepSeek-style language models.", "fathom");
   app.require_subcommand(1);
+  fathom::AddInitCommand(app);
+  fathom::AddInspectCommand(app);
   fathom::AddTokenizeCommand(app);
   fathom::AddTrainCommand(app);
+  fathom::AddGenerateCommand(app);
+  fathom::AddScoreCommand(app);
+  fathom::AddChatCommand(app);
+  fathom::AddBenchCommand(app);
+  const auto is_asked_for = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
+  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(is_asked_for).empty()) {
+    return Fail(fmt::format("there is no command '{}' (--help lists them)", argv[1]), kUsage);
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    return Fail(fmt::format("{} (--help says more)", error.what()), kUsage);
   } catch (const fathom::UsageError& error) {
-    fmt::print(stderr, "fathom: error: {}\n", error.what());
-    return 2;
+    return Fail(error.what(), kUsage);
+  } catch (const std::bad_alloc&) {
+    return Fail("out of memory", kFailed);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "fathom: error: {}\n", error.what());
-    return 1;
+    return Fail(error.what(), kFailed);
   }
   return 0;
 }

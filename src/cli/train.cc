@@ -12,7 +12,7 @@ namespace {
 struct Options {
   std::string config;
   std::vector<std::string> overrides;
-  bool resume = false, quiet = false;
+  bool resume = false, dry_run = false, quiet = false;
   int threads = 0;
 };
 
@@ -23,6 +23,10 @@ void RunTrain(const Options& options) {
   ThreadPool pool(options.threads > 0 ? options.threads : ThreadPool::AvailableProcessors());
   Arena workspace(MemoryRole::kWorkspace, backend->allocator());
   Context context{backend.get(), &pool, &workspace};
+  if (options.dry_run) {
+    DryRun(context, config, [](const std::string& line) { fmt::print("{}\n", line); });
+    return;
+  }
   TrainOptions train_options;
   train_options.resume = options.resume;
   train_options.quiet = options.quiet;
@@ -40,6 +44,8 @@ void AddTrainCommand(CLI::App& app) {
   command->add_option("--set", options->overrides, "KEY=VALUE in place of what the file says")
       ->allow_extra_args(false);
   command->add_flag("--resume", options->resume, "go on from the newest checkpoint");
+  command->add_flag("--dry-run", options->dry_run,
+                    "say what the run would take (memory, time), and stop");
   command->add_option("--threads", options->threads, "threads (default: all processors)");
   command->add_flag("--quiet", options->quiet, "warnings only");
   command->footer("Example:\n  fathom train run.toml --set optimizer.lr=1e-3 --resume");

@@ -95,11 +95,17 @@ WeightFiles::WeightFiles(const fs::path& directory) : directory_(directory) {
   }
 }
 
-ConstTensor WeightFiles::Get(std::string_view name) const {
+const SafetensorsFile& WeightFiles::FileOf(std::string_view name) const {
   const auto found = file_of_.find(name);
   if (found == file_of_.end())
     throw Error(directory_.string(), fmt::format("has no tensor '{}'", name));
-  return found->second->Get(name);
+  return *found->second;
+}
+
+ConstTensor WeightFiles::Get(std::string_view name) const { return FileOf(name).Get(name); }
+
+const SafetensorsEntry& WeightFiles::entry(std::string_view name) const {
+  return FileOf(name).entries().find(name)->second;
 }
 
 std::vector<std::string> WeightFiles::names() const {
@@ -110,10 +116,7 @@ std::vector<std::string> WeightFiles::names() const {
 
 uint64_t WeightFiles::bytes() const {
   uint64_t sum = 0;
-  for (const auto& [name, file] : file_of_) {
-    const SafetensorsEntry& entry = file->entries().find(name)->second;
-    sum += entry.end - entry.begin;
-  }
+  for (const auto& [name, file] : file_of_) sum += entry(name).end - entry(name).begin;
   return sum;
 }
 

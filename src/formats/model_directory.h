@@ -19,10 +19,14 @@ class WeightFiles {
 
   bool Has(std::string_view name) const { return file_of_.contains(name); }
   ConstTensor Get(std::string_view name) const;
+  // As its file describes it; Error when there is none.
+  const SafetensorsEntry& entry(std::string_view name) const;
   std::vector<std::string> names() const;
   uint64_t bytes() const;  // of all tensors
 
  private:
+  const SafetensorsFile& FileOf(std::string_view name) const;
+
   std::filesystem::path directory_;
   std::vector<std::unique_ptr<SafetensorsFile>> files_;
   std::map<std::string, const SafetensorsFile*, std::less<>> file_of_;

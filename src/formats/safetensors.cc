@@ -139,7 +139,14 @@ ConstTensor SafetensorsFile::Get(std::string_view name) const {
     throw Error(where, fmt::format("has {} dimensions, at most {} are supported",
                                    entry.shape.size(), Shape::kMaxRank));
   }
-  return {file_.bytes().data() + data_begin_ + entry.begin, *type->dtype, Shape(entry.shape)};
+  const std::byte* data = file_.bytes().data() + data_begin_ + entry.begin;
+  if (reinterpret_cast<uintptr_t>(data) % static_cast<uintptr_t>(type->bytes) != 0) {
+    throw Error(where,
+                fmt::format("starts at byte {} of the file, which is not a multiple of {}",
+                            data_begin_ + entry.begin, type->bytes),
+                "write the file again with a current version of safetensors");
+  }
+  return {data, *type->dtype, Shape(entry.shape)};
 }
 
 void ConvertElements(ConstTensor x, Tensor y) {

@@ -1,0 +1,190 @@
+#include "cli/bench.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/progress.h"
+#include "cli/common.h"
+#include "infer/benchmark.h"
+#include "infer/loaded_model.h"
+
+namespace fathom {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Arguments {
+  CommonOptions common;
+  PrecisionOption precision;
+  std::filesystem::path directory;
+  int64_t prompt = 512;
+  int64_t generate = 128;
+  std::vector<int64_t> depths = {0};
+  std::vector<int64_t> batches = {1, 16};
+  int64_t chunk = 512;
+  int64_t repetitions = 3;
+};
+
+// One line of the result.
+struct Line {
+  const char* test;
+  int64_t depth, batch, tokens;  // tokens: computed in one repetition, over all sequences
+  std::vector<double> seconds;
+
+  double Speed() const {
+    const double median = Median(seconds);
+    return median > 0 ? static_cast<double>(tokens) / median : 0;
+  }
+};
+
+std::vector<BenchmarkCase> Cases(const Arguments& arguments) {
+  std::vector<BenchmarkCase> cases;
+  for (const int64_t depth : arguments.depths) {
+    for (size_t i = 0; i < arguments.batches.size(); ++i) {
+      // Prefill is measured with one sequence, once at each depth.
+      cases.push_back({.depth = depth,
+                       .prompt = i == 0 ? arguments.prompt : 0,
+                       .generate = arguments.generate,
+                       .batch = arguments.batches[i],
+                       .chunk = arguments.chunk});
+    }
+  }
+  return cases;
+}
+
+std::vector<Line> Measure(const Arguments& arguments, const std::vector<BenchmarkCase>& cases,
+                          Device& device, const LoadedModel& model) {
+  Progress progress("bench", "cases", static_cast<double>(cases.size()), arguments.common.quiet);
+  InterruptGuard guard;
+  std::vector<Line> lines;
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const BenchmarkCase& measured = cases[i];
+    const BenchmarkTimes times =
+        RunBenchmark(device.context(), model.transformer(), measured, arguments.repetitions, [&] {
+          progress.Update(static_cast<double>(i),
+                          fmt::format("depth {}, batch {}", measured.depth, measured.batch));
+          return !InterruptGuard::Requested();
+        });
+    if (InterruptGuard::Requested()) throw Error("", "interrupted");
+    if (measured.prompt > 0) {
+      lines.push_back({"prefill", measured.depth, 1, measured.prompt, times.prefill_seconds});
+    }
+    if (measured.generate > 0) {
+      lines.push_back({"decode", measured.depth, measured.batch, measured.generate * measured.batch,
+                       times.decode_seconds});
+    }
+  }
+  return lines;
+}
+
+void PrintTable(const std::vector<Line>& lines) {
+  fmt::print(stderr, "{:<8} {:>8} {:>6} {:>8} {:>12} {:>14}\n", "test", "depth", "batch", "tokens",
+             "tokens/s", "ms a token");
+  for (const Line& line : lines) {
+    const double steps = static_cast<double>(line.tokens) / static_cast<double>(line.batch);
+    fmt::print(stderr, "{:<8} {:>8} {:>6} {:>8} {:>12.1f} {:>14.3f}\n", line.test, line.depth,
+               line.batch, line.tokens, line.Speed(), 1e3 * Median(line.seconds) / steps);
+  }
+}
+
+void Bench(const Arguments& arguments) {
+  if (arguments.prompt == 0 && arguments.generate == 0) {
+    throw UsageError("bench", "--prompt 0 and --generate 0 leave nothing to measure");
+  }
+  Device device(arguments.common.device, arguments.common.threads);
+  LoadedModel model(arguments.directory, arguments.precision.Get());
+  const std::vector<BenchmarkCase> cases = Cases(arguments);
+  int64_t cache_tokens = 0, batch_tokens = arguments.prompt > 0 ? arguments.chunk : 1;
+  for (const BenchmarkCase& measured : cases) {
+    cache_tokens = std::max(cache_tokens, BenchmarkCacheTokens(measured));
+    batch_tokens =
+        std::max({batch_tokens, measured.batch, std::min(measured.depth, measured.chunk)});
+  }
+  const int64_t largest = *std::max_element(arguments.batches.begin(), arguments.batches.end());
+  model.Pack(device.context(), cache_tokens, batch_tokens, largest);
+  const std::vector<Line> lines = Measure(arguments, cases, device, model);
+
+  const auto packed = static_cast<int64_t>(model.transformer().packed_bytes());
+  const auto workspace = static_cast<int64_t>(device.context().workspace->peak());
+  if (arguments.common.json) {
+    ordered_json json;
+    json["model"] = arguments.directory.string();
+    json["device"] = device.context().backend->name();
+    json["threads"] = arguments.common.threads;
+    json["dtype"] = Name(model.precision().act);
+    json["mode"] = "exact";
+    json["results"] = ordered_json::array();
+    for (const Line& line : lines) {
+      json["results"].push_back({{"test", line.test},
+                                 {"depth", line.depth},
+                                 {"batch", line.batch},
+                                 {"tokens", line.tokens},
+                                 {"tokens_per_second", line.Speed()},
+                                 {"seconds", line.seconds}});
+    }
+    json["memory_bytes"] = {{"packed_weights", packed},
+                            {"cache", model.memory().cache},
+                            {"workspace", workspace},
+                            {"peak_resident", PeakResidentMemory()}};
+    WriteStandardOutput(json.dump() + "\n");
+    return;
+  }
+  PrintTable(lines);
+  const auto bytes = [](int64_t count) { return FormatBytes(static_cast<double>(count)); };
+  fmt::print(stderr,
+             "{} on {} threads in {}, exact mode, median of {}; packed weights {}, workspace {}, "
+             "most resident {}\n",
+             device.context().backend->name(), arguments.common.threads,
+             Name(model.precision().act), arguments.repetitions, bytes(packed), bytes(workspace),
+             bytes(PeakResidentMemory()));
+}
+
+}  // namespace
+
+void AddBenchCommand(CLI::App& app) {
+  CLI::App* command =
+      app.add_subcommand("bench", "Measure the speed of prefill and decode, and the memory.");
+  command->footer(
+      "Example: fathom bench my-model --prompt 512 --generate 128 --depth 0,4096 "
+      "--batch 1,16 --json");
+  const auto arguments = std::make_shared<Arguments>();
+  const auto counts = [](int64_t least) { return CLI::Range(least, int64_t{1} << 24); };
+  command->add_option("DIR", arguments->directory, "The model directory")->required();
+  command->add_option("--prompt", arguments->prompt, "Prompt tokens to time; 0: none")
+      ->check(counts(0))
+      ->capture_default_str();
+  command->add_option("--generate", arguments->generate, "Tokens to generate; 0: none")
+      ->check(counts(0))
+      ->capture_default_str();
+  command
+      ->add_option("--depth", arguments->depths,
+                   "Tokens before that in the cache; several with commas")
+      ->delimiter(',')
+      ->check(counts(0))
+      ->capture_default_str();
+  command
+      ->add_option("--batch", arguments->batches,
+                   "Sequences that decode at a time; several with commas")
+      ->delimiter(',')
+      ->check(CLI::Range(int64_t{1}, int64_t{4096}))
+      ->capture_default_str();
+  command->add_option("--chunk", arguments->chunk, "Prompt tokens computed at a time")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 16))
+      ->capture_default_str();
+  command->add_option("--repeat", arguments->repetitions, "Repetitions, after one to warm up")
+      ->check(CLI::Range(int64_t{1}, int64_t{1000}))
+      ->capture_default_str();
+  arguments->precision.AddTo(*command);
+  arguments->common.AddTo(*command);
+  command->callback([arguments] { Bench(*arguments); });
+}
+
+}  // namespace fathom

@@ -1,0 +1,174 @@
+#include "cli/chat.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "cli/common.h"
+#include "cli/generation_options.h"
+#include "infer/engine.h"
+#include "text/chat_template.h"
+#include "text/special_tokens.h"
+#include "text/stream_decoder.h"
+
+namespace fathom {
+namespace {
+
+struct Arguments {
+  CommonOptions common;
+  PrecisionOption precision;
+  SamplingOptions sampling;
+  std::filesystem::path directory;
+  std::string system;
+  int64_t max_tokens = 1024;
+  int64_t context = 8192;
+  bool think = false;
+};
+
+constexpr int64_t kChunk = 512;
+
+class Conversation {
+ public:
+  explicit Conversation(Arguments& arguments)
+      : arguments_(arguments),
+        device_(arguments.common.device, arguments.common.threads),
+        model_(arguments.directory, arguments.precision.Get()),
+        terminal_(isatty(STDIN_FILENO) != 0 && !arguments.common.quiet) {
+    context_ = std::min(arguments.context, model_.config().max_position_embeddings);
+    sampling_ = arguments.sampling.Resolve(model_.defaults(), arguments.common.Seed());
+    stop_ids_ = model_.defaults().stop_ids;
+    // What the template ends an answer with, and a model that goes on to speak for the user.
+    stop_ids_.push_back(model_.RequireTokenizer().RequireAddedTokenId(kEndOfSentence));
+    stop_ids_.push_back(model_.RequireTokenizer().RequireAddedTokenId(kUser));
+    if (!arguments.system.empty()) messages_.push_back({"system", arguments.system});
+    model_.Pack(device_.context(), context_, kChunk, 1);
+    cache_ = std::make_unique<LatentCache>(model_.config(), model_.precision(), context_,
+                                           device_.context().backend->allocator());
+  }
+
+  void Run() {
+    if (terminal_) {
+      fmt::print(stderr,
+                 "Ctrl-C stops an answer, /new begins another conversation, Ctrl-D leaves.\n");
+    }
+    for (std::string line; Ask(line);) {
+      if (line.empty()) continue;
+      if (line == "/new") {
+        messages_.resize(arguments_.system.empty() ? 0 : 1);
+        continue;
+      }
+      messages_.push_back({"user", line});
+      try {
+        std::string answer = Answer();
+        messages_.push_back({"assistant", std::move(answer)});
+      } catch (const Error& error) {
+        // The conversation goes on without what could not be answered.
+        messages_.pop_back();
+        if (!terminal_) throw;
+        fmt::print(stderr, "fathom: error: {}\n", error.what());
+      }
+    }
+    if (terminal_) fmt::print(stderr, "\n");
+  }
+
+ private:
+  bool Ask(std::string& line) const {
+    if (terminal_) fmt::print(stderr, "> ");
+    return static_cast<bool>(std::getline(std::cin, line));
+  }
+
+  // The conversation's ids, the oldest questions and answers left out as far as the context asks
+  // for it.
+  std::vector<int32_t> Prompt() {
+    const size_t fixed = arguments_.system.empty() ? 0 : 1;
+    for (;;) {
+      std::vector<int32_t> ids =
+          EncodeChat(model_.RequireTokenizer(), messages_, {.think = arguments_.think});
+      // Room for an answer: a quarter of the context, or as much as may be written.
+      const int64_t room = std::min(arguments_.max_tokens, std::max<int64_t>(1, context_ / 4));
+      if (static_cast<int64_t>(ids.size()) + room <= context_) return ids;
+      if (messages_.size() < fixed + 3) {
+        throw Error("chat",
+                    fmt::format("{} tokens do not fit into the context of {} with {} for "
+                                "the answer",
+                                ids.size(), context_, room),
+                    "write less, or give a larger --context");
+      }
+      messages_.erase(messages_.begin() + static_cast<std::ptrdiff_t>(fixed),
+                      messages_.begin() + static_cast<std::ptrdiff_t>(fixed) + 2);
+    }
+  }
+
+  std::string Answer() {
+    std::vector<int32_t> prompt = Prompt();
+    const auto length = static_cast<int64_t>(prompt.size());
+    Engine engine(device_.context(), model_.transformer(), *cache_,
+                  {.chunk_tokens = kChunk, .max_length = context_});
+    // Each answer draws from a stream of its own, as if it were another choice.
+    engine.AddRequest({.prompt = std::move(prompt),
+                       .sampling = sampling_,
+                       .choice = answers_++,
+                       .max_tokens = std::min(arguments_.max_tokens, context_ - length),
+                       .stop_ids = stop_ids_});
+    StreamDecoder decoder(model_.RequireTokenizer());
+    std::string answer = arguments_.think ? std::string(kThinkBegin) + "\n" : std::string();
+    const auto show = [&](const std::string& piece) {
+      answer += piece;
+      WriteStandardOutput(piece);
+    };
+    InterruptGuard guard;
+    while (!engine.idle() && !InterruptGuard::Requested()) {
+      for (const EngineEvent& event : engine.Step()) {
+        if (event.finish != FinishReason::kStop) show(decoder.Push(event.token));
+      }
+    }
+    show(decoder.Finish());
+    WriteStandardOutput("\n");
+    return answer;
+  }
+
+  Arguments& arguments_;
+  Device device_;
+  LoadedModel model_;
+  std::unique_ptr<LatentCache> cache_;
+  SamplingParams sampling_;
+  std::vector<int32_t> stop_ids_;
+  std::vector<ChatMessage> messages_;
+  int64_t context_ = 0;
+  uint64_t answers_ = 0;
+  bool terminal_;
+};
+
+}  // namespace
+
+void AddChatCommand(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("chat", "Talk with a model in the terminal.");
+  command->footer("Example: fathom chat my-model --system 'Answer briefly.' --temperature 0.6");
+  const auto arguments = std::make_shared<Arguments>();
+  command->add_option("DIR", arguments->directory, "The model directory")->required();
+  command->add_option("--system", arguments->system, "What the model is told before the talk");
+  command->add_option("--max-tokens", arguments->max_tokens, "Tokens of an answer at most")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24))
+      ->capture_default_str();
+  command
+      ->add_option("--context", arguments->context,
+                   "Tokens of the conversation that are kept, at most the model's context")
+      ->check(CLI::Range(int64_t{16}, int64_t{1} << 24))
+      ->capture_default_str();
+  command->add_flag("--think", arguments->think,
+                    "Begin every answer inside <think>, as R1 is prompted");
+  arguments->sampling.AddTo(*command);
+  arguments->precision.AddTo(*command);
+  arguments->common.AddTo(*command);
+  command->callback([arguments] { Conversation(*arguments).Run(); });
+}
+
+}  // namespace fathom

@@ -1,0 +1,80 @@
+#include "cli/common.h"
+
+#include <cstdio>
+#include <random>
+
+#include "backend/cpu/cpu_backend.h"
+#include "backend/reference/reference_backend.h"
+#include "base/error.h"
+
+namespace fathom {
+namespace {
+
+std::unique_ptr<Backend> CreateBackend(std::string_view name) {
+  if (name == "cpu") return CreateCpuBackend();
+  if (name == "reference") return CreateReferenceBackend();
+  if (name == "cuda") {
+    throw Error("--device cuda", "this build has no CUDA", "leave --device away to use the CPU");
+  }
+  throw UsageError("--device", fmt::format("'{}' is not known", name),
+                   "it can be cpu or reference");
+}
+
+}  // namespace
+
+void CommonOptions::AddTo(CLI::App& command) {
+  command.add_option("--threads", threads, "Threads to compute with")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command
+      .add_option("--device", device,
+                  "cpu, or reference: slow, in double precision, to check results against")
+      ->capture_default_str();
+  command.add_option("--seed", seed,
+                     "Seed of the random numbers; another one at each run if not given");
+  command.add_flag("--quiet", quiet, "Print results, warnings and errors only");
+  command.add_flag("--json", json, "Print the result as JSON on stdout");
+}
+
+uint64_t CommonOptions::Seed() {
+  if (!seed) {
+    std::random_device system;
+    // 48 bits: exact in every JSON reader.
+    seed = (uint64_t{system()} << 16 ^ system()) & 0xFFFFFFFFFFFF;
+  }
+  return *seed;
+}
+
+Device::Device(std::string_view name, int threads)
+    : pool_(threads), backend_(CreateBackend(name)), workspace_(MemoryRole::kWorkspace) {
+  context_.backend = backend_.get();
+  context_.pool = &pool_;
+  context_.workspace = &workspace_;
+}
+
+void PrecisionOption::AddTo(CLI::App& command) {
+  command.add_option("--dtype", dtype, "Compute in f32 or bf16; as the weights are if not given")
+      ->check(CLI::IsMember({"f32", "bf16"}));
+}
+
+std::optional<Precision> PrecisionOption::Get() const {
+  if (dtype.empty()) return std::nullopt;
+  return dtype == "bf16" ? Precision::BF16() : Precision::F32();
+}
+
+std::string ReadStandardInput() {
+  std::string text;
+  char buffer[1 << 16];
+  size_t count;
+  while ((count = std::fread(buffer, 1, sizeof(buffer), stdin)) > 0) text.append(buffer, count);
+  if (std::ferror(stdin) != 0) throw Error("standard input", "cannot be read");
+  return text;
+}
+
+void WriteStandardOutput(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    throw Error("standard output", "cannot be written");
+  }
+}
+
+}  // namespace fathom

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/thread_pool.h"
+#include "model/precision.h"
+#include "ops/backend.h"
+
+namespace fathom {
+
+// What every command that computes takes.
+struct CommonOptions {
+  int threads = ThreadPool::AvailableProcessors();
+  std::string device = "cpu";
+  std::optional<uint64_t> seed;
+  bool quiet = false;
+  bool json = false;
+
+  // --threads, --device, --seed, --quiet, --json.
+  void AddTo(CLI::App& command);
+  // The seed that was given, or one of the system's; the same at every call.
+  uint64_t Seed();
+};
+
+// The device that a command computes on.
+class Device {
+ public:
+  // Throws UsageError for an unknown name, Error when this machine or this build lacks the device.
+  Device(std::string_view name, int threads);
+
+  Context& context() { return context_; }
+  ThreadPool& pool() { return pool_; }
+
+ private:
+  ThreadPool pool_;
+  std::unique_ptr<Backend> backend_;
+  Arena workspace_;
+  Context context_;
+};
+
+// --dtype: what to compute in.
+struct PrecisionOption {
+  std::string dtype;
+
+  void AddTo(CLI::App& command);
+  std::optional<Precision> Get() const;
+};
+
+// All of stdin.
+std::string ReadStandardInput();
+// Writes and flushes; Error when that fails (a full disk, a closed pipe).
+void WriteStandardOutput(std::string_view text);
+
+}  // namespace fathom

@@ -1,0 +1,218 @@
+#include "cli/generate.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "cli/common.h"
+#include "cli/generation_options.h"
+#include "infer/engine.h"
+#include "text/stream_decoder.h"
+
+namespace fathom {
+namespace {
+
+using nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+struct Arguments {
+  CommonOptions common;
+  PrecisionOption precision;
+  SamplingOptions sampling;
+  BosOption bos;
+  std::filesystem::path directory;
+  std::string prompt;
+  std::optional<int64_t> max_tokens;
+  int64_t choices = 1;
+  bool ignore_stop = false;
+};
+
+constexpr int64_t kChunk = 512;
+constexpr int64_t kDefaultMaxTokens = 256;
+
+// One of the answers under way.
+struct Choice {
+  explicit Choice(const Tokenizer& tokenizer) : decoder(tokenizer) {}
+
+  StreamDecoder decoder;
+  std::string text;
+  std::vector<int32_t> tokens;
+  std::vector<double> logprobs;
+  FinishReason finish = FinishReason::kNone;
+};
+
+class Generation {
+ public:
+  explicit Generation(Arguments& arguments)
+      : arguments_(arguments),
+        device_(arguments.common.device, arguments.common.threads),
+        model_(arguments.directory, arguments.precision.Get()) {}
+
+  void Run() {
+    Prepare();
+    const bool stream = choices_.size() == 1 && !arguments_.common.json;
+    LatentCache cache(model_.config(), model_.precision(), CacheTokens(),
+                      device_.context().backend->allocator());
+    Engine engine(device_.context(), model_.transformer(), cache, {.chunk_tokens = kChunk});
+    for (size_t i = 0; i < choices_.size(); ++i) {
+      request_.choice = i;
+      engine.AddRequest(request_);  // ids are 0, 1, ...
+    }
+    InterruptGuard guard;
+    const auto start = Clock::now();
+    const auto prompt_tokens = static_cast<int64_t>(request_.prompt.size());
+    const auto count = static_cast<int64_t>(choices_.size());
+    Progress progress("prompt", "tokens", static_cast<double>(count * prompt_tokens),
+                      arguments_.common.quiet);
+    Progress answers("answers", "tokens", static_cast<double>(count * request_.max_tokens),
+                     arguments_.common.quiet || stream);
+    while (!engine.idle() && !InterruptGuard::Requested()) {
+      const auto events = engine.Step();
+      if (events.empty() && generated_ == 0) {
+        progress.Update(static_cast<double>(engine.computed_tokens()));
+      }
+      if (!events.empty() && generated_ == 0) {
+        progress.Clear();
+        first_token_ = Clock::now() - start;
+      }
+      for (const EngineEvent& event : events) Take(event, stream);
+      answers.Update(static_cast<double>(generated_));
+    }
+    answers.Clear();
+    total_ = Clock::now() - start;
+    for (Choice& choice : choices_) {
+      const std::string rest = choice.decoder.Finish();
+      choice.text += rest;
+      if (stream) WriteStandardOutput(rest + "\n");
+    }
+    if (arguments_.common.json) {
+      WriteStandardOutput(Json());
+    } else if (!stream) {
+      for (size_t i = 0; i < choices_.size(); ++i) {
+        WriteStandardOutput(fmt::format("--- {}\n{}\n", i, choices_[i].text));
+      }
+    }
+    if (!arguments_.common.quiet) Summary();
+    if (InterruptGuard::Requested()) throw Error("", "interrupted");
+  }
+
+ private:
+  void Prepare() {
+    request_.prompt = arguments_.bos.Encode(
+        model_, arguments_.prompt == "-" ? ReadStandardInput() : arguments_.prompt);
+    // With nothing to go on from, a text begins.
+    if (request_.prompt.empty() && model_.defaults().bos_id >= 0 && !arguments_.bos.never) {
+      request_.prompt.push_back(model_.defaults().bos_id);
+    }
+    request_.sampling = arguments_.sampling.Resolve(model_.defaults(), arguments_.common.Seed());
+    if (!arguments_.ignore_stop) request_.stop_ids = model_.defaults().stop_ids;
+    const int64_t room =
+        model_.config().max_position_embeddings - static_cast<int64_t>(request_.prompt.size());
+    request_.max_tokens = arguments_.max_tokens.value_or(
+        std::max<int64_t>(1, std::min<int64_t>(kDefaultMaxTokens, room)));
+    for (int64_t i = 0; i < arguments_.choices; ++i) {
+      choices_.emplace_back(model_.RequireTokenizer());
+    }
+    model_.Pack(device_.context(), CacheTokens(), kChunk + arguments_.choices, arguments_.choices);
+  }
+
+  int64_t CacheTokens() const {
+    // A request that is longer than the context is refused by the engine.
+    const int64_t length =
+        std::min(static_cast<int64_t>(request_.prompt.size()) +
+                     std::min(request_.max_tokens, model_.config().max_position_embeddings),
+                 model_.config().max_position_embeddings);
+    constexpr int64_t kPage = LatentCache::kPageTokens;
+    return arguments_.choices * ((length + kPage - 1) / kPage * kPage);
+  }
+
+  void Take(const EngineEvent& event, bool stream) {
+    ++generated_;
+    Choice& choice = choices_[static_cast<size_t>(event.request)];
+    choice.tokens.push_back(event.token);
+    choice.logprobs.push_back(event.logprob);
+    choice.finish = event.finish;
+    if (event.finish == FinishReason::kStop) return;
+    const std::string piece = choice.decoder.Push(event.token);
+    choice.text += piece;
+    if (stream && !piece.empty()) WriteStandardOutput(piece);
+  }
+
+  double DecodeSpeed() const {
+    const double seconds = (total_ - first_token_).count();
+    const auto after_first = static_cast<double>(generated_) - static_cast<double>(choices_.size());
+    return seconds > 0 && after_first > 0 ? after_first / seconds : 0;
+  }
+
+  std::string Json() const {
+    ordered_json json;
+    json["prompt_tokens"] = request_.prompt;
+    json["seed"] = request_.sampling.seed;
+    json["temperature"] = request_.sampling.temperature;
+    json["top_p"] = request_.sampling.top_p;
+    json["top_k"] = request_.sampling.top_k;
+    json["min_p"] = request_.sampling.min_p;
+    json["choices"] = ordered_json::array();
+    for (size_t i = 0; i < choices_.size(); ++i) {
+      const Choice& choice = choices_[i];
+      const bool ended = choice.finish != FinishReason::kNone;
+      json["choices"].push_back({{"index", i},
+                                 {"text", choice.text},
+                                 {"tokens", choice.tokens},
+                                 {"logprobs", choice.logprobs},
+                                 {"finish_reason", ended ? Name(choice.finish) : "interrupted"}});
+    }
+    json["seconds_to_first_token"] = first_token_.count();
+    json["decode_tokens_per_second"] = DecodeSpeed();
+    return json.dump() + "\n";
+  }
+
+  void Summary() const {
+    fmt::print(stderr,
+               "{} prompt tokens, first token after {}; {} tokens at {:.1f} tokens/s; seed {}\n",
+               request_.prompt.size(), FormatDuration(first_token_.count()), generated_,
+               DecodeSpeed(), request_.sampling.seed);
+  }
+
+  Arguments& arguments_;
+  Device device_;
+  LoadedModel model_;
+  GenerationRequest request_;
+  std::vector<Choice> choices_;
+  int64_t generated_ = 0;
+  std::chrono::duration<double> first_token_{0}, total_{0};
+};
+
+}  // namespace
+
+void AddGenerateCommand(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("generate", "Continue a text.");
+  command->footer(
+      "Example: fathom generate my-model --prompt 'int main(' --max-tokens 100 --seed 1");
+  const auto arguments = std::make_shared<Arguments>();
+  command->add_option("DIR", arguments->directory, "The model directory")->required();
+  command->add_option("--prompt", arguments->prompt, "The text to go on from; - reads it on stdin")
+      ->required();
+  command
+      ->add_option("--max-tokens", arguments->max_tokens,
+                   "Tokens to write at most; 256, or what the context holds, if not given")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+  command->add_option("--n", arguments->choices, "Answers to write")
+      ->check(CLI::Range(int64_t{1}, int64_t{1024}))
+      ->capture_default_str();
+  command->add_flag("--ignore-eos", arguments->ignore_stop, "Do not stop at the end token");
+  arguments->sampling.AddTo(*command);
+  arguments->bos.AddTo(*command);
+  arguments->precision.AddTo(*command);
+  arguments->common.AddTo(*command);
+  command->callback([arguments] { Generation(*arguments).Run(); });
+}
+
+}  // namespace fathom

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "infer/loaded_model.h"
+
+namespace fathom {
+
+// The options of sampling; what is not given comes from the model's generation_config.json.
+struct SamplingOptions {
+  std::optional<double> temperature, top_p, min_p;
+  std::optional<int64_t> top_k;
+
+  void AddTo(CLI::App& command);
+  SamplingParams Resolve(const GenerationDefaults& defaults, uint64_t seed) const;
+};
+
+// --bos, --no-bos: whether a text begins with the begin token; as tokenizer_config.json says if
+// neither is given.
+struct BosOption {
+  bool always = false, never = false;
+
+  void AddTo(CLI::App& command);
+  // The ids of a text. Error when a begin token is asked for and there is none.
+  std::vector<int32_t> Encode(const LoadedModel& model, std::string_view text) const;
+};
+
+}  // namespace fathom

@@ -1,0 +1,215 @@
+#include "cli/inspect.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/common.h"
+#include "formats/model_directory.h"
+#include "formats/safetensors.h"
+#include "infer/model_summary.h"
+#include "model/parameters.h"
+#include "text/tokenizer.h"
+
+namespace fathom {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+std::string Dump(const ordered_json& json) {
+  // Names come out of files: what is not UTF-8 is replaced.
+  return json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+ordered_json DescribeConfig(const ModelConfig& config) {
+  const ParameterCounts counts = CountParameters(config);
+  const CacheSummary cache = SummarizeCache(config);
+  ordered_json json;
+  json["parameters"] = {{"total", counts.total}, {"active", counts.active}, {"mtp", counts.mtp}};
+  const int64_t dense = config.n_routed_experts > 0
+                            ? std::min(config.first_k_dense_replace, config.num_hidden_layers)
+                            : config.num_hidden_layers;
+  json["layers"] = {{"total", config.num_hidden_layers},
+                    {"dense", dense},
+                    {"mtp", config.num_nextn_predict_layers}};
+  json["experts"] = {{"routed", config.n_routed_experts},
+                     {"shared", config.n_shared_experts},
+                     {"per_token", config.n_routed_experts > 0 ? config.num_experts_per_tok : 0}};
+  json["hidden_size"] = config.hidden_size;
+  json["attention"] = {
+      {"heads", config.num_attention_heads},         {"q_lora_rank", config.q_lora_rank},
+      {"kv_lora_rank", config.kv_lora_rank},         {"qk_nope_head_dim", config.qk_nope_head_dim},
+      {"qk_rope_head_dim", config.qk_rope_head_dim}, {"v_head_dim", config.v_head_dim}};
+  json["vocab_size"] = config.vocab_size;
+  json["context"] = config.max_position_embeddings;
+  constexpr int64_t kBf16 = 2;
+  json["cache_bytes_per_token_bf16"] = {
+      {"latent", kBf16 * cache.latent},
+      {"latent_with_mtp", kBf16 * (cache.latent + cache.latent_mtp)},
+      {"multi_head_attention_of_same_shape", kBf16 * cache.multi_head}};
+  return json;
+}
+
+void PrintConfig(const ordered_json& json) {
+  const auto number = [&](const char* group, const char* key) {
+    return json.at(group).at(key).get<int64_t>();
+  };
+  const auto count = [&](const char* group, const char* key) {
+    return FormatCount(static_cast<double>(number(group, key)));
+  };
+  std::string text;
+  const auto line = [&](std::string_view name, const std::string& value) {
+    text += fmt::format("{:<12} {}\n", name, value);
+  };
+  line("parameters", fmt::format("{} total ({}), {} active a token, {} more in MTP modules",
+                                 count("parameters", "total"), number("parameters", "total"),
+                                 count("parameters", "active"), count("parameters", "mtp")));
+  line("layers", fmt::format("{} ({} dense), {} MTP modules", number("layers", "total"),
+                             number("layers", "dense"), number("layers", "mtp")));
+  line("experts", fmt::format("{} routed, {} a token, {} shared", number("experts", "routed"),
+                              number("experts", "per_token"), number("experts", "shared")));
+  line("attention",
+       fmt::format("{} heads, latent {} + {} rotary, queries {}", number("attention", "heads"),
+                   number("attention", "kv_lora_rank"), number("attention", "qk_rope_head_dim"),
+                   number("attention", "q_lora_rank") > 0
+                       ? fmt::format("through {}", number("attention", "q_lora_rank"))
+                       : std::string("direct")));
+  line("sizes",
+       fmt::format("hidden {}, vocabulary {}, context {}", json.at("hidden_size").get<int64_t>(),
+                   json.at("vocab_size").get<int64_t>(), json.at("context").get<int64_t>()));
+  constexpr const char* kCache = "cache_bytes_per_token_bf16";
+  const int64_t latent = number(kCache, "latent");
+  const int64_t multi_head = number(kCache, "multi_head_attention_of_same_shape");
+  std::string cache = fmt::format(
+      "{} bytes a token in bf16; multi-head attention of this shape {} ({:.1f} % less)", latent,
+      multi_head, 100 * (1 - static_cast<double>(latent) / static_cast<double>(multi_head)));
+  if (number("layers", "mtp") > 0) {
+    cache += fmt::format("; {} with MTP", number(kCache, "latent_with_mtp"));
+  }
+  line("KV cache", cache);
+  WriteStandardOutput(text);
+}
+
+// Adds the tensors of one file to the sums.
+void CountTypes(const SafetensorsFile& file, std::map<std::string, uint64_t>& bytes_of) {
+  for (const auto& [name, entry] : file.entries()) bytes_of[entry.type] += entry.end - entry.begin;
+}
+
+std::string TypeList(const std::map<std::string, uint64_t>& bytes_of) {
+  std::vector<std::string> parts;
+  for (const auto& [type, bytes] : bytes_of) {
+    parts.push_back(fmt::format("{} {}", FormatBytes(static_cast<double>(bytes)), type));
+  }
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+void InspectTensors(const fs::path& path, bool as_json) {
+  const SafetensorsFile file(path);
+  std::map<std::string, uint64_t> bytes_of;
+  CountTypes(file, bytes_of);
+  if (as_json) {
+    ordered_json json;
+    json["file"] = path.string();
+    json["metadata"] = file.metadata();
+    json["bytes_by_type"] = bytes_of;
+    json["tensors"] = ordered_json::array();
+    for (const auto& [name, entry] : file.entries()) {
+      json["tensors"].push_back({{"name", name},
+                                 {"type", entry.type},
+                                 {"shape", entry.shape},
+                                 {"bytes", entry.end - entry.begin}});
+    }
+    WriteStandardOutput(Dump(json));
+    return;
+  }
+  std::string text;
+  for (const auto& [name, entry] : file.entries()) {
+    text += fmt::format("{:<8} {:<20} {}\n", entry.type,
+                        fmt::format("[{}]", fmt::join(entry.shape, ", ")), name);
+  }
+  text += fmt::format("{} tensors, {}\n", file.entries().size(), TypeList(bytes_of));
+  WriteStandardOutput(text);
+}
+
+void InspectDirectory(const fs::path& directory, bool as_json) {
+  MappedModel model(directory);
+  ordered_json json;
+  json["directory"] = directory.string();
+  json.update(DescribeConfig(model.config()));
+  std::map<std::string, uint64_t> bytes_of;
+  for (const std::string& name : model.files().names()) {
+    const SafetensorsEntry& entry = model.files().entry(name);
+    bytes_of[entry.type] += entry.end - entry.begin;
+  }
+  json["weights"] = {{"tensors", model.files().names().size()},
+                     {"bytes", model.files().bytes()},
+                     {"bytes_by_type", bytes_of}};
+  if (fs::exists(directory / "tokenizer.json")) {
+    json["tokenizer"] = {{"ids", Tokenizer::Load(directory).vocab_size()}};
+  }
+  if (as_json) {
+    WriteStandardOutput(Dump(json));
+    return;
+  }
+  PrintConfig(json);
+  std::string text = fmt::format("{:<12} {} tensors, {}\n", "weights", model.files().names().size(),
+                                 TypeList(bytes_of));
+  text += fmt::format("{:<12} {}\n", "tokenizer",
+                      json.contains("tokenizer")
+                          ? fmt::format("{} ids", json["tokenizer"]["ids"].get<int64_t>())
+                          : std::string("none"));
+  WriteStandardOutput(text);
+}
+
+void Inspect(const std::string& what, bool as_json) {
+  const fs::path path = what;
+  if (fs::is_directory(path)) {
+    InspectDirectory(path, as_json);
+    return;
+  }
+  if (fs::exists(path) && path.extension() != ".json") {
+    InspectTensors(path, as_json);
+    return;
+  }
+  const bool looks_like_path = what.find('/') != std::string::npos || path.has_extension();
+  if (!fs::exists(path) && looks_like_path) throw Error(what, "does not exist");
+  const ModelConfig config =
+      fs::exists(path) ? ModelConfig::FromJson(ReadFile(path), what) : PresetConfig(what);
+  const ordered_json json = DescribeConfig(config);
+  if (as_json) {
+    WriteStandardOutput(Dump(json));
+  } else {
+    PrintConfig(json);
+  }
+}
+
+}  // namespace
+
+void AddInspectCommand(CLI::App& app) {
+  struct Arguments {
+    CommonOptions common;
+    std::string what;
+  };
+  CLI::App* command = app.add_subcommand(
+      "inspect", "Show parameters, bytes and the cache of a model, or the tensors of a file.");
+  command->footer("Example: fathom inspect my-model --json; fathom inspect v3");
+  const auto arguments = std::make_shared<Arguments>();
+  command
+      ->add_option("MODEL", arguments->what,
+                   "A model directory, a config.json, a .safetensors file, or the name of a preset")
+      ->required();
+  arguments->common.AddTo(*command);
+  command->callback([arguments] { Inspect(arguments->what, arguments->common.json); });
+}
+
+}  // namespace fathom

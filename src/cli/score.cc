@@ -1,0 +1,148 @@
+#include "cli/score.h"
+
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "cli/common.h"
+#include "cli/generation_options.h"
+#include "infer/scorer.h"
+
+namespace fathom {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Arguments {
+  CommonOptions common;
+  PrecisionOption precision;
+  BosOption bos;
+  std::filesystem::path directory;
+  std::optional<std::string> text;
+  std::string tokens;
+  ScoreOptions options;
+};
+
+std::vector<int32_t> ParseIds(std::string_view text, std::string_view where) {
+  constexpr std::string_view kSeparators = " \t\r\n,[]";
+  std::vector<int32_t> ids;
+  for (size_t begin = text.find_first_not_of(kSeparators); begin != std::string_view::npos;) {
+    const size_t end = std::min(text.find_first_of(kSeparators, begin), text.size());
+    int32_t id = -1;
+    const auto [parsed, error] = std::from_chars(text.data() + begin, text.data() + end, id);
+    if (error != std::errc() || parsed != text.data() + end) {
+      throw Error(fmt::format("{}, byte {}", where, begin),
+                  fmt::format("'{}' is not a token id",
+                              text.substr(begin, std::min<size_t>(end - begin, 40))),
+                  "ids are whole numbers separated by spaces");
+    }
+    ids.push_back(id);
+    begin = text.find_first_not_of(kSeparators, end);
+  }
+  return ids;
+}
+
+void Score(const Arguments& arguments) {
+  if (arguments.text.has_value() == !arguments.tokens.empty()) {
+    throw UsageError("score", "wants one of --text and --tokens");
+  }
+  Device device(arguments.common.device, arguments.common.threads);
+  LoadedModel model(arguments.directory, arguments.precision.Get());
+  std::vector<int32_t> tokens;
+  if (arguments.text) {
+    tokens =
+        arguments.bos.Encode(model, *arguments.text == "-" ? ReadStandardInput() : *arguments.text);
+  } else if (arguments.tokens == "-") {
+    tokens = ParseIds(ReadStandardInput(), "standard input");
+  } else {
+    tokens = ParseIds(ReadFile(arguments.tokens), arguments.tokens);
+  }
+  if (tokens.size() < 2) {
+    throw Error("score", fmt::format("there are {} tokens", tokens.size()),
+                "at least two are needed: the first is only read");
+  }
+  const auto count = static_cast<int64_t>(tokens.size());
+  const int64_t chunk = arguments.options.chunk_tokens;
+  model.Pack(device.context(), ScoreCacheTokens(model.config(), count, arguments.options), chunk,
+             chunk);
+  Progress progress("scoring", "tokens", static_cast<double>(count), arguments.common.quiet);
+  const std::vector<float> logprobs =
+      ScoreTokens(device.context(), model.transformer(), tokens, arguments.options,
+                  [&](int64_t done) { progress.Update(static_cast<double>(done)); });
+  progress.Clear();
+
+  double total = 0;
+  int64_t bytes = 0;
+  for (size_t i = 0; i < logprobs.size(); ++i) {
+    total += logprobs[i];
+    if (model.tokenizer() != nullptr) {
+      const int32_t id = tokens[i + 1];
+      // Special tokens stand for no text.
+      if (!model.tokenizer()->IsSpecial(id)) {
+        bytes += static_cast<int64_t>(model.tokenizer()->TokenBytes(id).size());
+      }
+    }
+  }
+  const auto scored = static_cast<double>(logprobs.size());
+  const double perplexity = std::exp(-total / scored);
+  const double bits_per_byte =
+      bytes > 0 ? -total / std::log(2.0) / static_cast<double>(bytes) : std::nan("");
+  if (arguments.common.json) {
+    ordered_json json;
+    json["tokens"] = tokens;
+    // The first token is only read.
+    json["logprobs"] = ordered_json::array({nullptr});
+    for (const float logprob : logprobs) json["logprobs"].push_back(logprob);
+    json["scored_tokens"] = logprobs.size();
+    json["total_logprob"] = total;
+    json["perplexity"] = perplexity;
+    json["scored_bytes"] = bytes;
+    json["bits_per_byte"] = bytes > 0 ? ordered_json(bits_per_byte) : ordered_json(nullptr);
+    WriteStandardOutput(json.dump() + "\n");
+    return;
+  }
+  std::string lines = fmt::format("{}\t-\n", tokens[0]);
+  for (size_t i = 0; i < logprobs.size(); ++i) {
+    lines += fmt::format("{}\t{:.9g}\n", tokens[i + 1], logprobs[i]);
+  }
+  WriteStandardOutput(lines);
+  if (arguments.common.quiet) return;
+  fmt::print(stderr, "{} tokens, total log-probability {:.9g}, perplexity {:.6g}", logprobs.size(),
+             total, perplexity);
+  if (bytes > 0) fmt::print(stderr, ", {:.6g} bits per byte over {} bytes", bits_per_byte, bytes);
+  fmt::print(stderr, "\n");
+}
+
+}  // namespace
+
+void AddScoreCommand(CLI::App& app) {
+  CLI::App* command = app.add_subcommand(
+      "score", "The log-probability of every token of a text, in nats, at full precision.");
+  command->footer("Example: fathom score my-model --text 'int main() {' --json");
+  const auto arguments = std::make_shared<Arguments>();
+  command->add_option("DIR", arguments->directory, "The model directory")->required();
+  CLI::Option* text =
+      command->add_option("--text", arguments->text, "The text; - reads it on stdin");
+  command
+      ->add_option("--tokens", arguments->tokens,
+                   "A file of token ids separated by spaces instead; - reads them on stdin")
+      ->excludes(text);
+  command
+      ->add_option("--window", arguments->options.window,
+                   "Score a longer text in windows of so many tokens, each without what came "
+                   "before; the model's context if not given")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
+  arguments->bos.AddTo(*command);
+  arguments->precision.AddTo(*command);
+  arguments->common.AddTo(*command);
+  command->callback([arguments] { Score(*arguments); });
+}
+
+}  // namespace fathom

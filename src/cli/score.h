@@ -1,0 +1,10 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace fathom {
+
+// fathom score: the log-probability of every token of a text.
+void AddScoreCommand(CLI::App& app);
+
+}  // namespace fathom

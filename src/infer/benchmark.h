@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/function_ref.h"
+#include "model/transformer.h"
+
+namespace fathom {
+
+// What is measured at one depth.
+struct BenchmarkCase {
+  int64_t depth = 0;     // tokens in the cache before the first one that is timed, per sequence
+  int64_t prompt = 512;  // prompt tokens of one sequence that are timed; 0: no prefill
+  int64_t generate = 0;  // tokens that each sequence generates, greedily; 0: no decode
+  int64_t batch = 1;     // sequences that decode at a time
+  int64_t chunk = 512;   // prompt tokens computed at a time
+};
+
+struct BenchmarkTimes {
+  std::vector<double> prefill_seconds;  // one a repetition
+  std::vector<double> decode_seconds;
+};
+
+// Tokens of cache that a case needs.
+int64_t BenchmarkCacheTokens(const BenchmarkCase& measured);
+
+// Times prefill and decode of random tokens, logits and the choice of a token included, in the
+// absorbed form. The first repetition is a warm-up and not returned. `keep_going` is called after
+// every piece of work; false ends the measurement at once.
+BenchmarkTimes RunBenchmark(Context& context, const Transformer& transformer,
+                            const BenchmarkCase& measured, int64_t repetitions,
+                            FunctionRef<bool()> keep_going);
+
+double Median(std::vector<double> values);  // 0 when there are none
+
+}  // namespace fathom

@@ -1,0 +1,41 @@
+#include "infer/forward.h"
+
+#include "ops/backend.h"
+
+namespace fathom {
+
+Tensor UploadIds(Context& context, Arena& arena, std::span<const int32_t> ids) {
+  const Shape shape({static_cast<int64_t>(ids.size())});
+  const Tensor tensor = arena.New(DType::kI32, shape);
+  context.backend->CopyFromHost(ConstTensor(ids.data(), DType::kI32, shape), tensor);
+  return tensor;
+}
+
+std::vector<float> Download(Context& context, ConstTensor x) {
+  FATHOM_CHECK(x.dtype() == DType::kF32);
+  std::vector<float> values(static_cast<size_t>(x.elements()));
+  context.backend->CopyToHost(x, Tensor(values.data(), DType::kF32, x.shape()));
+  return values;
+}
+
+Tensor ForwardRows(Context& context, const Transformer& transformer, LatentCache& cache,
+                   std::span<const int32_t> tokens, std::vector<BatchSequence> sequences,
+                   std::span<const int32_t> rows) {
+  const Precision precision = transformer.precision();
+  const auto count = static_cast<int64_t>(rows.size());
+  const int64_t hidden = transformer.config().hidden_size;
+  Arena& workspace = *context.workspace;
+  const Tensor h = workspace.New(precision.act, Shape({count, hidden}));
+  ArenaScope scope(workspace);
+  const Batch batch = MakeBatch(context, workspace, tokens, std::move(sequences));
+  const Pass pass =
+      transformer.MakePass(context, batch, &cache, AttentionForm::kAbsorbed, workspace);
+  const Tensor x = transformer.Forward(context, pass, nullptr);
+  if (count == 0) return h;
+  const Tensor wanted = workspace.New(precision.sum, Shape({count, hidden}));
+  context.backend->GatherRows(context, x, UploadIds(context, workspace, rows), wanted);
+  transformer.FinalNorm(context, wanted, h, Tensor());
+  return h;
+}
+
+}  // namespace fathom

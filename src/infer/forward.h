@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "model/transformer.h"
+
+namespace fathom {
+
+// Runs a batch through the model in the absorbed form (exact mode), writing its keys to the cache,
+// and returns what the head reads of some of its rows: act [rows, hidden], after the final norm, in
+// the context's workspace. `rows` ascend and index the batch; `tokens` and `sequences` as for
+// MakeBatch, with cache pages reserved.
+Tensor ForwardRows(Context& context, const Transformer& transformer, LatentCache& cache,
+                   std::span<const int32_t> tokens, std::vector<BatchSequence> sequences,
+                   std::span<const int32_t> rows);
+
+// An f32 tensor's elements, on the host.
+std::vector<float> Download(Context& context, ConstTensor x);
+// Into memory of the arena.
+Tensor UploadIds(Context& context, Arena& arena, std::span<const int32_t> ids);
+
+}  // namespace fathom

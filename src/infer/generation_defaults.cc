@@ -1,0 +1,85 @@
+#include "infer/generation_defaults.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+
+namespace fathom {
+namespace {
+
+namespace fs = std::filesystem;
+
+int32_t TokenId(const JsonValue& value, const ModelConfig& config) {
+  const int64_t id = value.Int();
+  if (id < 0 || id >= config.vocab_size) {
+    throw Error(value.path(), fmt::format("id {} is outside the model's vocabulary of {}", id,
+                                          config.vocab_size));
+  }
+  return static_cast<int32_t>(id);
+}
+
+void ReadGenerationConfig(const fs::path& path, const ModelConfig& config,
+                          GenerationDefaults& defaults) {
+  const std::string text = ReadFile(path);
+  const JsonDocument document(text, path.string());
+  const JsonValue& root = document.root();
+  if (const auto eos = root.Find("eos_token_id")) {
+    if (eos->IsArray()) {
+      for (const JsonValue& id : eos->Array()) defaults.stop_ids.push_back(TokenId(id, config));
+    } else {
+      defaults.stop_ids.push_back(TokenId(*eos, config));
+    }
+  }
+  SamplingParams& sampling = defaults.sampling;
+  sampling.temperature = root.NumberOr("temperature", 1);
+  sampling.top_p = root.NumberOr("top_p", 1);
+  sampling.top_k = root.IntOr("top_k", 0);
+  sampling.min_p = root.NumberOr("min_p", 0);
+  if (!root.BoolOr("do_sample", true)) sampling.temperature = 0;
+  try {
+    sampling.Validate();
+  } catch (const UsageError& error) {
+    throw Error(path.string(), error.what());
+  }
+}
+
+void ReadTokenizerConfig(const fs::path& path, const Tokenizer& tokenizer,
+                         GenerationDefaults& defaults) {
+  const std::string text = ReadFile(path);
+  const JsonDocument document(text, path.string());
+  const JsonValue& root = document.root();
+  if (const auto bos = root.Find("bos_token")) {
+    // A string, or an object that describes the token.
+    const JsonValue content = bos->IsObject() ? bos->At("content") : *bos;
+    const auto id = tokenizer.AddedTokenId(content.String());
+    if (!id) {
+      throw Error(content.path(),
+                  fmt::format("'{}' is not a token of tokenizer.json", content.String()));
+    }
+    defaults.bos_id = *id;
+  }
+  defaults.add_bos = root.BoolOr("add_bos_token", false) && defaults.bos_id >= 0;
+}
+
+}  // namespace
+
+GenerationDefaults ReadGenerationDefaults(const fs::path& directory, const ModelConfig& config,
+                                          const Tokenizer* tokenizer) {
+  GenerationDefaults defaults;
+  if (config.bos_token_id >= 0 && config.bos_token_id < config.vocab_size) {
+    defaults.bos_id = static_cast<int32_t>(config.bos_token_id);
+  }
+  const fs::path generation = directory / "generation_config.json";
+  if (fs::exists(generation)) ReadGenerationConfig(generation, config, defaults);
+  if (defaults.stop_ids.empty() && config.eos_token_id >= 0 &&
+      config.eos_token_id < config.vocab_size) {
+    defaults.stop_ids.push_back(static_cast<int32_t>(config.eos_token_id));
+  }
+  const fs::path tokenizer_config = directory / "tokenizer_config.json";
+  if (tokenizer != nullptr && fs::exists(tokenizer_config)) {
+    ReadTokenizerConfig(tokenizer_config, *tokenizer, defaults);
+  }
+  return defaults;
+}
+
+}  // namespace fathom

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+#include "formats/model_directory.h"
+#include "infer/generation_defaults.h"
+#include "infer/inference_memory.h"
+#include "model/transformer.h"
+#include "text/tokenizer.h"
+
+namespace fathom {
+
+// A model directory opened for inference: configuration, mapped weights, tokenizer (where there is
+// one) and generation defaults. Opening reads headers and the tokenizer only; Pack makes the model
+// ready to compute. MTP modules are left out: nothing here drafts with them yet.
+class LoadedModel {
+ public:
+  // precision: what to compute in; nothing: bf16 for bf16 weights, f32 for f32 weights. Throws
+  // Error when a file is missing or wrong, and when the tokenizer has ids that the model has no
+  // embedding for.
+  explicit LoadedModel(const std::filesystem::path& directory,
+                       std::optional<Precision> precision = std::nullopt);
+
+  const std::filesystem::path& directory() const { return directory_; }
+  const ModelConfig& config() const { return config_; }  // without MTP
+  Precision precision() const { return precision_; }
+  const MappedModel& mapped() const { return mapped_; }
+  const GenerationDefaults& defaults() const { return defaults_; }
+  // Null when the directory has none.
+  const Tokenizer* tokenizer() const { return tokenizer_ ? &*tokenizer_ : nullptr; }
+  // Error when the directory has none.
+  const Tokenizer& RequireTokenizer() const;
+
+  // Makes the packed copies, after checking that they, a cache of cache_tokens, and the workspace
+  // of batches of batch_tokens (with logits of logit_rows of them) fit into the available memory:
+  // if not, throws Error with the arithmetic before anything is allocated. The context has to
+  // outlive this object.
+  void Pack(Context& context, int64_t cache_tokens, int64_t batch_tokens, int64_t logit_rows);
+  // Fatal before Pack.
+  const Transformer& transformer() const;
+  const InferenceMemory& memory() const { return memory_; }
+
+ private:
+  // Values of types that backends do not take are converted (router biases to f32) or refused.
+  void CheckTypes();
+
+  std::filesystem::path directory_;
+  MappedModel mapped_;
+  ModelConfig config_;
+  Precision precision_;
+  std::optional<Tokenizer> tokenizer_;
+  GenerationDefaults defaults_;
+  Arena converted_;
+  std::optional<Transformer> transformer_;
+  InferenceMemory memory_;
+};
+
+}  // namespace fathom

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/function_ref.h"
+#include "model/transformer.h"
+
+namespace fathom {
+
+struct ScoreOptions {
+  int64_t chunk_tokens = 512;  // computed at a time; no influence on the result
+  // A longer text is scored in windows of this many inputs, each without what came before it; 0:
+  // the model's max_position_embeddings.
+  int64_t window = 0;
+};
+
+// The tokens of cache that ScoreTokens makes room for, given so many tokens of text.
+int64_t ScoreCacheTokens(const ModelConfig& config, int64_t tokens, const ScoreOptions& options);
+
+// ln p of every token but the first, given the tokens before it: logprobs[i] belongs to
+// tokens[i + 1]. The same bits as Engine's and, within one window, as TokenLosses' in the absorbed
+// form. `progress` is called with the number of tokens done. Throws Error for an id outside the
+// vocabulary.
+std::vector<float> ScoreTokens(Context& context, const Transformer& transformer,
+                               std::span<const int32_t> tokens, const ScoreOptions& options,
+                               FunctionRef<void(int64_t done)> progress);
+
+}  // namespace fathom
