@@ -9,7 +9,8 @@
 namespace fathom {
 
 void StartLogging(bool quiet) {
-  auto logger = spdlog::stderr_color_st("fathom");
+  auto logger = spdlog::get("fathom");
+  if (logger == nullptr) logger = spdlog::stderr_color_st("fathom");
   logger->set_pattern("%^%l:%$ %v");
   logger->set_level(quiet ? spdlog::level::warn : spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));

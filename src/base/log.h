@@ -6,8 +6,8 @@
 
 namespace fathom {
 
-// Everything for a human goes to stderr: stdout belongs to results. Called once by main(); `quiet`
-// keeps warnings only.
+// Everything for a human goes to stderr: stdout belongs to results. Called by main(), and
+// again by a command that knows `quiet`, which keeps warnings only.
 void StartLogging(bool quiet);
 
 // "1.3 GiB", "512 B": binary units.

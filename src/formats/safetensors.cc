@@ -178,8 +178,16 @@ void WriteSafetensors(const std::filesystem::path& path, const std::vector<Safet
                       const std::map<std::string, std::string>& metadata) {
   nlohmann::ordered_json header;
   if (!metadata.empty()) header["__metadata__"] = metadata;
+  // Wide elements first, so that every tensor starts at a multiple of its element's size.
+  std::vector<const SafetensorsItem*> ordered;
+  for (const SafetensorsItem& item : items) ordered.push_back(&item);
+  std::stable_sort(ordered.begin(), ordered.end(),
+                   [](const SafetensorsItem* a, const SafetensorsItem* b) {
+                     return SizeOf(a->type) > SizeOf(b->type);
+                   });
   uint64_t offset = 0;
-  for (const SafetensorsItem& item : items) {
+  for (const SafetensorsItem* pointer : ordered) {
+    const SafetensorsItem& item = *pointer;
     const uint64_t bytes = static_cast<uint64_t>(item.value.elements()) * SizeOf(item.type);
     nlohmann::ordered_json shape = nlohmann::ordered_json::array();
     for (int i = 0; i < item.value.rank(); ++i) shape.push_back(item.value.dim(i));
@@ -197,7 +205,8 @@ void WriteSafetensors(const std::filesystem::path& path, const std::vector<Safet
   file.Write(text);
   constexpr int64_t kPiece = int64_t{1} << 20;
   std::vector<std::byte> buffer;
-  for (const SafetensorsItem& item : items) {
+  for (const SafetensorsItem* pointer : ordered) {
+    const SafetensorsItem& item = *pointer;
     FATHOM_CHECK(item.value.contiguous());
     const int64_t count = item.value.elements();
     const ConstTensor flat = item.value.Reshape(Shape({count}));
