@@ -1,49 +1,112 @@
 #include "cli/train.h"
 
+#include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 
-#include "backend/cpu/cpu_backend.h"
 #include "base/log.h"
+#include "cli/common.h"
+#include "infer/engine.h"
 #include "train/trainer.h"
 
 namespace fathom {
 namespace {
 
-struct Options {
-  std::string config;
+struct Arguments {
+  CommonOptions common;
+  std::filesystem::path config;
   std::vector<std::string> overrides;
-  bool resume = false, quiet = false;
-  int threads = 0;
+  bool resume = false, dry_run = false;
 };
 
-void RunTrain(const Options& options) {
-  StartLogging(options.quiet);
-  const RunConfig config = RunConfig::Load(options.config, options.overrides);
-  const std::unique_ptr<Backend> backend = CreateCpuBackend();
-  ThreadPool pool(options.threads > 0 ? options.threads : ThreadPool::AvailableProcessors());
-  Arena workspace(MemoryRole::kWorkspace, backend->allocator());
-  Context context{backend.get(), &pool, &workspace};
-  TrainOptions train_options;
-  train_options.resume = options.resume;
-  train_options.quiet = options.quiet;
-  const TrainSummary summary = Train(context, config, train_options);
-  fmt::print("step {} loss {:.4f} bpb {:.4f} baseline {:.4f} seconds {:.1f}\n", summary.step,
-             summary.loss, summary.bits_per_byte, summary.baseline_bits_per_byte, summary.seconds);
+// What the model writes after the prompt, with the prompt.
+std::string WriteSample(Context& context, Transformer& transformer, const Tokenizer& tokenizer,
+                        const RunConfig::Sample& sample, uint64_t seed) {
+  GenerationRequest request;
+  request.prompt.push_back(static_cast<int32_t>(transformer.config().bos_token_id));
+  tokenizer.Encode(sample.prompt, {.added_tokens = false}, request.prompt);
+  request.sampling.temperature = sample.temperature;
+  request.sampling.seed = seed;
+  request.max_tokens = sample.tokens;
+  request.stop_ids = {static_cast<int32_t>(transformer.config().eos_token_id)};
+  const auto length = static_cast<int64_t>(request.prompt.size()) + request.max_tokens;
+  LatentCache cache(transformer.config(), transformer.precision(), length,
+                    context.backend->allocator());
+  Engine engine(context, transformer, cache, {});
+  std::vector<int32_t> written(request.prompt.begin() + 1, request.prompt.end());
+  engine.AddRequest(std::move(request));
+  while (!engine.idle()) {
+    for (const EngineEvent& event : engine.Step()) written.push_back(event.token);
+  }
+  return tokenizer.Decode(written, /*skip_special=*/true);
+}
+
+void PrintSummary(const TrainSummary& summary, bool json) {
+  if (json) {
+    nlohmann::ordered_json result = {{"interrupted", summary.interrupted},
+                                     {"step", summary.step},
+                                     {"tokens", summary.tokens},
+                                     {"seconds", summary.seconds},
+                                     {"loss", summary.loss}};
+    if (summary.bits_per_byte > 0) result["bits_per_byte"] = summary.bits_per_byte;
+    if (summary.baseline_bits_per_byte > 0)
+      result["baseline_bits_per_byte"] = summary.baseline_bits_per_byte;
+    if (!summary.model.empty()) result["model"] = summary.model.string();
+    WriteStandardOutput(result.dump(2) + "\n");
+    return;
+  }
+  if (summary.interrupted) return;
+  spdlog::info("trained on {} tokens in {}; the model is in {}",
+               FormatCount(static_cast<double>(summary.tokens)), FormatDuration(summary.seconds),
+               summary.model.string());
+  if (summary.bits_per_byte == 0) return;
+  std::string table = fmt::format("bits per byte of the held-out documents\n  {:<28} {:.3f}\n",
+                                  "this model", summary.bits_per_byte);
+  if (summary.baseline_bits_per_byte > 0) {
+    table += fmt::format("  {:<28} {:.3f}\n", "order-4 byte model", summary.baseline_bits_per_byte);
+  }
+  WriteStandardOutput(table);
+}
+
+void RunTrain(Arguments& arguments) {
+  if (arguments.common.quiet) spdlog::set_level(spdlog::level::warn);
+  RunConfig config = RunConfig::Load(arguments.config, arguments.overrides);
+  if (arguments.common.seed) config.seed = *arguments.common.seed;
+  Device device(arguments.common.device, arguments.common.threads);
+  if (arguments.dry_run) {
+    DryRun(device.context(), config,
+           [](const std::string& text) { WriteStandardOutput(text + "\n"); });
+    return;
+  }
+  TrainOptions options;
+  options.resume = arguments.resume;
+  options.quiet = arguments.common.quiet;
+  options.sample = [seed = config.seed](Context& context, Transformer& transformer,
+                                        const Tokenizer& tokenizer,
+                                        const RunConfig::Sample& sample) {
+    return WriteSample(context, transformer, tokenizer, sample, seed);
+  };
+  PrintSummary(Train(device.context(), config, options), arguments.common.json);
 }
 
 }  // namespace
 
 void AddTrainCommand(CLI::App& app) {
-  auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("train", "Pre-train a model as run.toml says");
-  command->add_option("config", options->config, "the run's configuration")->required();
-  command->add_option("--set", options->overrides, "KEY=VALUE in place of what the file says")
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand("train", "Pre-train a model as a run.toml says");
+  command->add_option("config", arguments->config, "The run's configuration (docs/training.md)")
+      ->required();
+  command
+      ->add_option("--set", arguments->overrides,
+                   "KEY=VALUE in place of what the file says; repeatable")
       ->allow_extra_args(false);
-  command->add_flag("--resume", options->resume, "go on from the newest checkpoint");
-  command->add_option("--threads", options->threads, "threads (default: all processors)");
-  command->add_flag("--quiet", options->quiet, "warnings only");
+  command->add_flag("--resume", arguments->resume,
+                    "Go on from the newest checkpoint, if there is one");
+  command->add_flag("--dry-run", arguments->dry_run,
+                    "Say what the run would take (memory, time), and stop");
+  arguments->common.AddTo(*command);
   command->footer("Example:\n  fathom train run.toml --set optimizer.lr=1e-3 --resume");
-  command->callback([options] { RunTrain(*options); });
+  command->callback([arguments] { RunTrain(*arguments); });
 }
 
 }  // namespace fathom

@@ -7,11 +7,13 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/progress.h"
 #include "formats/model_directory.h"
 #include "ops/backend.h"
 #include "train/checkpoint.h"
 #include "train/evaluation.h"
+#include "train/memory_plan.h"
 #include "train/run_log.h"
 #include "train/throughput.h"
 #include "train/training_step.h"
@@ -38,6 +40,7 @@ class Trainer {
       : context_(context),
         config_(config),
         options_(options),
+        plan_(PlanMemory(context, config)),
         inputs_(PrepareRun(config, *context.pool, options.quiet)),
         store_(inputs_.model, config.ModelPrecision().sum, context.backend->allocator()),
         optimizer_(config.optimizer, store_, context.backend->allocator()) {
@@ -116,6 +119,7 @@ class Trainer {
                  FormatCount(static_cast<double>(counts.active)),
                  FormatCount(static_cast<double>(counts.mtp)),
                  inputs_.model.num_nextn_predict_layers);
+    spdlog::info("memory by role:\n{}", plan_.ToTable());
     peak_flops_ = context_.backend->MeasurePeakFlops(context_, config_.ModelPrecision().act);
     spdlog::info("this machine multiplies {} at {} FLOP/s on {} thread(s)",
                  Name(config_.ModelPrecision().act), FormatCount(peak_flops_),
@@ -305,9 +309,19 @@ class Trainer {
     }
   }
 
+  // Refused before anything is made.
+  static MemoryPlan PlanMemory(Context& context, const RunConfig& config) {
+    const ModelConfig model = RunModelConfig(config);
+    const MemoryPlan plan = PlanTraining(config, model, *context.backend, *context.pool);
+    RefuseWhatDoesNotFit(config, model, plan, static_cast<double>(AvailableMemory()),
+                         *context.backend, *context.pool);
+    return plan;
+  }
+
   Context& context_;
   const RunConfig& config_;
   const TrainOptions& options_;
+  MemoryPlan plan_;
   RunInputs inputs_;
   ParameterStore store_;
   Optimizer optimizer_;
@@ -322,6 +336,38 @@ class Trainer {
 };
 
 }  // namespace
+
+void DryRun(Context& context, const RunConfig& config,
+            FunctionRef<void(const std::string&)> print) {
+  const ModelConfig model = RunModelConfig(config);
+  const ParameterCounts counts = CountParameters(model);
+  const MemoryPlan plan = PlanTraining(config, model, *context.backend, *context.pool);
+  const double peak = context.backend->MeasurePeakFlops(context, config.ModelPrecision().act);
+  double tokens = static_cast<double>(config.steps * config.batch_tokens);
+  const auto pairs = [](double total, int64_t length) {
+    return total * static_cast<double>(length + 1) / 2;
+  };
+  double flops = TrainingFlops(model, tokens, pairs(tokens, config.data.sequence_length));
+  for (const RunConfig::Extension& extension : config.extensions) {
+    const auto stage_tokens = static_cast<double>(extension.steps * extension.batch_tokens);
+    flops += TrainingFlops(model, stage_tokens, pairs(stage_tokens, extension.sequence_length));
+    tokens += stage_tokens;
+  }
+  print(fmt::format("model: {} parameters, {} active a token, {} more in {} MTP module(s)",
+                    FormatCount(static_cast<double>(counts.total)),
+                    FormatCount(static_cast<double>(counts.active)),
+                    FormatCount(static_cast<double>(counts.mtp)), model.num_nextn_predict_layers));
+  print(fmt::format("memory by role:\n{}", plan.ToTable()));
+  print(
+      fmt::format("compute: {} tokens, {} FLOPs; this machine's peak is {} FLOP/s: {} at 40 % of "
+                  "it, {} at 60 %",
+                  FormatCount(tokens), FormatCount(flops), FormatCount(peak),
+                  FormatDuration(flops / peak / 0.4), FormatDuration(flops / peak / 0.6)));
+  RefuseWhatDoesNotFit(config, model, plan, static_cast<double>(AvailableMemory()),
+                       *context.backend, *context.pool);
+  print(fmt::format("it fits: {} are available",
+                    FormatBytes(static_cast<double>(AvailableMemory()))));
+}
 
 TrainSummary Train(Context& context, const RunConfig& config, const TrainOptions& options) {
   return Trainer(context, config, options).Run();

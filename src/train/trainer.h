@@ -4,6 +4,8 @@
 #include <functional>
 #include <string>
 
+#include "base/function_ref.h"
+
 #include "model/transformer.h"
 #include "train/run_config.h"
 #include "train/run_setup.h"
@@ -36,5 +38,9 @@ struct TrainSummary {
 // that is not finite stops it with an Error that names the step and the first bad tensor; the
 // checkpoints are as they were.
 TrainSummary Train(Context& context, const RunConfig& config, const TrainOptions& options);
+
+// Prints what a run would take (parameters, memory by role, compute and time) without data and
+// without computing. Throws Error when it does not fit into memory.
+void DryRun(Context& context, const RunConfig& config, FunctionRef<void(const std::string&)> print);
 
 }  // namespace fathom

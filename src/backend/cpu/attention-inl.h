@@ -12,24 +12,22 @@ namespace fathom::cpu::HWY_NAMESPACE {
 static void ChunkSoftmax(float* s, float scale, int64_t count, int64_t padded, float* max,
                          float* sum) {
   const Floats factor = Set(scale), lowest = Set(-__builtin_inff());
-  Floats most = lowest;
+  Floats most[2] = {lowest, lowest};
   int64_t j = 0;
-  for (; j + kLanes <= count; j += kLanes) {
-    const Floats z = Load(s + j) * factor;
-    most = hn::Max(most, z);
-    Store(z, s + j);
+  for (; j + 2 * kLanes <= count; j += 2 * kLanes) {
+    most[0] = hn::Max(most[0], Load(s + j) * factor);
+    most[1] = hn::Max(most[1], Load(s + j + kLanes) * factor);
   }
-  if (j < count) {
+  for (; j < count; j += kLanes) {
     const auto seen = hn::FirstN(kFloats, static_cast<size_t>(count - j));
-    const Floats z = LoadN(s + j, count - j) * factor;
-    most = hn::Max(most, hn::IfThenElse(seen, z, lowest));
-    StoreN(z, s + j, count - j);
+    const Floats z = (count - j >= kLanes ? Load(s + j) : LoadN(s + j, count - j)) * factor;
+    most[0] = hn::Max(most[0], hn::IfThenElse(seen, z, lowest));
   }
-  const float m = MaxOf(most);
+  const float m = MaxOf(hn::Max(most[0], most[1]));
   const Floats shift = Set(m);
   *max = m;
   *sum = SumVectors(count, [&](int64_t i, auto part, Floats total) {
-    const Floats p = KeepLanes(part, Exp(part.Load(s + i) - shift));
+    const Floats p = KeepLanes(part, Exp(hn::MulSub(part.Load(s + i), factor, shift)));
     part.Store(p, s + i);
     return total + p;
   });

@@ -14,13 +14,19 @@ using cpu::Element;
 using cpu::ElementOf;
 using cpu::KernelTable;
 using cpu::Scratch;
-using cpu::Strips;
 
-// Rows (queries times the heads that share their keys) that are computed together: enough to pay
-// for packing the keys.
-constexpr int64_t kRows = 128;
+// Rows (queries times the heads that share their keys) that are multiplied together.
+constexpr int64_t kRows = 64;
+// Most heads that share keys.
+constexpr int64_t kMostGroup = 1024;
+// Most rows of a task, and the memory of their outputs: what the keys, once packed, are used for.
+constexpr int64_t kTaskRows = 512;
+constexpr int64_t kTaskBytes = 256 << 10;
 // A thread is worth waking for about this many multiply-adds.
 constexpr int64_t kLeastCost = 1 << 18;
+// Chunks of a task go to different threads when there are few tasks and their partial results fit
+// into this many bytes.
+constexpr int64_t kPartialBytes = 64 << 20;
 
 int64_t Even(int64_t n) { return (n + 1) / 2 * 2; }
 int64_t RoundUp(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
@@ -29,30 +35,46 @@ int64_t RoundUp(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; 
 // first.
 struct Task {
   const AttentionSequence* sequence;
+  AttentionShape shape;
   int64_t kv_head;
   int64_t begin, count;  // queries, counted from the sequence's first
+
+  int64_t position() const { return sequence->first_position + begin; }  // of row 0
+  int64_t end() const { return position() + count; }
+  int64_t chunks() const { return (end() + kAttentionChunk - 1) / kAttentionChunk; }
+  int64_t rows() const { return count * shape.group; }
+  int64_t block_queries() const { return std::max<int64_t>(1, kRows / shape.group); }
+};
+
+// The running (maximum, sum, output) of rows.
+struct State {
+  float *max, *sum, *out;  // [rows], [rows], [rows, d_v]
+
+  static int64_t Floats(int64_t rows, int64_t d_v) { return rows * (d_v + 2); }
+  static State At(float* memory, int64_t rows) {
+    return {memory, memory + rows, memory + 2 * rows};
+  }
+  State Row(int64_t row, int64_t d_v) const { return {max + row, sum + row, out + row * d_v}; }
 };
 
 // The memory of one thread.
 struct Memory {
   std::byte *q, *keys, *values, *p;  // packed
-  float *scores, *chunk, *out;       // [rows, kAttentionChunk], [rows, d_v], [rows, d_v]
-  float *max, *sum;                  // [rows]
-
+  float* scores;                     // [rows of a block, kAttentionChunk]
+  State chunk, total;                // of a block, of a task
   int64_t bytes;
 
-  Memory(void* data, const KernelTable& kernels, int64_t rows, int64_t d_qk, int64_t d_v) {
+  Memory(void* data, const KernelTable& kernels, int64_t task_rows, int64_t block_rows,
+         int64_t d_qk, int64_t d_v) {
     constexpr int64_t kWord = sizeof(float);
     Scratch scratch(data);
-    q = scratch.Take<std::byte>(kWord * rows * Even(d_qk));
+    q = scratch.Take<std::byte>(kWord * task_rows * Even(d_qk));
     keys = scratch.Take<std::byte>(kWord * RoundUp(kAttentionChunk, kernels.panel) * Even(d_qk));
     values = scratch.Take<std::byte>(kWord * RoundUp(d_v, kernels.panel) * kAttentionChunk);
-    p = scratch.Take<std::byte>(kWord * rows * kAttentionChunk);
-    scores = scratch.Take<float>(rows * kAttentionChunk);
-    chunk = scratch.Take<float>(rows * d_v);
-    out = scratch.Take<float>(rows * d_v);
-    max = scratch.Take<float>(rows);
-    sum = scratch.Take<float>(rows);
+    p = scratch.Take<std::byte>(kWord * block_rows * kAttentionChunk);
+    scores = scratch.Take<float>(block_rows * kAttentionChunk);
+    chunk = State::At(scratch.Take<float>(State::Floats(block_rows, d_v)), block_rows);
+    total = State::At(scratch.Take<float>(State::Floats(task_rows, d_v)), task_rows);
     bytes = scratch.bytes();
   }
 };
@@ -63,99 +85,99 @@ class Forward {
           const Tensor& lse)
       : kernels_(kernels), q_(q), scale_(static_cast<float>(scale)), out_(out), lse_(lse) {}
 
-  void Run(const Task& task, const AttentionShape& shape, const Memory& memory) const {
-    const int64_t rows = task.count * shape.group, group = shape.group;
-    const int64_t first = task.sequence->first_position + task.begin;  // position of row 0
-    PackQueries(task, shape, memory);
+  // A task from its first chunk to its last.
+  void Run(const Task& task, const Memory& memory) const {
+    PackQueries(task, memory);
     cpu::SequenceKeys keys(*task.sequence, task.kv_head);
-    for (int64_t begin = 0; begin < first + task.count; begin += kAttentionChunk) {
-      const int64_t count = std::min(kAttentionChunk, first + task.count - begin);
-      ScoreChunk(&keys, begin, count, rows, shape, memory);
-      // Queries before the chunk have no part in it.
-      const int64_t seen_from = std::max<int64_t>(0, begin - first) * group;
-      float max[kAttentionMostRows], sum[kAttentionMostRows];
-      const void* p_rows[kAttentionMostRows];
-      for (int64_t r = 0; r < rows; ++r) {
-        float* s = memory.scores + r * kAttentionChunk;
-        p_rows[r] = s;
-        if (r < seen_from) continue;
-        const int64_t visible = std::min(count, first + r / group + 1 - begin);
-        kernels_.chunk_softmax(s, scale_, visible, count, &max[r], &sum[r]);
-      }
-      MixValues(p_rows, count, rows, shape, begin == 0 ? memory.out : memory.chunk, memory);
-      for (int64_t r = seen_from; r < rows; ++r) {
-        if (begin == 0) {
-          memory.max[r] = max[r];
-          memory.sum[r] = sum[r];
+    for (int64_t c = 0; c < task.chunks(); ++c) {
+      PackKeys(task, c, &keys, memory);
+      for (int64_t q = 0; q < task.count; q += task.block_queries()) {
+        const int64_t row = q * task.shape.group;
+        const State total = memory.total.Row(row, task.shape.d_v);
+        if (c == 0) {
+          Chunk(task, q, c, total, memory);
         } else {
-          kernels_.merge_chunk(max[r], sum[r], memory.chunk + r * shape.d_v, &memory.max[r],
-                               &memory.sum[r], memory.out + r * shape.d_v, shape.d_v);
+          const int64_t first = Chunk(task, q, c, memory.chunk, memory);
+          Merge(task, first, RowsOf(task, q), memory.chunk, total);
         }
       }
     }
-    for (int64_t r = 0; r < rows; ++r) {
-      const int64_t t = task.sequence->query_begin + task.begin + r / group;
-      const int64_t h = task.kv_head * group + r % group;
-      kernels_.scale(memory.out + r * shape.d_v, 1.0f / memory.sum[r], ElementOf(out_),
-                     At(out_, t, h), shape.d_v);
-      if (!lse_.empty()) {
-        reinterpret_cast<float*>(At(lse_, t))[h] = static_cast<float>(
-            static_cast<double>(memory.max[r]) + std::log(static_cast<double>(memory.sum[r])));
-      }
-    }
+    Finish(task, memory.total);
   }
 
-  // Rows of a task are at most this many.
-  static constexpr int64_t kAttentionMostRows = 1024;
+  // One chunk of a task on its own: its state goes to `partial`, of the task's rows.
+  void RunChunk(const Task& task, int64_t chunk, const State& partial, const Memory& memory) const {
+    PackQueries(task, memory);
+    cpu::SequenceKeys keys(*task.sequence, task.kv_head);
+    PackKeys(task, chunk, &keys, memory);
+    for (int64_t q = 0; q < task.count; q += task.block_queries()) {
+      Chunk(task, q, chunk, partial.Row(q * task.shape.group, task.shape.d_v), memory);
+    }
+  }
+  // The chunks of a task in ascending order: partials[c] becomes part of partials[0].
+  void MergeChunks(const Task& task, float* partials) const {
+    const int64_t rows = task.rows();
+    const State total = State::At(partials, rows);
+    for (int64_t c = 1; c < task.chunks(); ++c) {
+      const int64_t first =
+          std::max<int64_t>(0, c * kAttentionChunk - task.position()) * task.shape.group;
+      Merge(task, first, rows, State::At(partials + c * State::Floats(rows, task.shape.d_v), rows),
+            total);
+    }
+    Finish(task, total);
+  }
 
  private:
-  int64_t StripRows(Element type) const {
-    return type == Element::kF32 ? kernels_.strip_f32 : kernels_.strip_bf16;
+  // Rows of the block of queries that starts at `query`.
+  int64_t RowsOf(const Task& task, int64_t query) const {
+    return std::min(task.block_queries(), task.count - query) * task.shape.group;
   }
 
-  void PackStrips(Element from, const void* const* rows, int64_t count, int64_t depth, Element type,
-                  std::byte* out) const {
-    const int64_t even = type == Element::kF32 ? depth : Even(depth);
-    const Strips strips = Strips::Of(count, StripRows(type));
-    for (int64_t s = 0; s < strips.count; ++s) {
-      const int64_t begin = strips.Begin(s), width = strips.Begin(s + 1) - begin;
-      kernels_.pack_rows(from, type, rows + begin, width, width, depth,
-                         out + begin * even * cpu::SizeOf(type));
-    }
-  }
-
-  void PackQueries(const Task& task, const AttentionShape& shape, const Memory& memory) const {
-    const void* rows[kAttentionMostRows];
-    int64_t r = 0;
-    for (int64_t i = 0; i < task.count; ++i) {
-      for (int64_t h = 0; h < shape.group; ++h) {
-        rows[r++] =
-            At(q_, task.sequence->query_begin + task.begin + i, task.kv_head * shape.group + h);
+  void PackQueries(const Task& task, const Memory& memory) const {
+    const AttentionShape& shape = task.shape;
+    const void* rows[kMostGroup];
+    for (int64_t begin = 0; begin < task.count; begin += task.block_queries()) {
+      const int64_t count = RowsOf(task, begin);
+      for (int64_t r = 0; r < count; ++r) {
+        rows[r] = At(q_, task.sequence->query_begin + task.begin + begin + r / shape.group,
+                     task.kv_head * shape.group + r % shape.group);
       }
+      kernels_.pack_row_strips(ElementOf(q_), shape.type, rows, count, shape.d_qk,
+                               memory.q + begin * shape.group * QueryBytes(shape));
     }
-    PackStrips(ElementOf(q_), rows, r, shape.d_qk, shape.type, memory.q);
+  }
+  static int64_t QueryBytes(const AttentionShape& shape) {
+    return shape.type == Element::kF32 ? 4 * shape.d_qk : 2 * Even(shape.d_qk);
   }
 
-  // scores = Q K^T for `count` keys from position `begin`; packs their values too.
-  void ScoreChunk(cpu::SequenceKeys* keys, int64_t begin, int64_t count, int64_t rows,
-                  const AttentionShape& shape, const Memory& memory) const {
+  static int64_t KeyCount(const Task& task, int64_t chunk) {
+    return std::min(kAttentionChunk, task.end() - chunk * kAttentionChunk);
+  }
+  void PackKeys(const Task& task, int64_t chunk, cpu::SequenceKeys* keys,
+                const Memory& memory) const {
     const void *key_rows[kAttentionChunk], *value_rows[kAttentionChunk];
-    keys->Rows(begin, count, key_rows, value_rows);
-    const int64_t width = kernels_.panel, size = cpu::SizeOf(shape.type);
-    const int64_t depth = shape.type == Element::kF32 ? shape.d_qk : Even(shape.d_qk);
-    for (int64_t j = 0; j < count; j += width) {
-      kernels_.pack_rows(shape.type, shape.type, key_rows + j, std::min(width, count - j), width,
-                         shape.d_qk, memory.keys + j * depth * size);
-    }
-    const int64_t value_depth = shape.type == Element::kF32 ? count : Even(count);
-    for (int64_t j = 0; j < shape.d_v; j += width) {
-      kernels_.pack_columns(shape.type, shape.type, value_rows, j, count,
-                            std::min(width, shape.d_v - j), width,
-                            memory.values + j * value_depth * size);
-    }
+    const int64_t count = KeyCount(task, chunk);
+    keys->Rows(chunk * kAttentionChunk, count, key_rows, value_rows);
+    const Element type = task.shape.type;
+    kernels_.pack_row_panels(type, type, key_rows, count, task.shape.d_qk, memory.keys);
+    kernels_.pack_column_panels(type, type, value_rows, 0, count, task.shape.d_v, memory.values);
+  }
+
+  // The state of the block of queries from `query` over one chunk. Returns the first row that the
+  // chunk is a part of: queries before it are left out.
+  int64_t Chunk(const Task& task, int64_t query, int64_t chunk, const State& to,
+                const Memory& memory) const {
+    const AttentionShape& shape = task.shape;
+    const int64_t rows = RowsOf(task, query), begin = chunk * kAttentionChunk;
+    const int64_t position = task.position() + query;
+    const int64_t first = std::max<int64_t>(0, begin - position) * shape.group;
+    if (first >= rows) return rows;
+    const int64_t packed = KeyCount(task, chunk);
+    const int64_t count = std::min(packed, position + rows / shape.group - begin);
+
     cpu::MultiplyArgs args;
     args.type = shape.type;
-    args.a = memory.q;
+    args.a = memory.q + query * shape.group * QueryBytes(shape);
     args.rows = rows;
     args.b = memory.keys;
     args.columns = count;
@@ -163,22 +185,49 @@ class Forward {
     args.c = memory.scores;
     args.c_stride = kAttentionChunk;
     kernels_.multiply(args);
-  }
 
-  // to [rows, d_v] = P V over the keys of the chunk.
-  void MixValues(const void* const* p_rows, int64_t count, int64_t rows,
-                 const AttentionShape& shape, float* to, const Memory& memory) const {
-    PackStrips(Element::kF32, p_rows, rows, count, shape.type, memory.p);
-    cpu::MultiplyArgs args;
-    args.type = shape.type;
+    const void* p_rows[kMostGroup];
+    for (int64_t r = 0; r < rows; ++r) {
+      float* s = memory.scores + r * kAttentionChunk;
+      p_rows[r] = s;
+      if (r < first) continue;
+      const int64_t visible = std::min(count, position + r / shape.group + 1 - begin);
+      kernels_.chunk_softmax(s, scale_, visible, count, &to.max[r], &to.sum[r]);
+    }
+    kernels_.pack_row_strips(Element::kF32, shape.type, p_rows, rows, count, memory.p);
+
     args.a = memory.p;
-    args.rows = rows;
     args.b = memory.values;
     args.columns = shape.d_v;
     args.depth = count;
-    args.c = to;
+    args.b_depth = packed;
+    args.c = to.out;
     args.c_stride = shape.d_v;
     kernels_.multiply(args);
+    return first;
+  }
+
+  void Merge(const Task& task, int64_t first, int64_t rows, const State& chunk,
+             const State& total) const {
+    const int64_t d_v = task.shape.d_v;
+    for (int64_t r = first; r < rows; ++r) {
+      kernels_.merge_chunk(chunk.max[r], chunk.sum[r], chunk.out + r * d_v, &total.max[r],
+                           &total.sum[r], total.out + r * d_v, d_v);
+    }
+  }
+
+  void Finish(const Task& task, const State& total) const {
+    const int64_t group = task.shape.group, d_v = task.shape.d_v;
+    for (int64_t r = 0; r < task.rows(); ++r) {
+      const int64_t t = task.sequence->query_begin + task.begin + r / group;
+      const int64_t h = task.kv_head * group + r % group;
+      kernels_.scale(total.out + r * d_v, 1.0f / total.sum[r], ElementOf(out_), At(out_, t, h),
+                     d_v);
+      if (!lse_.empty()) {
+        reinterpret_cast<float*>(At(lse_, t))[h] = static_cast<float>(
+            static_cast<double>(total.max[r]) + std::log(static_cast<double>(total.sum[r])));
+      }
+    }
   }
 
   const KernelTable& kernels_;
@@ -199,35 +248,74 @@ void CpuBackend::Attention(Context& context, ConstTensor q,
     cpu::CheckShape(lse, {tokens, heads}, "lse");
     FATHOM_CHECK(lse.dtype() == DType::kF32);
   }
+  // Tasks of many rows pack the keys seldom; several a thread share the work evenly.
+  int64_t all_rows = 0;
+  for (const AttentionSequence& sequence : sequences) all_rows += sequence.query_count * heads;
+  const int64_t most_rows =
+      std::max(kRows, std::min({kTaskRows, kTaskBytes / (4 * std::max<int64_t>(1, d_v)),
+                                all_rows / (4 * context.pool->threads())}));
+
   std::vector<Task> tasks;
-  cpu::WorkList work;
-  int64_t most_rows = 0;
+  cpu::WorkList work, chunk_work;
+  std::vector<int64_t> partial_at;  // by task, in floats
+  int64_t task_rows = 0, block_rows = 0, partial_floats = 0;
   for (const AttentionSequence& sequence : sequences) {
     if (sequence.query_count == 0) continue;
     const AttentionShape shape = AttentionShape::Of(q, sequence, d_v);
-    FATHOM_CHECK(shape.group <= Forward::kAttentionMostRows, "{} heads share keys", shape.group);
-    const int64_t queries = std::max<int64_t>(1, kRows / shape.group);
+    FATHOM_CHECK(shape.group <= kMostGroup, "{} heads share keys", shape.group);
     for (int64_t g = 0; g < shape.kv_heads; ++g) {
-      for (int64_t begin = 0; begin < sequence.query_count; begin += queries) {
-        const int64_t count = std::min(queries, sequence.query_count - begin);
-        tasks.push_back({&sequence, g, begin, count});
-        const int64_t rows = count * shape.group;
-        work.Add(1, (rows + 8) * (sequence.first_position + begin + count) * (d_qk + d_v + 32));
-        most_rows = std::max(most_rows, rows);
+      for (int64_t begin = 0; begin < sequence.query_count;) {
+        Task task{&sequence, shape, g, begin, 0};
+        const int64_t block = task.block_queries();
+        task.count = std::min(std::max(block, most_rows / shape.group / block * block),
+                              sequence.query_count - begin);
+        begin += task.count;
+        const int64_t cost = (task.rows() + 8) * (d_qk + d_v + 32);
+        work.Add(1, cost * task.end());
+        chunk_work.Add(task.chunks(), cost * kAttentionChunk);
+        partial_at.push_back(partial_floats);
+        partial_floats += task.chunks() * State::Floats(task.rows(), d_v);
+        task_rows = std::max(task_rows, task.rows());
+        block_rows = std::max(block_rows, block * shape.group);
+        tasks.push_back(task);
       }
     }
   }
   if (tasks.empty()) return;
+
   ArenaScope scope(*context.workspace);
-  const int parts = work.Parts(*context.pool, kLeastCost);
-  const int64_t bytes = Memory(nullptr, kernels_, most_rows, d_qk, d_v).bytes;
+  ThreadPool& pool = *context.pool;
+  const int parts = work.Parts(pool, kLeastCost);
+  const int64_t bytes = Memory(nullptr, kernels_, task_rows, block_rows, d_qk, d_v).bytes;
   auto* scratch =
       static_cast<std::byte*>(context.workspace->NewBytes(static_cast<size_t>(parts * bytes)));
+  const auto memory = [&](int part) {
+    return Memory(scratch + part * bytes, kernels_, task_rows, block_rows, d_qk, d_v);
+  };
   const Forward forward(kernels_, q, scale, out, lse);
-  work.Run(*context.pool, parts, [&](int part, int64_t item, int64_t, int64_t) {
-    const Task& task = tasks[static_cast<size_t>(item)];
-    forward.Run(task, AttentionShape::Of(q, *task.sequence, d_v),
-                Memory(scratch + part * bytes, kernels_, most_rows, d_qk, d_v));
+  const auto partial_bytes = partial_floats * static_cast<int64_t>(sizeof(float));
+  if (parts > 1 && static_cast<int64_t>(tasks.size()) < 4 * parts &&
+      partial_bytes <= kPartialBytes) {
+    auto* partials =
+        static_cast<float*>(context.workspace->NewBytes(static_cast<size_t>(partial_bytes)));
+    chunk_work.Run(pool, parts, [&](int part, int64_t item, int64_t begin, int64_t end) {
+      const Task& task = tasks[static_cast<size_t>(item)];
+      for (int64_t c = begin; c < end; ++c) {
+        float* partial =
+            partials + partial_at[static_cast<size_t>(item)] + c * State::Floats(task.rows(), d_v);
+        forward.RunChunk(task, c, State::At(partial, task.rows()), memory(part));
+      }
+    });
+    pool.ParallelFor(static_cast<int64_t>(tasks.size()), 1, [&](int64_t begin, int64_t end, int) {
+      for (int64_t i = begin; i < end; ++i) {
+        forward.MergeChunks(tasks[static_cast<size_t>(i)],
+                            partials + partial_at[static_cast<size_t>(i)]);
+      }
+    });
+    return;
+  }
+  work.Run(pool, parts, [&](int part, int64_t item, int64_t, int64_t) {
+    forward.Run(tasks[static_cast<size_t>(item)], memory(part));
   });
 }
 

@@ -14,14 +14,16 @@ using cpu::Element;
 using cpu::ElementOf;
 using cpu::KernelTable;
 using cpu::Scratch;
-using cpu::Strips;
 
 // Queries are taken in chunks of this many positions: part of the order of the sums of dK and dV.
 constexpr int64_t kQueryChunk = 128;
+// A thread is worth waking for about this many multiply-adds.
+constexpr int64_t kLeastCost = 1 << 18;
 
 int64_t RoundUp(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
-// One kv head of one sequence: all its heads, queries and keys, on one thread.
+// One kv head of one sequence, on one thread: its heads one after the other, each with sums of its
+// own over all queries and keys.
 class HeadBackward {
  public:
   struct Args {
@@ -40,8 +42,7 @@ class HeadBackward {
         count_(sequence.query_count),
         kv_head_(kv_head),
         block_(sequence.blocks[0]),
-        panel_(kernels.panel),
-        strip_(shape.type == Element::kF32 ? kernels.strip_f32 : kernels.strip_bf16) {
+        panel_(kernels.panel) {
     Scratch scratch(memory);
     Lay(&scratch);
   }
@@ -53,37 +54,45 @@ class HeadBackward {
     return scratch.bytes();
   }
 
-  void Run() {
-    PackKeys();
-    std::memset(dk_, 0, static_cast<size_t>(count_ * shape_.d_qk) * sizeof(float));
-    std::memset(dv_, 0, static_cast<size_t>(count_ * shape_.d_v) * sizeof(float));
-    for (int64_t h = kv_head_ * shape_.group; h < (kv_head_ + 1) * shape_.group; ++h) {
-      PackQueries(h);
-      std::memset(dq_, 0, static_cast<size_t>(count_ * shape_.d_qk) * sizeof(float));
-      for (int64_t key = 0; key < count_; key += kAttentionChunk) {
-        for (int64_t query = key; query < count_; query += kQueryChunk) Chunk(h, key, query);
+  void PackKeys() {
+    const void *keys[kAttentionChunk], *values[kAttentionChunk];
+    for (int64_t first = 0; first < count_; first += kAttentionChunk) {
+      const int64_t count = std::min(kAttentionChunk, count_ - first);
+      for (int64_t j = 0; j < count; ++j) {
+        keys[j] = At(block_.keys, first + j, kv_head_);
+        values[j] = At(block_.values, first + j, kv_head_);
       }
-      for (int64_t i = 0; i < count_; ++i) {
-        kernels_.cast(Element::kF32, dq_ + i * shape_.d_qk, ElementOf(args_.dq),
-                      At(args_.dq, begin_ + i, h), shape_.d_qk);
-      }
-    }
-    for (int64_t j = 0; j < count_; ++j) {
-      kernels_.cast(Element::kF32, dk_ + j * shape_.d_qk, ElementOf(args_.dk),
-                    At(args_.dk, begin_ + j, kv_head_), shape_.d_qk);
-      kernels_.cast(Element::kF32, dv_ + j * shape_.d_v, ElementOf(args_.dv),
-                    At(args_.dv, begin_ + j, kv_head_), shape_.d_v);
+      kernels_.pack_row_panels(shape_.type, shape_.type, keys, count, shape_.d_qk,
+                               AtChunk(key_panels_, first, Even(shape_.d_qk)));
+      kernels_.pack_row_panels(shape_.type, shape_.type, values, count, shape_.d_v,
+                               AtChunk(value_panels_, first, Even(shape_.d_v)));
+      kernels_.pack_column_panels(shape_.type, shape_.type, keys, 0, count, shape_.d_qk,
+                                  AtChunk(key_columns_, first, RoundUp(shape_.d_qk, panel_)));
     }
   }
+
+  // Stores dQ of head h and leaves what the head adds to dK and dV in dk() and dv().
+  void RunHead(int64_t h) {
+    PackQueries(h);
+    const auto rows = static_cast<size_t>(count_);
+    std::memset(dq_, 0, rows * static_cast<size_t>(shape_.d_qk) * sizeof(float));
+    std::memset(dk_, 0, rows * static_cast<size_t>(shape_.d_qk) * sizeof(float));
+    std::memset(dv_, 0, rows * static_cast<size_t>(shape_.d_v) * sizeof(float));
+    for (int64_t key = 0; key < count_; key += kAttentionChunk) {
+      for (int64_t query = key; query < count_; query += kQueryChunk) Chunk(h, key, query);
+    }
+    for (int64_t i = 0; i < count_; ++i) {
+      kernels_.cast(Element::kF32, dq_ + i * shape_.d_qk, ElementOf(args_.dq),
+                    At(args_.dq, begin_ + i, h), shape_.d_qk);
+    }
+  }
+  const float* dk() const { return dk_; }  // [queries, d_qk]
+  const float* dv() const { return dv_; }  // [queries, d_v]
 
  private:
   // For Bytes only.
   HeadBackward(const KernelTable& kernels, const AttentionShape& shape, int64_t count)
-      : kernels_(kernels),
-        shape_(shape),
-        count_(count),
-        panel_(kernels.panel),
-        strip_(shape.type == Element::kF32 ? kernels.strip_f32 : kernels.strip_bf16) {}
+      : kernels_(kernels), shape_(shape), count_(count), panel_(kernels.panel) {}
 
   // Packed operands are addressed by position: rows of strips and panels of one chunk follow those
   // of the chunk before.
@@ -111,62 +120,9 @@ class HeadBackward {
 
   int64_t Even(int64_t n) const { return shape_.type == Element::kF32 ? n : (n + 1) / 2 * 2; }
 
-  // rows[0, count) with `depth` elements each, as strips; and as panels that have the rows as their
-  // depth.
-  void PackStrips(Element from, const void* const* rows, int64_t count, int64_t depth,
-                  std::byte* out) const {
-    const Strips strips = Strips::Of(count, strip_);
-    for (int64_t s = 0; s < strips.count; ++s) {
-      const int64_t begin = strips.Begin(s), width = strips.Begin(s + 1) - begin;
-      kernels_.pack_rows(from, shape_.type, rows + begin, width, width, depth,
-                         out + begin * Even(depth) * cpu::SizeOf(shape_.type));
-    }
-  }
-  // Strips of the transpose: `columns` rows, with the rows as their depth.
-  void PackTransposedStrips(Element from, const void* const* rows, int64_t count, int64_t columns,
-                            std::byte* out) const {
-    const Strips strips = Strips::Of(columns, strip_);
-    for (int64_t s = 0; s < strips.count; ++s) {
-      const int64_t begin = strips.Begin(s), width = strips.Begin(s + 1) - begin;
-      kernels_.pack_columns(from, shape_.type, rows, begin, count, width, width,
-                            out + begin * Even(count) * cpu::SizeOf(shape_.type));
-    }
-  }
-  void PackPanels(Element from, const void* const* rows, int64_t count, int64_t depth,
-                  std::byte* out) const {
-    for (int64_t j = 0; j < count; j += panel_) {
-      kernels_.pack_rows(from, shape_.type, rows + j, std::min(panel_, count - j), panel_, depth,
-                         out + j * Even(depth) * cpu::SizeOf(shape_.type));
-    }
-  }
-  void PackTransposedPanels(Element from, const void* const* rows, int64_t count, int64_t columns,
-                            std::byte* out) const {
-    for (int64_t j = 0; j < columns; j += panel_) {
-      kernels_.pack_columns(from, shape_.type, rows, j, count, std::min(panel_, columns - j),
-                            panel_, out + j * Even(count) * cpu::SizeOf(shape_.type));
-    }
-  }
-
   // Where the chunk that starts at `position` lies in strips or panels of `lanes` elements a row.
   std::byte* AtChunk(std::byte* packed, int64_t position, int64_t lanes) const {
     return packed + position * lanes * cpu::SizeOf(shape_.type);
-  }
-
-  void PackKeys() {
-    const void *keys[kAttentionChunk], *values[kAttentionChunk];
-    for (int64_t first = 0; first < count_; first += kAttentionChunk) {
-      const int64_t count = std::min(kAttentionChunk, count_ - first);
-      for (int64_t j = 0; j < count; ++j) {
-        keys[j] = At(block_.keys, first + j, kv_head_);
-        values[j] = At(block_.values, first + j, kv_head_);
-      }
-      PackPanels(shape_.type, keys, count, shape_.d_qk,
-                 AtChunk(key_panels_, first, Even(shape_.d_qk)));
-      PackPanels(shape_.type, values, count, shape_.d_v,
-                 AtChunk(value_panels_, first, Even(shape_.d_v)));
-      PackTransposedPanels(shape_.type, keys, count, shape_.d_qk,
-                           AtChunk(key_columns_, first, RoundUp(shape_.d_qk, panel_)));
-    }
   }
 
   void PackQueries(int64_t h) {
@@ -181,18 +137,19 @@ class HeadBackward {
         delta_[first + i] =
             kernels_.dot(dout_type, dout[i], ElementOf(args_.out), At(args_.out, t, h), shape_.d_v);
       }
-      PackStrips(q_type, q, count, shape_.d_qk, AtChunk(q_strips_, first, Even(shape_.d_qk)));
-      PackStrips(dout_type, dout, count, shape_.d_v,
-                 AtChunk(dout_strips_, first, Even(shape_.d_v)));
-      PackTransposedPanels(q_type, q, count, shape_.d_qk,
-                           AtChunk(q_panels_, first, RoundUp(shape_.d_qk, panel_)));
-      PackTransposedPanels(dout_type, dout, count, shape_.d_v,
-                           AtChunk(dout_panels_, first, RoundUp(shape_.d_v, panel_)));
+      kernels_.pack_row_strips(q_type, shape_.type, q, count, shape_.d_qk,
+                               AtChunk(q_strips_, first, Even(shape_.d_qk)));
+      kernels_.pack_row_strips(dout_type, shape_.type, dout, count, shape_.d_v,
+                               AtChunk(dout_strips_, first, Even(shape_.d_v)));
+      kernels_.pack_column_panels(q_type, shape_.type, q, 0, count, shape_.d_qk,
+                                  AtChunk(q_panels_, first, RoundUp(shape_.d_qk, panel_)));
+      kernels_.pack_column_panels(dout_type, shape_.type, dout, 0, count, shape_.d_v,
+                                  AtChunk(dout_panels_, first, RoundUp(shape_.d_v, panel_)));
     }
   }
 
   void Multiply(const void* a, int64_t rows, const void* b, int64_t columns, int64_t depth,
-                float* c, int64_t stride, bool accumulate) const {
+                int64_t b_depth, float* c, int64_t stride, bool accumulate) const {
     cpu::MultiplyArgs args;
     args.type = shape_.type;
     args.a = a;
@@ -200,6 +157,7 @@ class HeadBackward {
     args.b = b;
     args.columns = columns;
     args.depth = depth;
+    args.b_depth = b_depth;
     args.c = c;
     args.c_stride = stride;
     args.accumulate = accumulate;
@@ -213,9 +171,9 @@ class HeadBackward {
     const int64_t d_qk = shape_.d_qk, d_v = shape_.d_v;
 
     Multiply(AtChunk(q_strips_, query, Even(d_qk)), queries, AtChunk(key_panels_, key, Even(d_qk)),
-             keys, d_qk, s_, kAttentionChunk, false);
+             keys, d_qk, d_qk, s_, kAttentionChunk, false);
     Multiply(AtChunk(dout_strips_, query, Even(d_v)), queries,
-             AtChunk(value_panels_, key, Even(d_v)), keys, d_v, dp_, kAttentionChunk, false);
+             AtChunk(value_panels_, key, Even(d_v)), keys, d_v, d_v, dp_, kAttentionChunk, false);
     const void *p_rows[kQueryChunk], *ds_rows[kQueryChunk];
     for (int64_t i = 0; i < queries; ++i) {
       float* s = s_ + i * kAttentionChunk;
@@ -227,22 +185,15 @@ class HeadBackward {
       ds_rows[i] = dp;
     }
 
-    PackTransposedStrips(Element::kF32, p_rows, queries, keys, p_strips_);
+    kernels_.pack_column_strips(Element::kF32, shape_.type, p_rows, 0, queries, keys, p_strips_);
     Multiply(p_strips_, keys, AtChunk(dout_panels_, query, RoundUp(d_v, panel_)), d_v, queries,
-             dv_ + key * d_v, d_v, true);
-    PackTransposedStrips(Element::kF32, ds_rows, queries, keys, p_strips_);
+             queries, dv_ + key * d_v, d_v, true);
+    kernels_.pack_column_strips(Element::kF32, shape_.type, ds_rows, 0, queries, keys, p_strips_);
     Multiply(p_strips_, keys, AtChunk(q_panels_, query, RoundUp(d_qk, panel_)), d_qk, queries,
-             dk_ + key * d_qk, d_qk, true);
-    // The panels of the keys have the depth of their whole chunk: keys after the last query have a
-    // dS of zero.
-    const int64_t chunk_keys = std::min(kAttentionChunk, count_ - key);
-    for (int64_t i = 0; i < queries; ++i) {
-      float* dp = dp_ + i * kAttentionChunk;
-      std::fill(dp + keys, dp + chunk_keys, 0.0f);
-    }
-    PackStrips(Element::kF32, ds_rows, queries, chunk_keys, ds_strips_);
-    Multiply(ds_strips_, queries, AtChunk(key_columns_, key, RoundUp(d_qk, panel_)), d_qk,
-             chunk_keys, dq_ + query * d_qk, d_qk, true);
+             queries, dk_ + key * d_qk, d_qk, true);
+    kernels_.pack_row_strips(Element::kF32, shape_.type, ds_rows, queries, keys, ds_strips_);
+    Multiply(ds_strips_, queries, AtChunk(key_columns_, key, RoundUp(d_qk, panel_)), d_qk, keys,
+             std::min(kAttentionChunk, count_ - key), dq_ + query * d_qk, d_qk, true);
   }
 
   const KernelTable& kernels_;
@@ -250,12 +201,58 @@ class HeadBackward {
   AttentionShape shape_;
   int64_t begin_ = 0, count_ = 0, kv_head_ = 0;
   KeyBlock block_;
-  int64_t panel_, strip_;
+  int64_t panel_;
   std::byte *q_strips_, *q_panels_, *dout_strips_, *dout_panels_;  // of all queries, one head
   std::byte *key_panels_, *value_panels_, *key_columns_;           // of all keys
   std::byte *p_strips_, *ds_strips_;                               // of one pair of chunks
   float *s_, *dp_;                                                 // [queries, keys]
   float *dq_, *dk_, *dv_, *delta_;
+};
+
+// The sums of dK and dV of one kv head over its heads, in ascending order.
+class KeyGradients {
+ public:
+  KeyGradients(const KernelTable& kernels, const AttentionShape& shape, const Tensor& dk,
+               const Tensor& dv, const AttentionSequence& sequence, int64_t kv_head, float* memory)
+      : kernels_(kernels),
+        shape_(shape),
+        dk_(dk),
+        dv_(dv),
+        begin_(sequence.query_begin),
+        kv_head_(kv_head),
+        dk_sum_(memory),
+        dv_sum_(memory + sequence.query_count * shape.d_qk) {}
+  static int64_t Floats(const AttentionShape& shape, int64_t count) {
+    return count * (shape.d_qk + shape.d_v);
+  }
+
+  // Adds what a head gives to the keys [begin, end); the last head's sum is stored.
+  void Add(const HeadBackward& head, bool first, bool last, int64_t begin, int64_t end) {
+    Add(head.dk(), dk_sum_, shape_.d_qk, dk_, first, last, begin, end);
+    Add(head.dv(), dv_sum_, shape_.d_v, dv_, first, last, begin, end);
+  }
+
+ private:
+  void Add(const float* from, float* sum, int64_t d, const Tensor& to, bool first, bool last,
+           int64_t begin, int64_t end) {
+    const int64_t n = (end - begin) * d;
+    if (first && !last) {
+      kernels_.cast(Element::kF32, from + begin * d, Element::kF32, sum + begin * d, n);
+    } else if (!first) {
+      kernels_.add(Element::kF32, from + begin * d, Element::kF32, sum + begin * d, n);
+    }
+    if (!last) return;
+    for (int64_t j = begin; j < end; ++j) {
+      kernels_.cast(Element::kF32, (first ? from : sum) + j * d, ElementOf(to),
+                    At(to, begin_ + j, kv_head_), d);
+    }
+  }
+
+  const KernelTable& kernels_;
+  AttentionShape shape_;
+  const Tensor &dk_, &dv_;
+  int64_t begin_, kv_head_;
+  float *dk_sum_, *dv_sum_;
 };
 
 }  // namespace
@@ -271,7 +268,7 @@ void CpuBackend::AttentionBackward(Context& context, ConstTensor dout, ConstTens
   cpu::CheckShape(dq, {tokens, heads, d_qk}, "dq");
   FATHOM_CHECK(lse.dtype() == DType::kF32);
   cpu::WorkList work;
-  int64_t bytes = 0;
+  int64_t head_bytes = 0, sum_floats = 0, units = 0, group = 1;
   for (const AttentionSequence& sequence : sequences) {
     if (sequence.query_count == 0) {
       work.Add(0, 1);
@@ -286,19 +283,65 @@ void CpuBackend::AttentionBackward(Context& context, ConstTensor dout, ConstTens
     cpu::CheckShape(dv, {dv.dim(0), shape.kv_heads, d_v}, "dv");
     work.Add(shape.kv_heads, shape.group * sequence.query_count * (sequence.query_count + 128) *
                                  (3 * d_qk + 2 * d_v + 64));
-    bytes = std::max(bytes, HeadBackward::Bytes(kernels_, shape, sequence.query_count));
+    head_bytes = std::max(head_bytes, HeadBackward::Bytes(kernels_, shape, sequence.query_count));
+    sum_floats = std::max(sum_floats, KeyGradients::Floats(shape, sequence.query_count));
+    units += shape.kv_heads;
+    group = std::max(group, shape.group);
   }
-  if (work.cost() == 0) return;
+  if (units == 0) return;
+
   ArenaScope scope(*context.workspace);
-  const int parts = work.Parts(*context.pool, 1 << 18);
+  ThreadPool& pool = *context.pool;
+  const int parts = work.Parts(pool, kLeastCost);
   auto* scratch =
-      static_cast<std::byte*>(context.workspace->NewBytes(static_cast<size_t>(parts * bytes)));
+      static_cast<std::byte*>(context.workspace->NewBytes(static_cast<size_t>(parts * head_bytes)));
+  auto* sums = static_cast<float*>(
+      context.workspace->NewBytes(static_cast<size_t>(parts * sum_floats) * sizeof(float)));
   const HeadBackward::Args args{dout, q, static_cast<float>(scale), out, lse, dq, dk, dv};
-  work.Run(*context.pool, parts, [&](int part, int64_t item, int64_t begin, int64_t end) {
+
+  if (group > 1 && units % parts != 0 && units < 2 * parts) {
+    // Few kv heads, which do not divide evenly: the heads of each, as many at a time as there are
+    // threads.
+    for (const AttentionSequence& sequence : sequences) {
+      if (sequence.query_count == 0) continue;
+      const AttentionShape shape = AttentionShape::Of(q, sequence, d_v);
+      for (int64_t g = 0; g < shape.kv_heads; ++g) {
+        const auto head = [&](int64_t part) {
+          return HeadBackward(kernels_, args, shape, sequence, g, scratch + part * head_bytes);
+        };
+        for (int64_t first = 0; first < shape.group; first += parts) {
+          const int64_t wave = std::min<int64_t>(parts, shape.group - first);
+          pool.ParallelFor(wave, 1, [&](int64_t begin, int64_t end, int) {
+            for (int64_t i = begin; i < end; ++i) {
+              HeadBackward backward = head(i);
+              backward.PackKeys();
+              backward.RunHead(g * shape.group + first + i);
+            }
+          });
+          KeyGradients gradients(kernels_, shape, dk, dv, sequence, g, sums);
+          cpu::ForRows(pool, sequence.query_count, (d_qk + d_v) * wave,
+                       [&](int64_t begin, int64_t end, int) {
+                         for (int64_t i = 0; i < wave; ++i) {
+                           gradients.Add(head(i), first + i == 0, first + i + 1 == shape.group,
+                                         begin, end);
+                         }
+                       });
+        }
+      }
+    }
+    return;
+  }
+  work.Run(pool, parts, [&](int part, int64_t item, int64_t begin, int64_t end) {
     const AttentionSequence& sequence = sequences[static_cast<size_t>(item)];
     const AttentionShape shape = AttentionShape::Of(q, sequence, d_v);
     for (int64_t g = begin; g < end; ++g) {
-      HeadBackward(kernels_, args, shape, sequence, g, scratch + part * bytes).Run();
+      HeadBackward backward(kernels_, args, shape, sequence, g, scratch + part * head_bytes);
+      KeyGradients gradients(kernels_, shape, dk, dv, sequence, g, sums + part * sum_floats);
+      backward.PackKeys();
+      for (int64_t h = 0; h < shape.group; ++h) {
+        backward.RunHead(g * shape.group + h);
+        gradients.Add(backward, h == 0, h + 1 == shape.group, 0, sequence.query_count);
+      }
     }
   });
 }

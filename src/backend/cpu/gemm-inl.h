@@ -10,13 +10,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace fathom::cpu::HWY_NAMESPACE {
 
-inline constexpr int64_t kPanel = 2 * kLanes;
-#if HWY_TARGET == HWY_AVX2
-// Twelve accumulators of the sixteen registers; a bf16 panel takes four registers to unpack.
-inline constexpr int64_t kStripF32 = 6, kStripBF16 = 4;
-#else
-inline constexpr int64_t kStripF32 = 12, kStripBF16 = 12;
-#endif
 // Up to this many rows, two panels are taken together: one alone has too few sums under way to hide
 // the latency of an addition.
 inline constexpr int64_t kPairedRows = 3;
@@ -24,7 +17,7 @@ inline constexpr int64_t kPairedRows = 3;
 struct F32Product {
   using A = float;
   using B = float;
-  static constexpr int64_t kMostRows = kStripF32;
+  static constexpr int64_t kMostRows = kStrip<Element::kF32>;
   static constexpr int64_t kPerStep = 1;  // elements of depth
   template <int kRows, int kVectors>
   static HWY_INLINE void Step(const float* a, const float* const* b, int64_t offset,
@@ -46,7 +39,7 @@ struct F32Product {
 struct BF16Product {
   using A = uint32_t;  // pairs
   using B = uint32_t;
-  static constexpr int64_t kMostRows = kStripBF16;
+  static constexpr int64_t kMostRows = kStrip<Element::kBF16>;
   static constexpr int64_t kPerStep = 2;
   template <int kRows, int kVectors>
   static HWY_INLINE void Step(const uint32_t* a, const uint32_t* const* b, int64_t offset,
@@ -123,6 +116,13 @@ static HWY_NOINLINE void Tile(const void* a_strip, const void* b_panel, int64_t 
     HWY_UNROLL(4)
     for (int v = 0; v < kVectors; ++v) sum[i][v] = Zero();
   }
+  // What the sums are added to comes into the cache while they are made.
+  if (to.accumulate && to.type == Element::kF32) {
+    for (int i = 0; i < kRows; ++i) {
+      const float* row = static_cast<const float*>(to.c) + i * to.stride;
+      for (int v = 0; v < kVectors; ++v) _mm_prefetch(row + v * kLanes, _MM_HINT_T0);
+    }
+  }
   for (int64_t p = 0; p < steps; ++p) {
     Product::template Step<kRows, kVectors>(a + p * kRows, b, p * kPanel, sum);
   }
@@ -178,7 +178,8 @@ FATHOM_INLINE TileFunction TileFor(int64_t rows) {
 template <typename Product>
 static void MultiplyOf(const MultiplyArgs& args) {
   const int64_t steps = (args.depth + Product::kPerStep - 1) / Product::kPerStep;
-  const int64_t panel_words = steps * kPanel;
+  const int64_t b_depth = args.b_depth > 0 ? args.b_depth : args.depth;
+  const int64_t panel_words = (b_depth + Product::kPerStep - 1) / Product::kPerStep * kPanel;
   const Strips strips = Strips::Of(args.rows, Product::kMostRows);
   const int64_t c_bytes = args.c_type == Element::kF32 ? 4 : 2;
   const auto* a = static_cast<const uint32_t*>(args.a);

@@ -17,14 +17,15 @@ namespace fathom::cpu {
 
 enum class Element : int32_t { kF32, kBF16 };
 
-// C [rows, columns] = A B^T over packed operands; see pack_rows for their layouts.
+// C [rows, columns] = A B^T over packed operands; the layouts stand at KernelTable.
 struct MultiplyArgs {
   Element type = Element::kF32;  // of A and B
   const void* a = nullptr;       // strips, one after the other
   int64_t rows = 0;
   const void* b = nullptr;  // panels, one after the other
   int64_t columns = 0;      // all of whole panels but the last
-  int64_t depth = 0;        // rounded up to even for bf16
+  int64_t depth = 0;
+  int64_t b_depth = 0;  // that B was packed with, at least depth; 0: the same
   void* c = nullptr;
   int64_t c_stride = 0;  // in elements
   Element c_type = Element::kF32;
@@ -72,16 +73,22 @@ struct KernelTable {
   int64_t strip_bf16;
 
   // ---- Matrix products (gemm-inl.h, pack-inl.h)
+  //
   // A strip or panel of `width` lanes over `depth` is, in f32, [depth][width]; in bf16
-  // [ceil(depth / 2)][width][2], so that one 32-bit word holds two neighbours along the depth.
-  // Lanes [count, width) and an odd last depth are zero.
+  // [ceil(depth / 2)][width][2], so that one 32-bit word holds two neighbours along the depth. An
+  // odd last depth is padded with zero. B is cut into panels of `panel` lanes, the last padded with
+  // zero lanes; A into strips of nearly equal width (Strips), without padding.
   //
   // rows[i], i < count, points to `depth` elements: lane i.
-  void (*pack_rows)(Element from, Element to, const void* const* rows, int64_t count, int64_t width,
-                    int64_t depth, void* out);
+  void (*pack_row_panels)(Element from, Element to, const void* const* rows, int64_t count,
+                          int64_t depth, void* out);
+  void (*pack_row_strips)(Element from, Element to, const void* const* rows, int64_t count,
+                          int64_t depth, void* out);
   // rows[p] + first, p < depth, points to `count` elements: one of each lane.
-  void (*pack_columns)(Element from, Element to, const void* const* rows, int64_t first,
-                       int64_t depth, int64_t count, int64_t width, void* out);
+  void (*pack_column_panels)(Element from, Element to, const void* const* rows, int64_t first,
+                             int64_t depth, int64_t count, void* out);
+  void (*pack_column_strips)(Element from, Element to, const void* const* rows, int64_t first,
+                             int64_t depth, int64_t count, void* out);
   void (*multiply)(const MultiplyArgs& args);
 
   // ---- Element-wise (elementwise-inl.h); n elements

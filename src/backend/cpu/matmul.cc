@@ -24,6 +24,10 @@ int64_t EvenDepth(Element type, int64_t depth) {
   return type == Element::kF32 ? depth : (depth + 1) / 2 * 2;
 }
 
+int64_t StripRows(const cpu::KernelTable& kernels, Element type) {
+  return type == Element::kF32 ? kernels.strip_f32 : kernels.strip_bf16;
+}
+
 struct Block {
   const MatmulProblem* problem;
   int64_t begin, rows;
@@ -42,7 +46,7 @@ void CpuBackend::Matmul(Context& context, std::span<const MatmulProblem> problem
     cpu::CheckShape(problem.c, {m, n}, "C");
     if (m == 0 || n == 0) continue;
     const Element type = ElementOf(problem.b->dtype);
-    const int64_t strip = type == Element::kF32 ? kernels_.strip_f32 : kernels_.strip_bf16;
+    const int64_t strip = StripRows(kernels_, type);
     const int64_t row_bytes = std::max<int64_t>(1, EvenDepth(type, k)) * cpu::SizeOf(type);
     const int64_t most =
         std::clamp(kBlockBytes / row_bytes, strip, std::max(strip, kMostBlockRows)) / strip * strip;
@@ -72,15 +76,9 @@ void CpuBackend::Matmul(Context& context, std::span<const MatmulProblem> problem
     const int64_t depth = EvenDepth(type, b.k);
     std::byte* packed_a = scratch + part * scratch_bytes;
 
-    const Strips strips =
-        Strips::Of(block.rows, type == Element::kF32 ? kernels_.strip_f32 : kernels_.strip_bf16);
     const void* rows[kMostBlockRows];
     for (int64_t i = 0; i < block.rows; ++i) rows[i] = At(a, block.begin + i);
-    for (int64_t s = 0; s < strips.count; ++s) {
-      const int64_t first = strips.Begin(s), count = strips.Begin(s + 1) - first;
-      kernels_.pack_rows(ElementOf(a), type, rows + first, count, count, b.k,
-                         packed_a + first * depth * cpu::SizeOf(type));
-    }
+    kernels_.pack_row_strips(ElementOf(a), type, rows, block.rows, b.k, packed_a);
 
     const int64_t column = begin * kernels_.panel;
     cpu::MultiplyArgs args;
@@ -176,18 +174,21 @@ void CpuBackend::Pack(Context& context, std::span<const ConstTensor> parts, bool
   const int64_t panel_bytes = width * EvenDepth(type, packed.k) * cpu::SizeOf(type);
   const int64_t panels = (packed.n + width - 1) / width;
   const StackRows stack(parts);
+  // A transpose reads this many panels' columns of a row at a time.
+  const int64_t at_a_time = transposed ? 8 : 1;
   cpu::ForRows(*context.pool, panels, width * packed.k, [&](int64_t begin, int64_t end, int) {
     std::vector<const void*> rows(static_cast<size_t>(transposed ? packed.k : width));
     std::vector<float> converted;
-    for (int64_t p = begin; p < end; ++p) {
-      const int64_t first = p * width, count = std::min(width, packed.n - first);
+    for (int64_t p = begin; p < end; p += at_a_time) {
+      const int64_t first = p * width;
+      const int64_t count = std::min(packed.n, std::min(end, p + at_a_time) * width) - first;
       std::byte* out = static_cast<std::byte*>(packed.data) + p * panel_bytes;
       if (transposed) {
         const Element from = stack.Fetch(0, packed.k, first, count, rows.data(), &converted);
-        kernels_.pack_columns(from, type, rows.data(), 0, packed.k, count, width, out);
+        kernels_.pack_column_panels(from, type, rows.data(), 0, packed.k, count, out);
       } else {
         const Element from = stack.Fetch(first, count, 0, packed.k, rows.data(), &converted);
-        kernels_.pack_rows(from, type, rows.data(), count, width, packed.k, out);
+        kernels_.pack_row_panels(from, type, rows.data(), count, packed.k, out);
       }
     }
   });
@@ -199,8 +200,21 @@ namespace {
 
 // Tokens whose operands are packed at a time.
 constexpr int64_t kTokensAtATime = 4 * Backend::kWeightGradientBlock;
-// Rows of dW that are one unit of work.
-constexpr int64_t kGradientRows = 48;
+// Strips of rows of dW that are one unit of work.
+constexpr int64_t kUnitStrips = 4;
+
+// The rows of dW [n, k] in units. Strips of a unit are those of the whole: an even cut of a run of
+// nearly equal strips is the run itself.
+struct GradientUnits {
+  Strips strips;
+  int64_t count;
+
+  GradientUnits(int64_t n, int64_t strip)
+      : strips(Strips::Of(n, strip)), count((strips.count + kUnitStrips - 1) / kUnitStrips) {}
+  int64_t Begin(int64_t unit) const {
+    return unit < count ? strips.Begin(unit * kUnitStrips) : strips.rows;
+  }
+};
 
 // One problem's tokens [begin, end), at most one block, and where their packed operands are.
 struct TokenBlock {
@@ -233,7 +247,8 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
       const int64_t stop = std::min(problem.dy.dim(0), start + kTokensAtATime);
       const int64_t panels = (k + width - 1) / width;
       const Element type = ElementOf(problem.x);
-      const int64_t row_blocks = Strips::Of(n, kGradientRows).count;
+      const GradientUnits units(n, StripRows(kernels_, type));
+      const int64_t unit_rows = units.count > 0 ? (n + units.count - 1) / units.count : 0;
       first_block.push_back(blocks.size());
       int64_t tokens = 0;
       for (int64_t begin = start; begin < stop; begin += kWeightGradientBlock) {
@@ -244,13 +259,13 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
              static_cast<std::byte*>(context.workspace->NewBytes(static_cast<size_t>(n * bytes))),
              static_cast<std::byte*>(
                  context.workspace->NewBytes(static_cast<size_t>(panels * width * bytes)))});
-        packing.Add(row_blocks, (end - begin) * std::min(n, kGradientRows));
+        packing.Add(units.count, (end - begin) * unit_rows);
         packing.Add(panels, (end - begin) * width);
         tokens += end - begin;
       }
-      multiplying.Add(tokens > 0 && k > 0 ? row_blocks : 0,
-                      (tokens + 2 * static_cast<int64_t>(blocks.size() - first_block.back())) *
-                          std::min(n, kGradientRows) * k);
+      multiplying.Add(
+          tokens > 0 && k > 0 ? units.count : 0,
+          (tokens + 2 * static_cast<int64_t>(blocks.size() - first_block.back())) * unit_rows * k);
     }
     first_block.push_back(blocks.size());
     if (blocks.empty()) continue;
@@ -266,34 +281,23 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
       const void* rows[kWeightGradientBlock];
       for (int64_t t = 0; t < tokens; ++t) rows[t] = At(from, block.begin + t);
       if (is_x) {
-        for (; unit < unit_end; ++unit) {
-          const int64_t first = unit * width;
-          kernels_.pack_columns(type, type, rows, first, tokens,
-                                std::min(width, from.dim(1) - first), width,
-                                block.x + first * bytes);
-        }
+        const int64_t first = unit * width;
+        kernels_.pack_column_panels(type, type, rows, first, tokens,
+                                    std::min(from.dim(1), unit_end * width) - first,
+                                    block.x + first * bytes);
         return;
       }
-      const Strips row_blocks = Strips::Of(from.dim(1), kGradientRows);
-      for (; unit < unit_end; ++unit) {
-        const int64_t first = row_blocks.Begin(unit);
-        const Strips strips =
-            Strips::Of(row_blocks.Begin(unit + 1) - first,
-                       type == Element::kF32 ? kernels_.strip_f32 : kernels_.strip_bf16);
-        for (int64_t s = 0; s < strips.count; ++s) {
-          const int64_t begin = first + strips.Begin(s);
-          const int64_t count = first + strips.Begin(s + 1) - begin;
-          kernels_.pack_columns(type, type, rows, begin, tokens, count, count,
-                                block.dy + begin * bytes);
-        }
-      }
+      const GradientUnits units(from.dim(1), StripRows(kernels_, type));
+      const int64_t first = units.Begin(unit);
+      kernels_.pack_column_strips(type, type, rows, first, tokens, units.Begin(unit_end) - first,
+                                  block.dy + first * bytes);
     });
 
     multiplying.Run(*context.pool, parts, [&](int, int64_t item, int64_t unit, int64_t unit_end) {
       const WeightGradientProblem& problem = problems[static_cast<size_t>(item)];
-      const Strips row_blocks = Strips::Of(problem.dy.dim(1), kGradientRows);
       cpu::MultiplyArgs args;
       args.type = ElementOf(problem.x);
+      const GradientUnits units(problem.dy.dim(1), StripRows(kernels_, args.type));
       args.columns = problem.x.dim(1);
       args.c_stride = problem.dw.stride(0);
       args.accumulate = true;
@@ -303,8 +307,8 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
         args.depth = block.end - block.begin;
         args.b = block.x;
         for (int64_t u = unit; u < unit_end; ++u) {
-          const int64_t first = row_blocks.Begin(u);
-          args.rows = row_blocks.Begin(u + 1) - first;
+          const int64_t first = units.Begin(u);
+          args.rows = units.Begin(u + 1) - first;
           args.a = block.dy + first * EvenDepth(args.type, args.depth) * cpu::SizeOf(args.type);
           args.c = At(problem.dw, first);
           kernels_.multiply(args);

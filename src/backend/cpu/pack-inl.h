@@ -30,6 +30,11 @@ template <Element kTo, typename T>
 FATHOM_INLINE Words LoadWordsN(const T* p, int64_t n) {
   if constexpr (kTo == Element::kF32) {
     return hn::BitCast(kWords, LoadN(p, n));
+#if HWY_TARGET != HWY_AVX2
+  } else if constexpr (sizeof(T) == 2) {
+    const auto mask = static_cast<__mmask32>((uint64_t{1} << n) - 1);
+    return Words{_mm512_maskz_loadu_epi16(mask, p)};
+#endif
   } else {
     const Floats a = n >= kLanes ? Load(p) : LoadN(p, n);
     const Floats b = n > kLanes ? LoadN(p + kLanes, n - kLanes) : Zero();
@@ -89,6 +94,17 @@ FATHOM_INLINE void Transpose(Words (&v)[kLanes]) {
 #endif
 }
 
+// Words p of a strip or panel, `width` apart. A vector may reach over into the next words, which
+// are written after it; not past the end.
+FATHOM_INLINE void StoreLanes(Words x, uint32_t* out, int64_t p, int64_t width, int64_t lanes,
+                              int64_t steps) {
+  if (lanes == kLanes || (lanes == width && p * width + kLanes <= steps * width)) {
+    hn::StoreU(x, kWords, out + p * width);
+  } else {
+    StoreWordsN(x, out + p * width, lanes);
+  }
+}
+
 // One lane only: the row itself.
 template <Element kTo, typename T>
 static void PackSingleRow(const T* row, int64_t depth, uint32_t* out) {
@@ -103,117 +119,191 @@ static void PackSingleRow(const T* row, int64_t depth, uint32_t* out) {
   }
 }
 
+// One strip or panel of `width` lanes, of which the first `count` are rows.
 template <Element kTo, typename T>
 static void PackRowsOf(const void* const* rows, int64_t count, int64_t width, int64_t depth,
                        uint32_t* out) {
-  if (width == 1 && count == 1) {
+  if (width == 1) {
     PackSingleRow<kTo>(static_cast<const T*>(rows[0]), depth, out);
     return;
   }
   constexpr int64_t kStep = kLanes * kPerWord<kTo>;
+  const int64_t steps = (depth + kPerWord<kTo> - 1) / kPerWord<kTo>;
   for (int64_t lane = 0; lane < width; lane += kLanes) {
     const int64_t lanes = width - lane < kLanes ? width - lane : kLanes;
+    const int64_t valid = count - lane < kLanes ? count - lane : kLanes;
     for (int64_t k = 0; k < depth; k += kStep) {
       const int64_t n = depth - k < kStep ? depth - k : kStep;
       Words v[kLanes];
-      if (n == kStep) {
-        for (int64_t i = 0; i < kLanes; ++i) {
-          v[i] = lane + i < count ? LoadWords<kTo>(static_cast<const T*>(rows[lane + i]) + k)
-                                  : hn::Zero(kWords);
-        }
-      } else {
-        for (int64_t i = 0; i < kLanes; ++i) {
-          v[i] = lane + i < count ? LoadWordsN<kTo>(static_cast<const T*>(rows[lane + i]) + k, n)
-                                  : hn::Zero(kWords);
+      for (int64_t i = 0; i < kLanes; ++i) {
+        if (i >= valid) {
+          v[i] = hn::Zero(kWords);
+        } else if (n == kStep) {
+          v[i] = LoadWords<kTo>(static_cast<const T*>(rows[lane + i]) + k);
+        } else {
+          v[i] = LoadWordsN<kTo>(static_cast<const T*>(rows[lane + i]) + k, n);
         }
       }
       Transpose(v);
+      const int64_t first = k / kPerWord<kTo>;
       const int64_t words = (n + kPerWord<kTo> - 1) / kPerWord<kTo>;
-      uint32_t* to = out + k / kPerWord<kTo> * width + lane;
-      if (lanes == kLanes) {
-        for (int64_t p = 0; p < words; ++p) hn::StoreU(v[p], kWords, to + p * width);
-      } else {
-        for (int64_t p = 0; p < words; ++p) StoreWordsN(v[p], to + p * width, lanes);
+      for (int64_t p = 0; p < words; ++p) {
+        StoreLanes(v[p], out + lane, first + p, width, lanes, steps);
       }
     }
   }
 }
 
-static void PackRows(Element from, Element to, const void* const* rows, int64_t count,
-                     int64_t width, int64_t depth, void* out) {
-  auto* words = static_cast<uint32_t*>(out);
-  if (to == Element::kF32) {
-    if (from == Element::kF32) {
-      PackRowsOf<Element::kF32, float>(rows, count, width, depth, words);
-    } else {
-      PackRowsOf<Element::kF32, uint16_t>(rows, count, width, depth, words);
-    }
-  } else if (from == Element::kF32) {
-    PackRowsOf<Element::kBF16, float>(rows, count, width, depth, words);
-  } else {
-    PackRowsOf<Element::kBF16, uint16_t>(rows, count, width, depth, words);
-  }
-}
-
-// One element of each lane, as the lower half of a word for bf16.
-template <Element kTo, typename V>
-FATHOM_INLINE Words ToWords(V x) {
-  if constexpr (kTo == Element::kF32) {
-    return hn::BitCast(kWords, x);
-  } else {
-    return hn::PromoteTo(kWords, ToBF16(x));
-  }
-}
+// One element of each lane, as the lower half of a word for bf16; n < kLanes loads a part.
 template <Element kTo, typename T>
 FATHOM_INLINE Words LoadColumn(const void* row, int64_t lane, int64_t n) {
   const T* p = static_cast<const T*>(row) + lane;
-  if (n >= kLanes) {
-    if constexpr (kTo == Element::kBF16 && sizeof(T) == 2) {
-      return hn::PromoteTo(kWords, hn::LoadU(kHalves, p));
-    } else {
-      return ToWords<kTo>(Load(p));
+  if constexpr (kTo == Element::kF32) {
+    return hn::BitCast(kWords, n >= kLanes ? Load(p) : LoadN(p, n));
+  } else if constexpr (sizeof(T) == 4) {
+    return hn::PromoteTo(kWords, ToBF16(n >= kLanes ? Load(p) : LoadN(p, n)));
+  } else if (n >= kLanes) {
+    return hn::PromoteTo(kWords, hn::LoadU(kHalves, p));
+  } else {
+    return hn::ShiftRight<16>(hn::BitCast(kWords, LoadN(p, n)));
+  }
+}
+
+// One vector of lanes: `valid` of them come from columns `lane`..., `lanes` are stored.
+struct LaneGroup {
+  int64_t lane, valid, lanes, width;
+  uint32_t* out;
+};
+
+// A row is read from left to right for all groups before the next.
+template <Element kTo, typename T>
+static void PackGroups(const void* const* rows, int64_t depth, const LaneGroup* groups,
+                       int64_t count) {
+  constexpr int64_t kRowsAhead = 16, kLine = 64 / sizeof(T);
+  const int64_t begin = groups[0].lane;
+  const int64_t end = groups[count - 1].lane + groups[count - 1].valid;
+  const int64_t steps = (depth + kPerWord<kTo> - 1) / kPerWord<kTo>;
+  for (int64_t p = 0; p < steps; ++p) {
+    const int64_t k = p * kPerWord<kTo>;
+    // The rows lie far apart: the processor does not guess the next one.
+    for (int64_t ahead = k + kRowsAhead; ahead < depth && ahead < k + kRowsAhead + kPerWord<kTo>;
+         ++ahead) {
+      const T* row = static_cast<const T*>(rows[ahead]);
+      for (int64_t j = begin; j < end; j += kLine) _mm_prefetch(row + j, _MM_HINT_T0);
+    }
+    for (int64_t g = 0; g < count; ++g) {
+      const LaneGroup& group = groups[g];
+      Words word = hn::Zero(kWords);
+      if (group.valid > 0) {
+        word = LoadColumn<kTo, T>(rows[k], group.lane, group.valid);
+        if constexpr (kTo == Element::kBF16) {
+          if (k + 1 < depth) {
+            const Words high = LoadColumn<kTo, T>(rows[k + 1], group.lane, group.valid);
+            word = hn::Or(word, hn::ShiftLeft<16>(high));
+          }
+        }
+      }
+      StoreLanes(word, group.out, p, group.width, group.lanes, steps);
     }
   }
-  return n <= 0 ? hn::Zero(kWords) : ToWords<kTo>(LoadN(p, n));
+}
+
+// Groups that are packed together: the lines of their rows and of what is written fit into the
+// first-level cache.
+inline constexpr int64_t kMostGroups = 16;
+
+template <Element kTo, typename T>
+static void PackColumnPanelsOf(const void* const* rows, int64_t first, int64_t depth, int64_t count,
+                               uint32_t* out) {
+  const int64_t steps = (depth + kPerWord<kTo> - 1) / kPerWord<kTo>;
+  LaneGroup groups[kMostGroups];
+  int64_t size = 0;
+  for (int64_t panel = 0; panel < count; panel += kPanel, out += steps * kPanel) {
+    for (int64_t lane = 0; lane < kPanel; lane += kLanes) {
+      const int64_t left = count - panel - lane;
+      groups[size++] = {first + panel + lane, left < kLanes ? left : kLanes, kLanes, kPanel,
+                        out + lane};
+    }
+    if (size == kMostGroups || panel + kPanel >= count) {
+      PackGroups<kTo, T>(rows, depth, groups, size);
+      size = 0;
+    }
+  }
 }
 
 template <Element kTo, typename T>
-static void PackColumnsOf(const void* const* rows, int64_t first, int64_t depth, int64_t count,
-                          int64_t width, uint32_t* out) {
-  for (int64_t lane = 0; lane < width; lane += kLanes) {
-    const int64_t lanes = width - lane < kLanes ? width - lane : kLanes;
-    const int64_t n = count - lane;
-    uint32_t* to = out + lane;
-    for (int64_t k = 0; k < depth; k += kPerWord<kTo>, to += width) {
-      Words word = LoadColumn<kTo, T>(rows[k], first + lane, n);
-      if constexpr (kTo == Element::kBF16) {
-        if (k + 1 < depth) {
-          word = hn::Or(word, hn::ShiftLeft<16>(LoadColumn<kTo, T>(rows[k + 1], first + lane, n)));
-        }
-      }
-      if (lanes == kLanes) {
-        hn::StoreU(word, kWords, to);
-      } else {
-        StoreWordsN(word, to, lanes);
-      }
+static void PackColumnStripsOf(const void* const* rows, int64_t first, int64_t depth, int64_t count,
+                               uint32_t* out) {
+  const int64_t steps = (depth + kPerWord<kTo> - 1) / kPerWord<kTo>;
+  const Strips strips = Strips::Of(count, kStrip<kTo>);
+  LaneGroup groups[kMostGroups];
+  int64_t size = 0;
+  for (int64_t s = 0; s < strips.count; ++s) {
+    const int64_t begin = strips.Begin(s), width = strips.Begin(s + 1) - begin;
+    groups[size++] = {first + begin, width, width, width, out + begin * steps};
+    if (size == kMostGroups || s + 1 == strips.count) {
+      PackGroups<kTo, T>(rows, depth, groups, size);
+      size = 0;
     }
   }
 }
 
-static void PackColumns(Element from, Element to, const void* const* rows, int64_t first,
-                        int64_t depth, int64_t count, int64_t width, void* out) {
-  auto* words = static_cast<uint32_t*>(out);
-  if (to == Element::kF32) {
-    if (from == Element::kF32) {
-      PackColumnsOf<Element::kF32, float>(rows, first, depth, count, width, words);
-    } else {
-      PackColumnsOf<Element::kF32, uint16_t>(rows, first, depth, count, width, words);
-    }
-  } else if (from == Element::kF32) {
-    PackColumnsOf<Element::kBF16, float>(rows, first, depth, count, width, words);
-  } else {
-    PackColumnsOf<Element::kBF16, uint16_t>(rows, first, depth, count, width, words);
+template <Element kTo, typename T>
+static void PackRowPanelsOf(const void* const* rows, int64_t count, int64_t depth, uint32_t* out) {
+  const int64_t steps = (depth + kPerWord<kTo> - 1) / kPerWord<kTo>;
+  for (int64_t panel = 0; panel < count; panel += kPanel, out += steps * kPanel) {
+    const int64_t left = count - panel;
+    PackRowsOf<kTo, T>(rows + panel, left < kPanel ? left : kPanel, kPanel, depth, out);
   }
+}
+
+template <Element kTo, typename T>
+static void PackRowStripsOf(const void* const* rows, int64_t count, int64_t depth, uint32_t* out) {
+  const int64_t steps = (depth + kPerWord<kTo> - 1) / kPerWord<kTo>;
+  const Strips strips = Strips::Of(count, kStrip<kTo>);
+  for (int64_t s = 0; s < strips.count; ++s) {
+    const int64_t begin = strips.Begin(s), width = strips.Begin(s + 1) - begin;
+    PackRowsOf<kTo, T>(rows + begin, width, width, depth, out + begin * steps);
+  }
+}
+
+// Calls f(Element constant, pointer of the source's type).
+template <typename F>
+FATHOM_INLINE void ForTypes(Element from, Element to, F&& f) {
+  constexpr std::integral_constant<Element, Element::kF32> kToF32;
+  constexpr std::integral_constant<Element, Element::kBF16> kToBF16;
+  if (to == Element::kF32) {
+    from == Element::kF32 ? f(kToF32, float{}) : f(kToF32, uint16_t{});
+  } else {
+    from == Element::kF32 ? f(kToBF16, float{}) : f(kToBF16, uint16_t{});
+  }
+}
+
+static void PackRowPanels(Element from, Element to, const void* const* rows, int64_t count,
+                          int64_t depth, void* out) {
+  ForTypes(from, to, [&](auto type, auto source) {
+    PackRowPanelsOf<type(), decltype(source)>(rows, count, depth, static_cast<uint32_t*>(out));
+  });
+}
+static void PackRowStrips(Element from, Element to, const void* const* rows, int64_t count,
+                          int64_t depth, void* out) {
+  ForTypes(from, to, [&](auto type, auto source) {
+    PackRowStripsOf<type(), decltype(source)>(rows, count, depth, static_cast<uint32_t*>(out));
+  });
+}
+static void PackColumnPanels(Element from, Element to, const void* const* rows, int64_t first,
+                             int64_t depth, int64_t count, void* out) {
+  ForTypes(from, to, [&](auto type, auto source) {
+    PackColumnPanelsOf<type(), decltype(source)>(rows, first, depth, count,
+                                                 static_cast<uint32_t*>(out));
+  });
+}
+static void PackColumnStrips(Element from, Element to, const void* const* rows, int64_t first,
+                             int64_t depth, int64_t count, void* out) {
+  ForTypes(from, to, [&](auto type, auto source) {
+    PackColumnStripsOf<type(), decltype(source)>(rows, first, depth, count,
+                                                 static_cast<uint32_t*>(out));
+  });
 }
 
 }  // namespace fathom::cpu::HWY_NAMESPACE

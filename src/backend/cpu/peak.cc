@@ -37,8 +37,8 @@ double CpuBackend::MeasurePeakFlops(Context& context, DType dtype) {
       for (int i = 0; i < kRepeats; ++i) kernels_.multiply(args);
     });
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    const double flops = 2.0 * static_cast<double>(rows * kernels_.panel * kDepth) * kRepeats *
-                         pool.threads();
+    const double flops =
+        2.0 * static_cast<double>(rows * kernels_.panel * kDepth) * kRepeats * pool.threads();
     best = std::max(best, flops / seconds);
   }
   return best;

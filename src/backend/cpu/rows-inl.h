@@ -103,10 +103,14 @@ static float Dot(Element x_type, const void* x_any, Element y_type, const void* 
 }
 
 static float MaxOfRow(const float* x, int64_t n) {
-  Floats most = Set(-__builtin_inff());
+  const Floats lowest = Set(-__builtin_inff());
+  Floats most[4] = {lowest, lowest, lowest, lowest};
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) most = hn::Max(most, Load(x + i));
-  float result = MaxOf(most);
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+    HWY_UNROLL(4)
+    for (int v = 0; v < 4; ++v) most[v] = hn::Max(most[v], Load(x + i + v * kLanes));
+  }
+  float result = MaxOf(hn::Max(hn::Max(most[0], most[1]), hn::Max(most[2], most[3])));
   for (; i < n; ++i) result = x[i] > result ? x[i] : result;
   return result;
 }
@@ -121,19 +125,31 @@ FATHOM_INLINE Floats KeepLanes(P part, Floats x) {
   }
 }
 
+// Calls f with what turns a logit into z = logit / temperature; x / 1 is x.
+template <typename F>
+FATHOM_INLINE auto WithTemperature(float temperature, F&& f) {
+  if (temperature == 1.0f) return f([](Floats x) { return x; });
+  const Floats t = Set(temperature);
+  return f([t](Floats x) { return x / t; });
+}
+
 static float SumExp(const float* x, float temperature, float max, int64_t n) {
-  const Floats t = Set(temperature), m = Set(max);
-  return SumVectors(n, [&](int64_t i, auto part, Floats s) {
-    return s + KeepLanes(part, Exp(part.Load(x + i) / t - m));
+  const Floats m = Set(max);
+  return WithTemperature(temperature, [&](auto z) {
+    return SumVectors(n, [&](int64_t i, auto part, Floats s) {
+      return s + KeepLanes(part, Exp(z(part.Load(x + i)) - m));
+    });
   });
 }
 
 static void SoftmaxGradient(const float* x, float temperature, float lse, float scale,
                             Element y_type, void* y_any, int64_t n) {
-  const Floats t = Set(temperature), l = Set(lse), factor = Set(scale);
-  Typed(y_type, y_any, [&](auto* y) {
-    ForVectors(n, [&](int64_t i, auto part) {
-      part.Store(factor * Exp(part.Load(x + i) / t - l), y + i);
+  const Floats l = Set(lse), factor = Set(scale);
+  WithTemperature(temperature, [&](auto z) {
+    Typed(y_type, y_any, [&](auto* y) {
+      ForVectors(n, [&](int64_t i, auto part) {
+        part.Store(factor * Exp(z(part.Load(x + i)) - l), y + i);
+      });
     });
   });
 }

@@ -21,6 +21,12 @@ inline constexpr WordTag kWords;
 inline constexpr HalfTag kHalves;
 inline constexpr int64_t kLanes = HWY_LANES(float);
 
+// Lanes of a panel, and most rows of a strip. On AVX2 there are twelve accumulators in sixteen
+// registers, and a bf16 panel takes four registers to unpack.
+inline constexpr int64_t kPanel = 2 * kLanes;
+template <Element kType>
+inline constexpr int64_t kStrip = HWY_TARGET != HWY_AVX2 ? 12 : (kType == Element::kF32 ? 6 : 4);
+
 #define FATHOM_INLINE static HWY_INLINE
 
 FATHOM_INLINE Floats Set(float x) { return hn::Set(kFloats, x); }

@@ -1,0 +1,107 @@
+#include "train/memory_plan.h"
+
+#include <algorithm>
+
+#include "backend/planning/planning_backend.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "train/checkpoint.h"
+#include "train/training_step.h"
+
+namespace fathom {
+namespace {
+
+constexpr MemoryRole kRoles[] = {MemoryRole::kWeights,   MemoryRole::kPacked,
+                                 MemoryRole::kGradients, MemoryRole::kOptimizer,
+                                 MemoryRole::kSaved,     MemoryRole::kWorkspace};
+
+// A step's worth of rows that hold one document each.
+TokenRows PlainRows(int64_t rows, int64_t length, int64_t depth) {
+  TokenRows plain;
+  plain.Reset(rows, length, depth);
+  std::fill(plain.targets.begin(), plain.targets.end(), 0);
+  for (int64_t row = 0; row < rows; ++row)
+    plain.segments.push_back({.row = row, .begin = 0, .length = length});
+  return plain;
+}
+
+}  // namespace
+
+double MemoryPlan::total() const {
+  double sum = 0;
+  for (const double bytes : by_role) sum += bytes;
+  return sum;
+}
+
+std::string MemoryPlan::ToTable() const {
+  std::string table;
+  for (const MemoryRole role : kRoles)
+    table += fmt::format("  {:<18} {:>10}\n", Name(role), FormatBytes((*this)[role]));
+  table += fmt::format("  {:<18} {:>10}", "together", FormatBytes(total()));
+  return table;
+}
+
+MemoryPlan PlanTraining(const RunConfig& config, const ModelConfig& model, const Backend& device,
+                        ThreadPool& pool) {
+  MemoryPlan plan;
+  const auto stage = [&](const ModelConfig& stage_model, int64_t length, int64_t batch_tokens) {
+    PlanningBackend backend(device);
+    Arena workspace(MemoryRole::kWorkspace, backend.allocator());
+    Context context{&backend, &pool, &workspace};
+    ParameterStore store(stage_model, config.ModelPrecision().sum, backend.allocator());
+    Optimizer optimizer(config.optimizer, store, backend.allocator());
+    Transformer transformer(stage_model, config.ModelPrecision(), store, backend.allocator());
+    TrainingStep step(config, transformer, store, optimizer, backend.allocator());
+    const int64_t micro_tokens =
+        config.micro_batch_tokens > 0 ? config.micro_batch_tokens : batch_tokens;
+    const int64_t micro_rows = std::max<int64_t>(1, micro_tokens / length);
+    // One micro-batch takes what all of them take one after the other.
+    const TokenRows rows = PlainRows(micro_rows, length, stage_model.num_nextn_predict_layers);
+    step.Run(context, rows, micro_rows, 0, 0, config.mtp.weight, 0);
+    const auto at_least = [&](MemoryRole role, size_t bytes) {
+      plan[role] = std::max(plan[role], static_cast<double>(bytes));
+    };
+    at_least(MemoryRole::kWeights, store.weight_bytes());
+    at_least(MemoryRole::kGradients, store.gradient_bytes());
+    at_least(MemoryRole::kOptimizer,
+             optimizer.bytes() + (config.ema_decay > 0 ? store.weight_bytes() : 0));
+    at_least(MemoryRole::kPacked, transformer.packed_bytes());
+    at_least(MemoryRole::kSaved, step.saved_bytes());
+    at_least(MemoryRole::kWorkspace, workspace.peak() + step.backward_bytes());
+  };
+  stage(model, config.data.sequence_length, config.batch_tokens);
+  for (const RunConfig::Extension& extension : config.extensions) {
+    stage(ExtendedConfig(model, config, extension), extension.sequence_length,
+          extension.batch_tokens);
+  }
+  return plan;
+}
+
+void RefuseWhatDoesNotFit(const RunConfig& config, const ModelConfig& model, const MemoryPlan& plan,
+                          double available, const Backend& device, ThreadPool& pool) {
+  if (plan.total() <= available) return;
+  // Smaller micro-batches shrink activations alone; say the largest that fits.
+  std::string hint =
+      "a smaller model is needed: weights, gradients and optimizer alone are too large";
+  RunConfig smaller = config;
+  int64_t rows = (config.micro_batch_tokens > 0 ? config.micro_batch_tokens : config.batch_tokens) /
+                 config.data.sequence_length;
+  while (rows > 1) {
+    rows /= 2;
+    smaller.micro_batch_tokens = rows * config.data.sequence_length;
+    if (PlanTraining(smaller, model, device, pool).total() <= available) {
+      hint = fmt::format("micro_batch_tokens = {} would fit", smaller.micro_batch_tokens);
+      break;
+    }
+  }
+  std::string sum;
+  for (const MemoryRole role : kRoles) {
+    sum += fmt::format("{}{} {}", sum.empty() ? "" : " + ", Name(role), FormatBytes(plan[role]));
+  }
+  throw Error("memory",
+              fmt::format("the run needs {} ({}), but {} are available", FormatBytes(plan.total()),
+                          sum, FormatBytes(available)),
+              hint);
+}
+
+}  // namespace fathom
