@@ -1,0 +1,230 @@
+// The binary as a user calls it: init, inspect, generate, score, chat, bench.
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/temporary_directory.h"
+
+namespace fathom::test {
+namespace {
+
+using nlohmann::json;
+
+std::string Read(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+struct Result {
+  int code;
+  std::string out, err;
+};
+
+class InferenceTest : public testing::Test {
+ protected:
+  // One model for all tests of this file.
+  static void SetUpTestSuite() {
+    directory_ = std::make_unique<TemporaryDirectory>();
+    ASSERT_EQ(Run("tokenize train --vocab-size 600 --quiet --out " + Path("tokenizer") +
+                  " " FATHOM_SOURCE_DIR "/src/base/error.h " FATHOM_SOURCE_DIR "/src/base/file.h")
+                  .code,
+              0);
+    const Result init =
+        Run("init nano " + Path("model") + " --layers 2 --seed 3 --tokenizer " + Path("tokenizer"));
+    ASSERT_EQ(init.code, 0) << init.err;
+  }
+  static void TearDownTestSuite() { directory_.reset(); }
+
+  static std::string Path(const std::string& name) { return (*directory_ / name).string(); }
+
+  static Result Run(const std::string& arguments, const std::string& input = "") {
+    std::ofstream(Path("in"), std::ios::binary) << input;
+    const std::string command = FATHOM_BINARY " " + arguments + " <" + Path("in") + " >" +
+                                Path("out") + " 2>" + Path("err");
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, Read(Path("out")), Read(Path("err"))};
+  }
+  static json RunJson(const std::string& arguments, const std::string& input = "") {
+    const Result result = Run(arguments, input);
+    EXPECT_EQ(result.code, 0) << arguments << "\n" << result.err;
+    return json::parse(result.out);
+  }
+  // Fails with this exit code and one line that holds `message`.
+  static void ExpectFailure(const std::string& arguments, int code, const std::string& message) {
+    const Result result = Run(arguments);
+    EXPECT_EQ(result.code, code) << arguments << "\n" << result.err;
+    EXPECT_EQ(result.out, "") << arguments;
+    EXPECT_TRUE(result.err.starts_with("fathom: error: ")) << result.err;
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+    EXPECT_NE(result.err.find(message), std::string::npos) << result.err;
+  }
+
+  static std::unique_ptr<TemporaryDirectory> directory_;
+};
+std::unique_ptr<TemporaryDirectory> InferenceTest::directory_;
+
+TEST_F(InferenceTest, EveryCommandHasHelpWithAnExample) {
+  const Result all = Run("--help");
+  EXPECT_EQ(all.code, 0);
+  for (const char* command : {"init", "inspect", "generate", "score", "chat", "bench"}) {
+    EXPECT_NE(all.out.find(command), std::string::npos);
+    const Result help = Run(std::string(command) + " --help");
+    EXPECT_EQ(help.code, 0);
+    EXPECT_NE(help.out.find(std::string("Example: fathom ") + command), std::string::npos);
+    for (const char* option : {"--threads", "--device", "--seed", "--quiet", "--json"}) {
+      EXPECT_NE(help.out.find(option), std::string::npos) << command << " " << option;
+    }
+  }
+}
+
+TEST_F(InferenceTest, MistakesAreOneLine) {
+  const std::string model = Path("model");
+  ExpectFailure("", 2, "subcommand");
+  ExpectFailure("nonsense", 2, "'nonsense'");
+  ExpectFailure("generate " + model, 2, "--prompt");
+  ExpectFailure("generate " + model + " --prompt x --nonsense", 2, "--nonsense");
+  ExpectFailure("generate " + model + " --prompt x --temperature -1", 2, "temperature");
+  ExpectFailure("generate " + model + " --prompt x --threads 0", 2, "--threads");
+  ExpectFailure("generate " + model + " --prompt x --device tpu", 2, "'tpu'");
+  ExpectFailure("generate " + model + " --prompt x --device cuda", 1, "this build has no CUDA");
+  ExpectFailure("generate " + model + " --prompt x --max-tokens 4096", 1, "context of 4096");
+  ExpectFailure("generate " + model + " --prompt '' --no-bos", 2, "empty");
+  ExpectFailure("generate " + Path("none") + " --prompt x", 1, "none");
+  ExpectFailure("score " + model, 2, "--text");
+  ExpectFailure("score " + model + " --text x --tokens y", 2, "--text");
+  ExpectFailure("score " + model + " --tokens " + Path("none"), 1, "none");
+  ExpectFailure("init v3 " + Path("huge"), 1, "not enough memory");
+  ExpectFailure("init nano " + model, 1, "already");
+  ExpectFailure("init mini " + Path("mini"), 2, "nano, small, base");
+  ExpectFailure("init nano " + Path("small") + " --vocab-size 300 --tokenizer " + Path("tokenizer"),
+                1, "vocab_size is 300");
+  EXPECT_FALSE(std::filesystem::exists(Path("small")));
+  ExpectFailure("inspect " + Path("none.safetensors"), 1, "does not exist");
+  ExpectFailure("bench " + model + " --prompt 0 --generate 0", 2, "nothing to measure");
+}
+
+TEST_F(InferenceTest, AFullDiskIsAnError) {
+  const std::string command = FATHOM_BINARY " inspect v3 >/dev/full 2>" + Path("err");
+  const int status = std::system(command.c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  EXPECT_NE(Read(Path("err")).find("standard output"), std::string::npos);
+}
+
+TEST_F(InferenceTest, InspectCountsV3AsPublished) {
+  const json v3 = RunJson("inspect v3 --json");
+  EXPECT_NEAR(v3["parameters"]["total"].get<double>(), 671.03e9, 0.005e9);
+  EXPECT_NEAR(v3["parameters"]["active"].get<double>(), 37.55e9, 0.005e9);
+  EXPECT_EQ(v3["cache_bytes_per_token_bf16"]["latent"], 70272);
+}
+
+TEST_F(InferenceTest, InspectDescribesDirectoriesAndFiles) {
+  const json model = RunJson("inspect " + Path("model") + " --json");
+  EXPECT_EQ(model["layers"]["total"], 2);
+  EXPECT_EQ(model["layers"]["dense"], 1);
+  // Every parameter once, and the copies of embedding and head in the MTP layer, in f32.
+  EXPECT_EQ(model["weights"]["bytes_by_type"]["F32"].get<int64_t>(),
+            4 * (model["parameters"]["total"].get<int64_t>() +
+                 model["parameters"]["mtp"].get<int64_t>() + 2 * 4096 * 256));
+  const json file = RunJson("inspect " + Path("model/model.safetensors") + " --json");
+  EXPECT_EQ(file["tensors"].size(), model["weights"]["tensors"].get<size_t>());
+  EXPECT_NE(Run("inspect " + Path("model")).out.find("2 (1 dense), 1 MTP"), std::string::npos);
+}
+
+TEST_F(InferenceTest, InitDependsOnItsSeedAlone) {
+  for (const char* arguments : {"a --seed 3 --threads 1", "b --seed 3 --threads 2", "c --seed 4"}) {
+    ASSERT_EQ(Run("init nano --layers 1 --quiet " + Path("") + arguments).code, 0);
+  }
+  const std::string a = Read(Path("a/model.safetensors"));
+  EXPECT_TRUE(a == Read(Path("b/model.safetensors")));
+  EXPECT_FALSE(a == Read(Path("c/model.safetensors")));
+}
+
+TEST_F(InferenceTest, GenerationDependsOnSeedNotOnThreadsOrCompany) {
+  const std::string generate =
+      "generate " + Path("model") + " --prompt 'class Error' --max-tokens 12 --json --seed ";
+  const json alone = RunJson(generate + "5 --threads 1");
+  const json among = RunJson(generate + "5 --threads 2 --n 4");
+  EXPECT_EQ(alone["choices"][0], among["choices"][0]);
+  EXPECT_NE(among["choices"][1]["tokens"], among["choices"][0]["tokens"]);
+  EXPECT_NE(RunJson(generate + "6")["choices"][0]["tokens"], alone["choices"][0]["tokens"]);
+  EXPECT_EQ(alone["choices"][0]["finish_reason"], "length");
+  // Text streams to stdout, the prompt may come on stdin.
+  const Result text =
+      Run("generate " + Path("model") + " --prompt - --max-tokens 12 --seed 5", "class Error");
+  EXPECT_EQ(text.out, alone["choices"][0]["text"].get<std::string>() + "\n");
+  EXPECT_NE(text.err.find("tokens/s"), std::string::npos);
+  EXPECT_EQ(Run("generate " + Path("model") + " --prompt x --max-tokens 2 --quiet").err, "");
+}
+
+TEST_F(InferenceTest, ScoresAreTheGeneratorsLogProbs) {
+  for (const std::string dtype : {"f32", "bf16"}) {
+    const json generated = RunJson("generate " + Path("model") +
+                                   " --prompt 'class Error' --max-tokens 20 --seed 5 --json"
+                                   " --dtype " +
+                                   dtype);
+    std::string ids;
+    for (const json& id : generated["prompt_tokens"]) ids += id.dump() + " ";
+    for (const json& id : generated["choices"][0]["tokens"]) ids += id.dump() + " ";
+    const json scored =
+        RunJson("score " + Path("model") + " --tokens - --threads 1 --json --dtype " + dtype, ids);
+    const size_t prompt = generated["prompt_tokens"].size();
+    const json logprobs = generated["choices"][0]["logprobs"];
+    ASSERT_EQ(scored["logprobs"].size(), prompt + logprobs.size());
+    EXPECT_TRUE(scored["logprobs"][0].is_null());
+    for (size_t i = 0; i < logprobs.size(); ++i) {
+      EXPECT_EQ(scored["logprobs"][prompt + i], logprobs[i]) << "token " << i << ", " << dtype;
+    }
+  }
+}
+
+TEST_F(InferenceTest, ScoreSumsUp) {
+  const std::string text = "int main() { return 0; }";
+  const json score = RunJson("score " + Path("model") + " --bos --json --text '" + text + "'");
+  double total = 0;
+  for (size_t i = 1; i < score["logprobs"].size(); ++i) total += score["logprobs"][i].get<double>();
+  const double count = score["scored_tokens"].get<double>();
+  EXPECT_NEAR(score["total_logprob"].get<double>(), total, 1e-9 * std::abs(total));
+  EXPECT_NEAR(score["perplexity"].get<double>(), std::exp(-total / count), 1e-6);
+  // With a begin token before it, every byte of the text is scored.
+  EXPECT_EQ(score["scored_bytes"], text.size());
+  EXPECT_NEAR(score["bits_per_byte"].get<double>(),
+              -total / std::log(2.0) / static_cast<double>(text.size()), 1e-9);
+  // In f32 the reference, in double, agrees to single precision.
+  const json reference =
+      RunJson("score " + Path("model") + " --bos --json --device reference --text '" + text + "'");
+  EXPECT_NEAR(reference["total_logprob"].get<double>(), total, 1e-4 * std::abs(total));
+}
+
+TEST_F(InferenceTest, ChatAnswersEveryLine) {
+  const std::string chat = "chat " + Path("model") + " --max-tokens 8 --seed 1 --temperature 0.5";
+  const Result both = Run(chat, "hello\nand again\n");
+  EXPECT_EQ(both.code, 0) << both.err;
+  const Result first = Run(chat, "hello\n");
+  EXPECT_GT(first.out.size(), 1U);
+  EXPECT_TRUE(both.out.starts_with(first.out));
+  EXPECT_GT(both.out.size(), first.out.size());
+}
+
+TEST_F(InferenceTest, BenchReportsEveryCase) {
+  const json bench =
+      RunJson("bench " + Path("model") +
+              " --prompt 16 --generate 4 --depth 0,100 --batch 1,3 --repeat 2 --json");
+  // Prefill once a depth, decode for each batch.
+  ASSERT_EQ(bench["results"].size(), 6U);
+  for (const json& result : bench["results"]) {
+    EXPECT_EQ(result["seconds"].size(), 2U);
+    EXPECT_GT(result["tokens_per_second"].get<double>(), 0);
+    EXPECT_EQ(result["tokens"], result["test"] == "prefill" ? 16 : 4 * result["batch"].get<int>());
+  }
+  EXPECT_GT(bench["memory_bytes"]["peak_resident"].get<int64_t>(), 0);
+}
+
+}  // namespace
+}  // namespace fathom::test
