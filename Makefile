@@ -1,7 +1,10 @@
 # The few commands of the project; CMake does the work. PRESET picks release, debug, asan or tsan.
 PRESET ?= release
 
-.PHONY: build test demo format check-format tidy clean
+.PHONY: build test test-long demo bench parity format check-format tidy clean
+
+# Where `make parity` finds deepseek-v3.tokenizer.json.gz, tinyshakespeare.txt and gsm8k-*.jsonl.
+DATA ?= ../shared/data
 
 build:
 	@scripts/install-packages.sh
@@ -11,6 +14,21 @@ build:
 
 test: build check-format
 	@ctest --preset $(PRESET) -j 2
+
+# The same tests under the sanitizers.
+test-long: test
+	@$(MAKE) --no-print-directory build PRESET=asan && ctest --preset asan -j 2
+	@$(MAKE) --no-print-directory build PRESET=tsan && ctest --preset tsan -j 1
+
+bench: build
+	@build/$(PRESET)/bench/fathom_kernels_bench
+
+# Against the original implementations, in virtual environments that the scripts make: the goldens are made again and
+# compared, and the tokenizer is compared on large texts.
+parity: build
+	@scripts/parity/make_goldens.sh build/parity-venv build/parity-goldens
+	@diff -r build/parity-goldens tests/golden/model && echo "model goldens: the same bytes"
+	@scripts/parity/tokenizer.py compare --fathom build/$(PRESET)/fathom --data $(DATA)
 
 demo: build
 	@scripts/demo.sh build/$(PRESET)/fathom

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-// CPU
+#include "backend/cpu/cpu_backend.h"
 #include "backend/reference/reference_backend.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -21,11 +21,12 @@ struct Arithmetic {
   Precision precision;
 };
 
-// CPU2
+std::unique_ptr<Backend> CreateCpu() { return CreateCpuBackend(); }
 
 std::vector<Arithmetic> Arithmetics() {
   return {{"reference_f64", CreateReferenceBackend, Precision::Double()},
-          {"reference_f32", CreateReferenceBackend, Precision::F32()}};
+          {"reference_f32", CreateReferenceBackend, Precision::F32()},
+          {"cpu_f32", CreateCpu, Precision::F32()}};
 }
 
 std::filesystem::path GoldenDirectory(const std::string& name) {
