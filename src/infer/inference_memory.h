@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string>
 
-#include "model/config.h"
+#include "model/parameters.h"
 #include "model/precision.h"
 #include "ops/backend.h"
 
@@ -13,17 +13,18 @@ namespace fathom {
 struct InferenceMemory {
   int64_t packed = 0;     // the weights as the backend multiplies with them
   int64_t cache = 0;      // keys of cache_tokens tokens, in whole pages
-  int64_t workspace = 0;  // activations of one batch and its logits; an estimate from above
+  int64_t workspace = 0;  // activations of one batch, its logits, and the kernels' scratch space
 
   int64_t total() const { return packed + cache + workspace; }
   // "packed weights 1.2 GiB + cache 120 MiB + workspace 60.0 MiB = 1.4 GiB"
   std::string ToString() const;
 };
 
-// batch_tokens: the most tokens that are computed at a time; logit_rows: the most of them whose
-// logits are. Counts the MTP modules that the configuration has.
-InferenceMemory EstimateInferenceMemory(const ModelConfig& config, Precision precision,
-                                        const Backend& backend, int64_t cache_tokens,
-                                        int64_t batch_tokens, int64_t logit_rows);
+// Found by running a batch without computing it (backend/planning). `store` has the model's values
+// (their contents are not read); batch_tokens: the most tokens that are computed at a time;
+// logit_rows: the most of them whose logits are.
+InferenceMemory PlanInference(const ModelConfig& config, Precision precision, ParameterStore& store,
+                              const Context& device, int64_t cache_tokens, int64_t batch_tokens,
+                              int64_t logit_rows);
 
 }  // namespace fathom
