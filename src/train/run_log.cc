@@ -20,7 +20,8 @@ std::string LinesUpTo(const std::filesystem::path& path, int64_t step) {
     if (end == std::string::npos) break;
     const std::string_view line(text.data() + begin, end + 1 - begin);
     const auto object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (object.is_object() && object.value("step", int64_t{0}) <= step) kept += line;
+    const auto number = object.is_object() ? object.find("step") : object.end();
+    if (number != object.end() && number->is_number_integer() && *number <= step) kept += line;
     begin = end + 1;
   }
   return kept;

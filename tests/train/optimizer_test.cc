@@ -42,7 +42,8 @@ TokenRows GoldenRows(int64_t depth = 0) {
     const auto count = static_cast<int64_t>(ids.size());
     for (int64_t i = 0; i < count; ++i) {
       rows.tokens[static_cast<size_t>(at + i)] = ids[static_cast<size_t>(i)];
-      if (i + 1 < count) rows.targets[static_cast<size_t>(at + i)] = ids[static_cast<size_t>(i + 1)];
+      if (i + 1 < count)
+        rows.targets[static_cast<size_t>(at + i)] = ids[static_cast<size_t>(i + 1)];
     }
     rows.segments.push_back({0, at, count});
     at += count;
@@ -64,12 +65,8 @@ Curve TenSteps(std::unique_ptr<Backend> backend, Precision precision, const std:
   LoadMasters(Golden(), model, store);
   Transformer transformer(model, precision, store, run.backend().allocator());
   RunConfig config;
-  config.optimizer = {.beta1 = 0.9,
-                      .beta2 = 0.95,
-                      .eps = 1e-8,
-                      .weight_decay = 0.1,
-                      .clip = 1,
-                      .moments = moments};
+  config.optimizer = {
+      .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1, .clip = 1, .moments = moments};
   config.balance = {.bias_speed = 0, .bias_stop_fraction = 1, .sequence_alpha = 0};
   Optimizer optimizer(config.optimizer, store, run.backend().allocator());
   optimizer.Reset(run.context());
@@ -221,8 +218,8 @@ TEST_F(OneStep, AGradientThatIsNotFiniteChangesNothing) {
   std::vector<double> g(static_cast<size_t>(head.grad.elements()), 1);
   Optimizer optimizer({}, store_, run_.backend().allocator());
   optimizer.Reset(run_.context());
-  for (const double bad : {std::numeric_limits<double>::quiet_NaN(),
-                           std::numeric_limits<double>::infinity()}) {
+  for (const double bad :
+       {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
     g[5] = bad;
     StoreAll(head.grad, g);
     EXPECT_FALSE(optimizer.Step(run_.context(), 0.1, 1).finite);

@@ -10,7 +10,8 @@
 namespace fathom {
 namespace {
 
-constexpr char kMinimal[] = "output = 'out'\nmodel.preset = 'nano'\n[[data.source]]\npath = 'texts'\n";
+constexpr char kMinimal[] =
+    "output = 'out'\nmodel.preset = 'nano'\n[[data.source]]\npath = 'texts'\n";
 
 RunConfig Parse(std::string_view text, const std::vector<std::string>& overrides = {}) {
   return RunConfig::Parse(text, "run.toml", "/base", overrides);
@@ -65,17 +66,43 @@ TEST(RunConfig, MissingAndContradictoryValuesAreErrors) {
 }
 
 TEST(RunConfig, ValuesOutOfRangeAreErrors) {
-  for (const char* setting :
-       {"steps=0", "steps=-1", "batch_tokens=0", "micro_batch_tokens=-512", "seed=-1",
-        "ema_decay=1", "ema_decay=-0.1", "data.sequence_length=1", "data.held_out_fraction=0.95",
-        "data.held_out_fraction=-0.1", "data.fim_rate=1.1", "optimizer.lr=-1", "optimizer.beta1=1",
-        "optimizer.beta2=1.0", "optimizer.eps=0", "optimizer.weight_decay=-1", "optimizer.clip=0",
-        "optimizer.clip=-1", "optimizer.clip=inf", "optimizer.lr=nan", "schedule.warmup_steps=-1",
-        "schedule.decay_fraction=1.5", "schedule.min_lr_ratio=2", "balance.bias_speed=-1",
-        "balance.bias_stop_fraction=2", "balance.sequence_alpha=-1", "mtp.weight=-1",
-        "mtp.switch_fraction=1.1", "validation.every=-1", "validation.tokens=0", "sample.every=-1",
-        "sample.tokens=0", "sample.temperature=-1", "checkpoint.every=-1", "checkpoint.keep=0",
-        "tokenizer.train_bytes=0", "model.initializer_range=-1"}) {
+  for (const char* setting : {"steps=0",
+                              "steps=-1",
+                              "batch_tokens=0",
+                              "micro_batch_tokens=-512",
+                              "seed=-1",
+                              "ema_decay=1",
+                              "ema_decay=-0.1",
+                              "data.sequence_length=1",
+                              "data.held_out_fraction=0.95",
+                              "data.held_out_fraction=-0.1",
+                              "data.fim_rate=1.1",
+                              "optimizer.lr=-1",
+                              "optimizer.beta1=1",
+                              "optimizer.beta2=1.0",
+                              "optimizer.eps=0",
+                              "optimizer.weight_decay=-1",
+                              "optimizer.clip=0",
+                              "optimizer.clip=-1",
+                              "optimizer.clip=inf",
+                              "optimizer.lr=nan",
+                              "schedule.warmup_steps=-1",
+                              "schedule.decay_fraction=1.5",
+                              "schedule.min_lr_ratio=2",
+                              "balance.bias_speed=-1",
+                              "balance.bias_stop_fraction=2",
+                              "balance.sequence_alpha=-1",
+                              "mtp.weight=-1",
+                              "mtp.switch_fraction=1.1",
+                              "validation.every=-1",
+                              "validation.tokens=0",
+                              "sample.every=-1",
+                              "sample.tokens=0",
+                              "sample.temperature=-1",
+                              "checkpoint.every=-1",
+                              "checkpoint.keep=0",
+                              "tokenizer.train_bytes=0",
+                              "model.initializer_range=-1"}) {
     SCOPED_TRACE(setting);
     EXPECT_ERROR(With(setting), "out of range");
   }
@@ -87,14 +114,37 @@ TEST(RunConfig, ValuesOutOfRangeAreErrors) {
 }
 
 TEST(RunConfig, WrongTypesAreErrors) {
-  for (const char* setting :
-       {"output=1", "steps=1.5", "steps='10'", "seed=x", "ema_decay=a", "model=1", "model.preset=3",
-        "model.mtp=1", "model.initializer_range=a", "tokenizer.path=true", "tokenizer.train_bytes=1e6",
-        "data.sequence_length=64.0", "data.document_mask=yes", "data.fim_rate=[]", "optimizer=[]",
-        "optimizer.lr='1e-3'", "optimizer.moments=32", "schedule.type=1", "schedule.warmup_steps=1.0",
-        "precision.recompute=1", "balance.bias_speed=x", "mtp.weight=true", "extension=1",
-        "extension=[1]", "extension={}", "validation.byte_baseline=0", "sample.prompt=1",
-        "checkpoint.every=often", "data.source=1", "data.source=[1]", "data.source=['texts']"}) {
+  for (const char* setting : {"output=1",
+                              "steps=1.5",
+                              "steps='10'",
+                              "seed=x",
+                              "ema_decay=a",
+                              "model=1",
+                              "model.preset=3",
+                              "model.mtp=1",
+                              "model.initializer_range=a",
+                              "tokenizer.path=true",
+                              "tokenizer.train_bytes=1e6",
+                              "data.sequence_length=64.0",
+                              "data.document_mask=yes",
+                              "data.fim_rate=[]",
+                              "optimizer=[]",
+                              "optimizer.lr='1e-3'",
+                              "optimizer.moments=32",
+                              "schedule.type=1",
+                              "schedule.warmup_steps=1.0",
+                              "precision.recompute=1",
+                              "balance.bias_speed=x",
+                              "mtp.weight=true",
+                              "extension=1",
+                              "extension=[1]",
+                              "extension={}",
+                              "validation.byte_baseline=0",
+                              "sample.prompt=1",
+                              "checkpoint.every=often",
+                              "data.source=1",
+                              "data.source=[1]",
+                              "data.source=['texts']"}) {
     SCOPED_TRACE(setting);
     EXPECT_ERROR(With(setting), "expected ");
   }
@@ -120,7 +170,8 @@ TEST(RunConfig, UnknownKeysNameTheNearestInEverySection) {
     SCOPED_TRACE(setting);
     EXPECT_ERROR(With(setting), "did you mean " + nearest);
   }
-  EXPECT_ERROR(Parse(std::string(kMinimal) + "wight = 2\n"), "did you mean 'data.source[0].weight'");
+  EXPECT_ERROR(Parse(std::string(kMinimal) + "wight = 2\n"),
+               "did you mean 'data.source[0].weight'");
   EXPECT_ERROR(Parse(std::string(kMinimal) +
                      "[[extension]]\nsteps=1\nsequence_length=512\nfactor=2\nlr=1\nfacto=1\n"),
                "did you mean 'extension[0].factor'");
@@ -244,10 +295,12 @@ TEST(RunConfig, ToTomlReadsBackFieldByField) {
   c.balance = {.bias_speed = 0, .bias_stop_fraction = 0.5, .sequence_alpha = 3e-5};
   c.mtp = {.weight = 1, .late_weight = 0, .switch_fraction = 0.25};
   c.ema_decay = 0.9995;
-  c.extensions = {{.steps = 3, .sequence_length = 192, .batch_tokens = 384, .factor = 2.5, .lr = 1e-5},
-                  {.steps = 4, .sequence_length = 384, .batch_tokens = 768, .factor = 8, .lr = 0}};
+  c.extensions = {
+      {.steps = 3, .sequence_length = 192, .batch_tokens = 384, .factor = 2.5, .lr = 1e-5},
+      {.steps = 4, .sequence_length = 384, .batch_tokens = 768, .factor = 8, .lr = 0}};
   c.validation = {.every = 0, .tokens = 1, .byte_baseline = false};
-  c.sample = {.every = 9, .prompt = "Es war einmal\n\"…\" \\u0041 \x01", .tokens = 5, .temperature = 0};
+  c.sample = {
+      .every = 9, .prompt = "Es war einmal\n\"…\" \\u0041 \x01", .tokens = 5, .temperature = 0};
   c.checkpoint = {.every = 0, .keep = 1};
   ExpectSame(Parse(c.ToToml()), c);
 

@@ -43,8 +43,8 @@ inline ModelConfig TinyRunModel() {
 
 // A document of `words` words of 7 bytes each, the space included. There are 8 words that differ in
 // their first letter; after each, one of two others follows, both as likely. So a word carries one
-// bit given the word before it (and the first three bits), but the four bytes before a letter, "xyz "
-// always, say nothing about it.
+// bit given the word before it (and the first three bits), but the four bytes before a letter, "xyz
+// " always, say nothing about it.
 inline std::string LanguageDocument(int words, uint64_t seed) {
   RandomStream random(seed);
   std::string text;
