@@ -13,6 +13,13 @@
 
 namespace fathom::test {
 
+// Checkpoints flush to the disk, which is most of what a run of a tiny model does. Where there is a
+// file system in memory, temporary directories go there.
+inline const bool kTemporaryInMemory = [] {
+  if (!std::filesystem::is_directory("/dev/shm")) return false;
+  return setenv("TMPDIR", "/dev/shm", /*replace=*/0) == 0;
+}();
+
 // About 20 thousand parameters with everything in them: a dense layer, one with 4 experts, an MTP
 // module. The vocabulary has room for the special tokens, the bytes and 34 merges.
 inline ModelConfig TinyRunModel() {
