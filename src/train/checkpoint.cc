@@ -132,13 +132,19 @@ TrainingProgress ReadProgress(const fs::path& directory) {
     throw Error(path.string(), fmt::format("format {} is not known", state.At("format").Int()),
                 "it was written by another version of fathom");
   }
+  const auto count = [&](std::string_view key) {
+    const JsonValue value = state.At(key);
+    if (value.Int() < 0)
+      throw Error(value.path(), fmt::format("{} is negative", value.Int()), "the file is damaged");
+    return value.Int();
+  };
   TrainingProgress progress;
-  progress.step = state.At("step").Int();
-  progress.stage = state.At("stage").Int();
-  progress.stage_step = state.At("stage_step").Int();
-  progress.tokens = static_cast<uint64_t>(state.At("tokens").Int());
+  progress.step = count("step");
+  progress.stage = count("stage");
+  progress.stage_step = count("stage_step");
+  progress.tokens = static_cast<uint64_t>(count("tokens"));
   progress.seconds = state.At("seconds").Number();
-  progress.micro_batch_tokens = state.At("micro_batch_tokens").Int();
+  progress.micro_batch_tokens = count("micro_batch_tokens");
   const std::string_view fingerprint = state.At("data_fingerprint").String();
   std::from_chars(fingerprint.data(), fingerprint.data() + fingerprint.size(),
                   progress.data_fingerprint, 16);

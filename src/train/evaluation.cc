@@ -18,7 +18,10 @@ HeldOutScore ScoreHeldOut(Context& context, const Transformer& transformer, cons
   options.context = sequence_length / 2;
   options.begin_token = static_cast<int32_t>(inputs.model.bos_token_id);
   options.vocabulary = inputs.model.vocab_size;
-  options.max_tokens = max_tokens / std::max<size_t>(1, inputs.corpora.size());
+  // 0 would be all of them.
+  if (max_tokens > 0)
+    options.max_tokens =
+        std::max<uint64_t>(1, max_tokens / std::max<size_t>(1, inputs.corpora.size()));
   options.seed = seed;
   std::vector<EvaluationRows> sets;
   double total = 0;

@@ -15,6 +15,8 @@ constexpr MemoryRole kRoles[] = {MemoryRole::kWeights,   MemoryRole::kPacked,
                                  MemoryRole::kGradients, MemoryRole::kOptimizer,
                                  MemoryRole::kSaved,     MemoryRole::kWorkspace};
 
+constexpr int64_t kMostTokens = int64_t{1} << 26;
+
 // A step's worth of rows that hold one document each.
 TokenRows PlainRows(int64_t rows, int64_t length, int64_t depth) {
   TokenRows plain;
@@ -54,7 +56,15 @@ MemoryPlan PlanTraining(const RunConfig& config, const ModelConfig& model, const
     TrainingStep step(config, transformer, store, optimizer, backend.allocator());
     const int64_t micro_tokens =
         config.micro_batch_tokens > 0 ? config.micro_batch_tokens : batch_tokens;
-    const int64_t micro_rows = std::max<int64_t>(1, micro_tokens / length);
+    const int64_t micro_rows =
+        std::clamp<int64_t>(micro_tokens / length, 1, std::max<int64_t>(1, batch_tokens / length));
+    // The plan itself needs some memory a token.
+    if (micro_rows * length > kMostTokens) {
+      throw Error(
+          "memory",
+          fmt::format("{} tokens at once are more than a machine holds", micro_rows * length),
+          "set micro_batch_tokens, or make it smaller");
+    }
     // One micro-batch takes what all of them take one after the other.
     const TokenRows rows = PlainRows(micro_rows, length, stage_model.num_nextn_predict_layers);
     step.Run(context, rows, micro_rows, 0, 0, config.mtp.weight, 0);

@@ -20,7 +20,11 @@ std::string LinesUpTo(const std::filesystem::path& path, int64_t step) {
     if (end == std::string::npos) break;
     const std::string_view line(text.data() + begin, end + 1 - begin);
     const auto object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (object.is_object() && object.value("step", int64_t{0}) <= step) kept += line;
+    const auto number = object.is_object() ? object.find("step") : object.end();
+    const bool ours = number != object.end() && number->is_number_integer();
+    // A run that had ended at this step ends there once more.
+    const bool again = ours && *number == step && object.value("kind", "") == "result";
+    if (ours && *number <= step && !again) kept += line;
     begin = end + 1;
   }
   return kept;

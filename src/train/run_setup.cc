@@ -7,14 +7,16 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "data/documents.h"
+#include "data/text_pieces.h"
 #include "formats/model_directory.h"
 #include "text/bpe_trainer.h"
+#include "train/checkpoint.h"
 
 namespace fathom {
 namespace fs = std::filesystem;
 namespace {
 
-// Documents of all sources for the tokenizer to learn from, up to `limit` bytes, each source in
+// Text of all sources for the tokenizer to learn from, about `limit` bytes, each source in
 // proportion to its size on the disk; held-out documents are left out.
 std::vector<std::string> SampleDocuments(const RunConfig& config, int64_t limit) {
   std::vector<std::vector<SourceFile>> files;
@@ -23,18 +25,29 @@ std::vector<std::string> SampleDocuments(const RunConfig& config, int64_t limit)
     files.push_back(ListFiles(source));
     for (const SourceFile& file : files.back()) total += static_cast<double>(file.size);
   }
-  // The share of all documents that fits, chosen by name, so that the sample spreads over every
-  // source.
+  // The share of all text that fits, in pieces chosen by document and number, so that the sample
+  // spreads over every source however long its documents are.
   const double share = std::min(1.0, static_cast<double>(limit) / std::max(1.0, total));
+  const auto piece_bytes = static_cast<size_t>(std::clamp<int64_t>(limit / 64, 256, 1 << 16));
   std::vector<std::string> documents;
   for (size_t i = 0; i < files.size(); ++i) {
     ForEachDocument(config.data.sources[i], files[i],
                     [&](const Document& document, const ReadStatistics&) {
                       if (IsHeldOut(document.name, config.seed, config.data.held_out_fraction))
                         return;
-                      if (share < 1 && !IsHeldOut(document.name, MixKey(config.seed, 1), share))
+                      if (share == 1) {
+                        documents.emplace_back(document.text);
                         return;
-                      documents.emplace_back(document.text);
+                      }
+                      std::string_view rest = document.text;
+                      for (size_t piece = 0; !rest.empty(); ++piece) {
+                        const size_t length = FirstPieceLength(rest, piece_bytes);
+                        if (IsHeldOut(fmt::format("{}#{}", document.name, piece),
+                                      MixKey(config.seed, 1), share)) {
+                          documents.emplace_back(rest.substr(0, length));
+                        }
+                        rest.remove_prefix(length);
+                      }
                     });
   }
   return documents;
@@ -46,15 +59,17 @@ std::shared_ptr<const Tokenizer> MakeTokenizer(const RunConfig& config, int64_t 
     return std::make_shared<Tokenizer>(Tokenizer::Load(config.tokenizer.path));
   if (!config.model.init_from.empty())
     return std::make_shared<Tokenizer>(Tokenizer::Load(config.model.init_from));
-  const fs::path path = config.output / "tokenizer.json";
-  if (fs::exists(path)) return std::make_shared<Tokenizer>(Tokenizer::Load(path));
+  // A run that goes on has its tokenizer; what an attempt without a checkpoint left may be of
+  // another model or other data.
+  if (const auto checkpoint = NewestCheckpoint(config.output))
+    return std::make_shared<Tokenizer>(Tokenizer::Load(*checkpoint));
   const std::vector<std::string> documents = SampleDocuments(config, config.tokenizer.train_bytes);
   const std::vector<std::string_view> views(documents.begin(), documents.end());
   BpeTrainerOptions options;
   options.vocab_size = vocab_size;
   options.quiet = quiet;
   Tokenizer tokenizer = TrainTokenizer(PreTokenizer::DeepSeekV3(), views, options, pool);
-  tokenizer.Save(path);
+  tokenizer.Save(config.output / "tokenizer.json");
   return std::make_shared<Tokenizer>(std::move(tokenizer));
 }
 
@@ -120,6 +135,12 @@ RunInputs PrepareRun(const RunConfig& config, ThreadPool& pool, bool quiet) {
         "{}: {} documents, {} tokens to train on; {} documents, {} held out", corpus.name,
         corpus.train->documents(), FormatCount(static_cast<double>(corpus.train->tokens())),
         corpus.held_out->documents(), FormatBytes(static_cast<double>(corpus.held_out->bytes())));
+  }
+  if (std::all_of(inputs.corpora.begin(), inputs.corpora.end(),
+                  [](const TokenCorpus& corpus) { return corpus.held_out->documents() == 0; })) {
+    spdlog::warn(
+        "no document is held out, so there is no validation and no bits per byte (documents are "
+        "held out whole: give more of them or a larger data.held_out_fraction)");
   }
   return inputs;
 }

@@ -21,9 +21,10 @@ struct RunInputs {
   int32_t end_token = 0;
 };
 
-// Reads or trains the tokenizer (kept in OUTPUT/tokenizer.json), tokenises the sources (kept in
-// OUTPUT/data) and settles the model's configuration. Errors as in its parts; a tokenizer larger
-// than the model's vocabulary is one too.
+// Reads or trains the tokenizer (kept in OUTPUT/tokenizer.json and in every checkpoint; a run with
+// a checkpoint goes on with that), tokenises the sources (kept in OUTPUT/data) and settles the
+// model's configuration. Errors as in its parts; a tokenizer larger than the model's vocabulary is
+// one too.
 RunInputs PrepareRun(const RunConfig& config, ThreadPool& pool, bool quiet);
 
 // The model's configuration alone, without touching data (for --dry-run); vocab_size is the model's

@@ -49,6 +49,34 @@ void Merge(toml::table& into, const toml::table& from) {
   }
 }
 
+// "a.b=value" as the table that it describes; always one key, whatever the value holds.
+toml::table ParseOverride(const std::string& override) {
+  const size_t equals = override.find('=');
+  toml::table change;
+  try {
+    if (equals != std::string::npos) change = toml::parse(override.substr(0, equals) + " = 0");
+  } catch (const toml::parse_error&) {
+  }
+  if (change.empty()) {
+    throw UsageError("--set", fmt::format("'{}' is not KEY=VALUE", override),
+                     "for example --set optimizer.lr=1e-3");
+  }
+  toml::table* leaf = &change;
+  while (toml::table* inner = leaf->begin()->second.as_table()) leaf = inner;
+  const std::string key(leaf->begin()->first.str()), text = override.substr(equals + 1);
+  toml::table value;
+  try {
+    value = toml::parse("value = " + text);
+  } catch (const toml::parse_error&) {
+  }
+  if (value.size() == 1) {
+    leaf->insert_or_assign(key, *value.get("value"));
+  } else {
+    leaf->insert_or_assign(key, text);
+  }
+  return change;
+}
+
 }  // namespace
 
 std::optional<std::string> Nearest(std::string_view word,
@@ -62,28 +90,18 @@ std::optional<std::string> Nearest(std::string_view word,
       best_distance = distance;
     }
   }
+  // Or the beginning of one: warmup for warmup_steps.
+  if (!best && word.size() >= 3) {
+    const auto longer = candidates.lower_bound(word);
+    if (longer != candidates.end() && longer->starts_with(word)) best = *longer;
+  }
   return best;
 }
 
 toml::table ParseToml(std::string_view text, std::string_view where,
                       const std::vector<std::string>& overrides) {
   toml::table table = Parse(text, where);
-  for (const std::string& override : overrides) {
-    const size_t equals = override.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      throw UsageError("--set", fmt::format("'{}' is not KEY=VALUE", override),
-                       "for example --set optimizer.lr=1e-3");
-    }
-    toml::table change;
-    try {
-      change = toml::parse(override);
-    } catch (const toml::parse_error&) {
-      std::string quoted =
-          override.substr(0, equals + 1) + "'''" + override.substr(equals + 1) + "'''";
-      change = Parse(quoted, "--set " + override);
-    }
-    Merge(table, change);
-  }
+  for (const std::string& override : overrides) Merge(table, ParseOverride(override));
   return table;
 }
 

@@ -51,7 +51,6 @@ class Trainer {
 
   TrainSummary Run() {
     Start();
-    InterruptGuard interrupt;
     RunLog log(config_.output / "log.jsonl", progress_.step);
     log_ = &log;
     ShowStart();
@@ -86,16 +85,16 @@ class Trainer {
                          extension.batch_tokens / extension.sequence_length,
                          micro_rows(extension.batch_tokens, extension.sequence_length)});
     }
-    for (const Stage& stage : stages_) total_steps_ += stage.steps;
+    for (size_t i = 0; i < stages_.size(); ++i) {
+      total_steps_ += stages_[i].steps;
+      // A source that is too small for a later stage is an Error now, not when its turn comes.
+      MakeTrainingRows(config_, inputs_, static_cast<int>(i));
+    }
   }
 
   // Fresh, from another model, or from the newest checkpoint.
   void Start() {
     const auto newest = NewestCheckpoint(config_.output);
-    if (newest && !options_.resume) {
-      throw Error(config_.output.string(), "there are checkpoints of a run already",
-                  "go on with --resume, or choose another output");
-    }
     if (newest) {
       progress_ = LoadCheckpoint(*newest, inputs_.model, store_, optimizer_,
                                  average_ ? &*average_ : nullptr);
@@ -150,11 +149,13 @@ class Trainer {
       const auto fraction = static_cast<double>(s) / static_cast<double>(stage.steps);
       const bool early_mtp = main_stage && fraction < config_.mtp.switch_fraction;
       const bool balancing = main_stage && fraction < config_.balance.bias_stop_fraction;
+      const double mtp_weight = early_mtp ? config_.mtp.weight : config_.mtp.late_weight;
       const StepResult result =
-          training_step.Run(context_, batch, stage.micro_batch_rows, progress_.step, lr,
-                            early_mtp ? config_.mtp.weight : config_.mtp.late_weight,
+          training_step.Run(context_, batch, stage.micro_batch_rows, progress_.step, lr, mtp_weight,
                             balancing ? config_.balance.bias_speed : 0);
-      if (!result.bad.empty()) StopForBadNumbers(result);
+      if (!result.bad.empty()) {
+        StopForBadNumbers(progress_.step + 1, "the loss or its gradient is not finite", result.bad);
+      }
       if (average_) average_->Update(context_);
       ++progress_.step;
       ++progress_.stage_step;
@@ -167,7 +168,7 @@ class Trainer {
           TrainingFlops(stage.model, tokens, result.attention_pairs) / seconds / peak_flops_;
       smoothed_loss_ =
           smoothed_loss_ == 0 ? result.loss : 0.95 * smoothed_loss_ + 0.05 * result.loss;
-      LogStep(result, lr, tokens / seconds, mfu);
+      LogStep(result, lr, mtp_weight, tokens / seconds, mfu);
       progress.Update(stage_done,
                       fmt::format("step {}/{}, loss {:.3f}, {:.0f}% MFU", progress_.step,
                                   total_steps_, smoothed_loss_, 100 * mfu));
@@ -215,18 +216,17 @@ class Trainer {
 
   bool Due(int64_t every) const { return every > 0 && progress_.step % every == 0; }
 
-  [[noreturn]] void StopForBadNumbers(const StepResult& result) {
+  [[noreturn]] void StopForBadNumbers(int64_t step, std::string_view what, std::string_view bad) {
     const auto newest = NewestCheckpoint(config_.output);
-    throw Error(fmt::format("step {}", progress_.step + 1),
-                fmt::format("the loss or its gradient is not finite; the first bad tensor is {}",
-                            result.bad),
-                newest
-                    ? fmt::format("the last good checkpoint is {}; a smaller optimizer.lr may help",
-                                  newest->string())
-                    : "a smaller optimizer.lr may help");
+    throw Error(
+        fmt::format("step {}", step), fmt::format("{}; the first bad tensor is {}", what, bad),
+        newest ? fmt::format("the last good checkpoint is {}; a smaller optimizer.lr may help",
+                             newest->string())
+               : "a smaller optimizer.lr may help");
   }
 
-  void LogStep(const StepResult& result, double lr, double tokens_per_second, double mfu) {
+  void LogStep(const StepResult& result, double lr, double mtp_weight, double tokens_per_second,
+               double mfu) {
     nlohmann::ordered_json line = {{"kind", "step"},
                                    {"step", progress_.step},
                                    {"tokens", progress_.tokens},
@@ -235,7 +235,10 @@ class Trainer {
                                    {"grad_norm", result.grad_norm},
                                    {"tokens_per_second", std::round(tokens_per_second)},
                                    {"mfu", std::round(mfu * 1e4) / 1e4}};
-    if (!result.mtp_loss.empty()) line["mtp_loss"] = result.mtp_loss;
+    if (!result.mtp_loss.empty()) {
+      line["mtp_loss"] = result.mtp_loss;
+      line["mtp_weight"] = mtp_weight;
+    }
     if (config_.balance.sequence_alpha > 0) line["balance_loss"] = result.balance_loss;
     double worst = 0;
     for (const auto& load : result.expert_load) worst = std::max(worst, MaxViolation(load));
@@ -273,6 +276,9 @@ class Trainer {
   }
 
   void Save(const Stage& stage) {
+    // What the last update overflowed would only be seen in the next step.
+    const std::string bad = FirstBadParameter(context_, store_);
+    if (!bad.empty()) StopForBadNumbers(progress_.step, "its update is not finite", bad);
     SaveCheckpoint(config_.output / "checkpoints" / fmt::format("step-{}", progress_.step),
                    stage.model, store_, optimizer_, average_ ? &*average_ : nullptr,
                    *inputs_.tokenizer, progress_);
@@ -370,6 +376,12 @@ void DryRun(Context& context, const RunConfig& config,
 }
 
 TrainSummary Train(Context& context, const RunConfig& config, const TrainOptions& options) {
+  // Before anything of it is made anew.
+  if (!options.resume && NewestCheckpoint(config.output)) {
+    throw Error(config.output.string(), "there are checkpoints of a run already",
+                "go on with --resume, or choose another output");
+  }
+  InterruptGuard interrupt;
   return Trainer(context, config, options).Run();
 }
 

@@ -42,6 +42,14 @@ bool IsFinite(Context& context, ConstTensor x) {
 
 }  // namespace
 
+std::string FirstBadParameter(Context& context, const ParameterStore& store) {
+  for (const auto& parameter : store.all()) {
+    if (!IsFinite(context, parameter->master))
+      return fmt::format("parameter {}", parameter->spec.name);
+  }
+  return {};
+}
+
 LossInput MakeLossInput(const TokenRows& rows) {
   LossInput input;
   const int64_t depths = rows.depth + 1;
@@ -146,10 +154,8 @@ StepResult TrainingStep::Run(Context& context, const TokenRows& rows, int64_t mi
 
 // In the order in which numbers are made: parameters, activations layer by layer, gradients.
 std::string TrainingStep::FindBad(Context& context) const {
-  for (const auto& parameter : store_->all()) {
-    if (!IsFinite(context, parameter->master))
-      return fmt::format("parameter {}", parameter->spec.name);
-  }
+  const std::string parameter = FirstBadParameter(context, *store_);
+  if (!parameter.empty()) return parameter;
   for (size_t i = 0; i < saved_.layers.size(); ++i) {
     const LayerSaved& layer = saved_.layers[i];
     const std::pair<const char*, ConstTensor> tensors[] = {
@@ -167,9 +173,9 @@ std::string TrainingStep::FindBad(Context& context) const {
     }
   }
   // Backward runs from the last parameter to the first.
-  for (auto parameter = store_->all().rbegin(); parameter != store_->all().rend(); ++parameter) {
-    if (!(*parameter)->grad.empty() && !IsFinite(context, (*parameter)->grad)) {
-      return fmt::format("gradient of {}", (*parameter)->spec.name);
+  for (auto last = store_->all().rbegin(); last != store_->all().rend(); ++last) {
+    if (!(*last)->grad.empty() && !IsFinite(context, (*last)->grad)) {
+      return fmt::format("gradient of {}", (*last)->spec.name);
     }
   }
   return "the logits";

@@ -15,6 +15,9 @@ namespace fathom {
 // row.
 LossInput MakeLossInput(const TokenRows& rows);
 
+// "parameter NAME" of the first one that holds a number that is not finite; empty: there is none.
+std::string FirstBadParameter(Context& context, const ParameterStore& store);
+
 // What one step did.
 struct StepResult {
   double loss = 0;               // mean -logprob of the next token, nats
