@@ -47,8 +47,8 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;
-  // FLOP/s (two a multiply-add) of matrix products in `dtype` with all operands in the nearest memory,
-  // on all threads of the pool: what utilisation is measured against. Takes some 100 ms.
+  // FLOP/s (two a multiply-add) of matrix products in `dtype` with all operands in the nearest
+  // memory, on all threads of the pool: what utilisation is measured against. Takes some 100 ms.
   virtual double MeasurePeakFlops(Context& context, DType dtype) = 0;
 
   // ---- Memory
@@ -65,9 +65,11 @@ class Backend {
 
   // y = 0.
   virtual void Zero(Context& context, Tensor y) = 0;
-  // y = x, rounded to y's type; same shape, of any rank; any strides on both sides, 0 in x too (a broadcast).
+  // y = x, rounded to y's type; same shape, of any rank; any strides on both sides, 0 in x too (a
+  // broadcast).
   virtual void Cast(Context& context, ConstTensor x, Tensor y) = 0;
-  // y += x; same shape, rank 1 or 2; types may differ; the sum is made in f32 and rounded to y's type.
+  // y += x; same shape, rank 1 or 2; types may differ; the sum is made in f32 and rounded to y's
+  // type.
   virtual void Add(Context& context, ConstTensor x, Tensor y) = 0;
   // y += t (x - y), one multiply-add in f32; x and y f32, contiguous. Exponential moving averages:
   // t = 1 - decay.

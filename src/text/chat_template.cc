@@ -70,7 +70,7 @@ std::vector<int32_t> EncodeChat(const Tokenizer& tokenizer, std::span<const Chat
 }
 
 std::string DeepSeekTokenizerConfig(int64_t max_length) {
-  const nlohmann::ordered_json config = {{"add_bos_token", false},
+  const nlohmann::ordered_json config = {{"add_bos_token", true},
                                          {"add_eos_token", false},
                                          {"bos_token", kBeginOfSentence},
                                          {"eos_token", kEndOfSentence},
