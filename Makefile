@@ -24,10 +24,11 @@ bench: build
 	@build/$(PRESET)/bench/fathom_kernels_bench
 
 # Against the original implementations, in virtual environments that the scripts make: the goldens are made again and
-# compared, and the tokenizer is compared on large texts.
+# compared, transformers loads what the demo trained, and the tokenizer is compared on large texts.
 parity: build
 	@scripts/parity/make_goldens.sh build/parity-venv build/parity-goldens
 	@diff -r build/parity-goldens tests/golden/model && echo "model goldens: the same bytes"
+	@if [ -d runs/demo/model ]; then build/parity-venv/bin/python scripts/parity/trained_model.py runs/demo/model; fi
 	@scripts/parity/tokenizer.py compare --fathom build/$(PRESET)/fathom --data $(DATA)
 
 demo: build

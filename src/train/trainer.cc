@@ -14,6 +14,7 @@
 #include "train/checkpoint.h"
 #include "train/evaluation.h"
 #include "train/memory_plan.h"
+#include "train/report.h"
 #include "train/run_log.h"
 #include "train/throughput.h"
 #include "train/training_step.h"
@@ -62,6 +63,7 @@ class Trainer {
       }
     }
     if (!summary_.interrupted) Finish();
+    WriteReport(config_.output);
     summary_.step = progress_.step;
     summary_.tokens = progress_.tokens;
     summary_.seconds = progress_.seconds;
