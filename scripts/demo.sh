@@ -19,11 +19,11 @@ mkdir -p "$run"
 "$fathom" train "$(dirname "$0")/demo.toml" "${resume[@]}" --set "output='$(realpath "$run")'" \
   --set "data.source=[{path='$headers', extensions=['', '.h', '.hpp', '.tcc'], strip_license_header=true}]"
 
-prompt=$'template<typename _Tp>\n  struct '
+prompt=$'template<typename _Tp>\n  struct'
 echo
 echo "What the model writes after \"template<typename _Tp> struct\":"
 echo
-"$fathom" generate "$run/model" --prompt "$prompt" --max-tokens 160 --temperature 0.7 --top-p 0.95 --seed 3 --quiet
+"$fathom" generate "$run/model" --prompt "$prompt" --max-tokens 160 --temperature 0.6 --top-p 0.95 --seed 3 --quiet
 echo
 echo
 echo "More of it: $fathom generate $run/model --prompt 'namespace std' --temperature 0.7"
