@@ -21,9 +21,11 @@ mkdir -p "$run"
 
 prompt=$'template<typename _Tp>\n  struct'
 echo
-echo "What the model writes after \"template<typename _Tp> struct\":"
+echo "The model goes on from the first two lines:"
 echo
+printf '%s' "$prompt"
 "$fathom" generate "$run/model" --prompt "$prompt" --max-tokens 160 --temperature 0.6 --top-p 0.95 --seed 3 --quiet
 echo
 echo
-echo "More of it: $fathom generate $run/model --prompt 'namespace std' --temperature 0.7"
+echo "The curves: $run/report.html"
+echo "More of it:  $fathom generate $run/model --prompt 'namespace std' --temperature 0.7"
