@@ -101,6 +101,7 @@ bool JsonValue::BoolOr(std::string_view key, bool fallback) const {
 JsonDocument::JsonDocument(std::string_view text, std::string_view where)
     : parser_(std::make_unique<simdjson::dom::parser>()),
       root_(simdjson::dom::element(), std::string(where)) {
+  if (text.empty()) throw Error(where, "is not valid JSON: it is empty");
   if (parser_->allocate(text.size(), kMaxDepth) != simdjson::SUCCESS) {
     throw Error(where, fmt::format("cannot be read as JSON: no memory for {} bytes", text.size()));
   }
