@@ -58,12 +58,10 @@ void Moe::Forward(Context& context, const Pass& pass, ConstTensor h, Tensor x, M
     s.balance_f = kept.New(precision_.sum, Shape({pass.balance_groups, experts}));
     s.balance_loss = kept.New(precision_.sum, Shape({pass.balance_groups}));
   }
-  ConstTensor shared_out;
-  Tensor shared_buffer;
+  Tensor shared_out;
   if (shared_) {
-    shared_buffer = context.workspace->New(precision_.sum, Shape({tokens, config_.hidden_size}));
-    s.shared_gate_up = shared_->Forward(context, h, false, shared_buffer, kept);
-    shared_out = shared_buffer;
+    shared_out = context.workspace->New(precision_.sum, Shape({tokens, config_.hidden_size}));
+    s.shared_gate_up = shared_->Forward(context, h, false, shared_out, kept);
   }
 
   ArenaScope scope(*context.workspace);
@@ -147,9 +145,8 @@ void Moe::BackwardInput(Context& context, const Pass& pass, ConstTensor h, const
   backend.CombineExperts(context, d_inputs, s.rows, {}, {}, dh);
 
   backend.PermuteSlots(context, s.rows, /*to_slots=*/true, d_row_weights, d_weights);
-  const bool balanced = !s.balance_f.empty();
   backend.RouteBackward(context, d_weights, s.scores, s.expert_ids, options_, s.balance_f,
-                        balanced ? ConstTensor(pass.balance_group) : ConstTensor(), d_logits);
+                        pass.balance_group, d_logits);
   Matmul(context, router_.BackwardInput(d_logits, dh, /*accumulate=*/true));
   backend.Cast(context, h, h_sum);
   router_.BackwardWeight(d_logits, h_sum, pending);
