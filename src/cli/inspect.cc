@@ -14,7 +14,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/common.h"
-#include "formats/model_directory.h"
+#include "formats/mapped_model.h"
 #include "formats/safetensors.h"
 #include "infer/model_summary.h"
 #include "model/parameters.h"
@@ -147,23 +147,21 @@ void InspectDirectory(const fs::path& directory, bool as_json) {
   json["directory"] = directory.string();
   json.update(DescribeConfig(model.config()));
   std::map<std::string, uint64_t> bytes_of;
-  for (const std::string& name : model.files().names()) {
-    const SafetensorsEntry& entry = model.files().entry(name);
-    bytes_of[entry.type] += entry.end - entry.begin;
+  const ModelSource& source = model.source();
+  const size_t tensors = source.names().size();
+  for (const std::string& name : source.names()) {
+    const StoredTensor& tensor = *source.Find(name);
+    bytes_of[tensor.type()] += tensor.bytes();
   }
-  json["weights"] = {{"tensors", model.files().names().size()},
-                     {"bytes", model.files().bytes()},
-                     {"bytes_by_type", bytes_of}};
-  if (fs::exists(directory / "tokenizer.json")) {
-    json["tokenizer"] = {{"ids", Tokenizer::Load(directory).vocab_size()}};
-  }
+  json["weights"] = {{"tensors", tensors}, {"bytes", source.bytes()}, {"bytes_by_type", bytes_of}};
+  if (const auto tokenizer = source.LoadTokenizer())
+    json["tokenizer"] = {{"ids", tokenizer->vocab_size()}};
   if (as_json) {
     WriteStandardOutput(Dump(json));
     return;
   }
   PrintConfig(json);
-  std::string text = fmt::format("{:<12} {} tensors, {}\n", "weights", model.files().names().size(),
-                                 TypeList(bytes_of));
+  std::string text = fmt::format("{:<12} {} tensors, {}\n", "weights", tensors, TypeList(bytes_of));
   text += fmt::format("{:<12} {}\n", "tokenizer",
                       json.contains("tokenizer")
                           ? fmt::format("{} ids", json["tokenizer"]["ids"].get<int64_t>())

@@ -20,45 +20,24 @@ std::string MtpPrefix(const ModelConfig& config, int64_t index) {
   return fmt::format("model.layers.{}.", config.num_hidden_layers + index);
 }
 
-// What a checkpoint may hold beside the parameters: the shared tensors' copies in MTP layers, and
-// tables that some programs save.
-bool IsKnownExtra(const ModelConfig& config, std::string_view name) {
-  if (name.ends_with("rotary_emb.inv_freq")) return true;
-  for (int64_t k = 0; k < config.num_nextn_predict_layers; ++k) {
-    const std::string prefix = MtpPrefix(config, k);
-    if (name == prefix + "embed_tokens.weight" || name == prefix + "shared_head.head.weight")
-      return true;
-  }
-  return false;
+ModelConfig ReadConfig(const fs::path& path) {
+  return ModelConfig::FromJson(ReadFile(path), path.string());
 }
 
-// Calls use(parameter, value) for every parameter after checking names and shapes.
-template <typename Use>
-void ForEachWeight(const fs::path& directory, const ModelConfig& config, const WeightFiles& files,
-                   const ParameterStore& store, Use use) {
-  const std::string where = directory.string();
-  for (const auto& parameter : store.all()) {
-    const std::string& name = parameter->spec.name;
-    if (!files.Has(name)) {
-      throw Error(where, fmt::format("tensor '{}' is missing", name),
-                  "config.json and the weights do not belong together");
-    }
-    const ConstTensor value = files.Get(name);
-    if (!(value.shape() == parameter->spec.shape)) {
-      throw Error(where, fmt::format("tensor '{}' has shape {}, config.json asks for {}", name,
-                                     value.shape().ToString(), parameter->spec.shape.ToString()));
-    }
-    if (value.dtype() == DType::kI32)
-      throw Error(where, fmt::format("tensor '{}' holds integers", name));
-    use(*parameter, value);
+// A tensor of a type that backends compute with.
+class PlainTensor : public StoredTensor {
+ public:
+  PlainTensor(const SafetensorsEntry& entry, ConstTensor value)
+      : StoredTensor(value.shape(), entry.type, entry.end - entry.begin), value_(value) {}
+
+  ConstTensor View() const override { return value_; }
+  void Read(int64_t begin, Tensor y) const override {
+    ConvertElements(value_.Rows(begin, begin + y.dim(0)), y);
   }
-  for (const std::string& name : files.names()) {
-    if (store.Find(name) == nullptr && !IsKnownExtra(config, name)) {
-      throw Error(where, fmt::format("tensor '{}' is not part of this architecture", name),
-                  "config.json and the weights do not belong together");
-    }
-  }
-}
+
+ private:
+  ConstTensor value_;
+};
 
 }  // namespace
 
@@ -114,40 +93,38 @@ std::vector<std::string> WeightFiles::names() const {
   return names;
 }
 
-uint64_t WeightFiles::bytes() const {
-  uint64_t sum = 0;
-  for (const auto& [name, file] : file_of_) sum += entry(name).end - entry(name).begin;
-  return sum;
-}
-
-ModelConfig ReadModelConfig(const fs::path& directory) {
-  const fs::path path = directory / "config.json";
-  ModelConfig config = ModelConfig::FromJson(ReadFile(path), path.string());
-  if (config.num_nextn_predict_layers > 0) {
-    const WeightFiles files(directory);
-    if (!files.Has(MtpPrefix(config, 0) + "eh_proj.weight")) {
-      spdlog::warn("{}: the weights of {} MTP module(s) are not there; going on without",
-                   directory.string(), config.num_nextn_predict_layers);
-      config.num_nextn_predict_layers = 0;
-    }
+HuggingFaceDirectory::HuggingFaceDirectory(const fs::path& directory)
+    : ModelSource(directory, ReadConfig(directory / "config.json")), files_(directory) {
+  if (config_.num_nextn_predict_layers > 0 &&
+      !files_.Has(MtpPrefix(config_, 0) + "eh_proj.weight")) {
+    spdlog::warn("{}: the weights of {} MTP module(s) are not there; going on without",
+                 directory.string(), config_.num_nextn_predict_layers);
+    config_.num_nextn_predict_layers = 0;
   }
-  return config;
+  for (const std::string& name : files_.names()) {
+    const ConstTensor value = files_.Get(name);
+    if (value.dtype() == DType::kI32)
+      throw Error(directory.string(), fmt::format("tensor '{}' holds integers", name));
+    tensors_.emplace(name, std::make_unique<PlainTensor>(files_.entry(name), value));
+  }
 }
 
-MappedModel::MappedModel(const fs::path& directory)
-    : config_(ReadModelConfig(directory)), files_(directory), store_(config_) {
-  ForEachWeight(directory, config_, files_, store_,
-                [&](const Parameter& parameter, ConstTensor value) {
-                  store_.SetValue(parameter.spec.name, value);
-                });
+std::vector<std::string> HuggingFaceDirectory::names() const { return files_.names(); }
+
+const StoredTensor* HuggingFaceDirectory::Find(std::string_view name) const {
+  const auto found = tensors_.find(name);
+  return found == tensors_.end() ? nullptr : found->second.get();
 }
 
-void LoadMasters(const fs::path& directory, const ModelConfig& config, ParameterStore& store) {
-  const WeightFiles files(directory);
-  ForEachWeight(directory, config, files, store, [](const Parameter& parameter, ConstTensor value) {
-    ConvertElements(value, parameter.master);
-  });
-  store.MarkChanged();
+std::optional<Tokenizer> HuggingFaceDirectory::LoadTokenizer() const {
+  if (!fs::exists(path() / "tokenizer.json")) return std::nullopt;
+  return Tokenizer::Load(path());
+}
+
+std::optional<std::string> HuggingFaceDirectory::SideFile(std::string_view name) const {
+  const fs::path file = path() / name;
+  if (!fs::exists(file)) return std::nullopt;
+  return ReadFile(file);
 }
 
 void SaveModel(const fs::path& directory, const ModelConfig& config, const ParameterStore& store,

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "formats/model_source.h"
 #include "formats/safetensors.h"
-#include "model/config.h"
 #include "model/parameters.h"
 
 namespace fathom {
@@ -22,7 +22,6 @@ class WeightFiles {
   // As its file describes it; Error when there is none.
   const SafetensorsEntry& entry(std::string_view name) const;
   std::vector<std::string> names() const;
-  uint64_t bytes() const;  // of all tensors
 
  private:
   const SafetensorsFile& FileOf(std::string_view name) const;
@@ -32,31 +31,22 @@ class WeightFiles {
   std::map<std::string, const SafetensorsFile*, std::less<>> file_of_;
 };
 
-// config.json of the directory. When it announces MTP modules whose weights are not there
-// (transformers leaves them out when it saves), they are taken out of the configuration, with a
-// warning.
-ModelConfig ReadModelConfig(const std::filesystem::path& directory);
-
-// A model for inference, computed with the values in the mapped files.
-class MappedModel {
+// A model directory in Hugging Face's layout. When config.json announces MTP modules whose weights
+// are not there (transformers leaves them out when it saves), they are taken out of the
+// configuration, with a warning.
+class HuggingFaceDirectory : public ModelSource {
  public:
-  // Throws Error when a tensor is missing, has another shape, or is not known to the architecture.
-  explicit MappedModel(const std::filesystem::path& directory);
+  explicit HuggingFaceDirectory(const std::filesystem::path& directory);
 
-  const ModelConfig& config() const { return config_; }
-  ParameterStore& store() { return store_; }
-  const WeightFiles& files() const { return files_; }
+  std::vector<std::string> names() const override;
+  const StoredTensor* Find(std::string_view name) const override;
+  std::optional<Tokenizer> LoadTokenizer() const override;
+  std::optional<std::string> SideFile(std::string_view name) const override;
 
  private:
-  ModelConfig config_;
   WeightFiles files_;
-  ParameterStore store_;
+  std::map<std::string, std::unique_ptr<StoredTensor>, std::less<>> tensors_;
 };
-
-// Copies the directory's weights into the masters of a store of the same configuration (host
-// memory); same errors.
-void LoadMasters(const std::filesystem::path& directory, const ModelConfig& config,
-                 ParameterStore& store);
 
 // Writes config.json, generation_config.json and the weights (f32 or bf16; router biases always
 // f32), sharded above 5 GB, with the copies of embedding and head that MTP layers have in released

@@ -54,11 +54,6 @@ std::optional<uint64_t> CheckedBytes(const std::vector<int64_t>& shape, int64_t 
   return product;
 }
 
-template <typename From, typename To>
-void ConvertSpan(const From* x, To* y, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) y[i] = static_cast<To>(static_cast<float>(x[i]));
-}
-
 }  // namespace
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path) { ParseHeader(); }
@@ -147,31 +142,6 @@ ConstTensor SafetensorsFile::Get(std::string_view name) const {
                 "write the file again with a current version of safetensors");
   }
   return {data, *type->dtype, Shape(entry.shape)};
-}
-
-void ConvertElements(ConstTensor x, Tensor y) {
-  FATHOM_CHECK(x.shape() == y.shape() && x.contiguous() && y.contiguous());
-  const int64_t count = x.elements();
-  if (x.dtype() == y.dtype()) {
-    std::memcpy(y.raw(), x.raw(), static_cast<size_t>(x.bytes()));
-    return;
-  }
-  const auto from = [&](const auto* source) {
-    if (y.dtype() == DType::kF64) {
-      ConvertSpan(source, y.data<double>(), count);
-    } else if (y.dtype() == DType::kF32) {
-      ConvertSpan(source, y.data<float>(), count);
-    } else {
-      ConvertSpan(source, y.data<BF16>(), count);
-    }
-  };
-  if (x.dtype() == DType::kF64) {
-    from(x.data<double>());
-  } else if (x.dtype() == DType::kF32) {
-    from(x.data<float>());
-  } else {
-    from(x.data<BF16>());
-  }
 }
 
 void WriteSafetensors(const std::filesystem::path& path, const std::vector<SafetensorsItem>& items,

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/file.h"
-#include "tensor/tensor.h"
+#include "tensor/stored_tensor.h"
 
 namespace fathom {
 
@@ -53,8 +53,5 @@ struct SafetensorsItem {
 // Writes a file in one go, atomically. Values are converted piece by piece: nothing is held twice.
 void WriteSafetensors(const std::filesystem::path& path, const std::vector<SafetensorsItem>& items,
                       const std::map<std::string, std::string>& metadata);
-
-// y = x, elementwise, between f64, f32 and bf16 (round to nearest even); contiguous, on the host.
-void ConvertElements(ConstTensor x, Tensor y);
 
 }  // namespace fathom

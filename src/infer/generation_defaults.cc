@@ -1,13 +1,10 @@
 #include "infer/generation_defaults.h"
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/json.h"
 
 namespace fathom {
 namespace {
-
-namespace fs = std::filesystem;
 
 int32_t TokenId(const JsonValue& value, const ModelConfig& config) {
   const int64_t id = value.Int();
@@ -18,10 +15,9 @@ int32_t TokenId(const JsonValue& value, const ModelConfig& config) {
   return static_cast<int32_t>(id);
 }
 
-void ReadGenerationConfig(const fs::path& path, const ModelConfig& config,
-                          GenerationDefaults& defaults) {
-  const std::string text = ReadFile(path);
-  const JsonDocument document(text, path.string());
+void ReadGenerationConfig(const std::string& text, const std::string& where,
+                          const ModelConfig& config, GenerationDefaults& defaults) {
+  const JsonDocument document(text, where);
   const JsonValue& root = document.root();
   if (const auto eos = root.Find("eos_token_id")) {
     if (eos->IsArray()) {
@@ -39,14 +35,13 @@ void ReadGenerationConfig(const fs::path& path, const ModelConfig& config,
   try {
     sampling.Validate();
   } catch (const UsageError& error) {
-    throw Error(path.string(), error.what());
+    throw Error(where, error.what());
   }
 }
 
-void ReadTokenizerConfig(const fs::path& path, const Tokenizer& tokenizer,
-                         GenerationDefaults& defaults) {
-  const std::string text = ReadFile(path);
-  const JsonDocument document(text, path.string());
+void ReadTokenizerConfig(const std::string& text, const std::string& where,
+                         const Tokenizer& tokenizer, GenerationDefaults& defaults) {
+  const JsonDocument document(text, where);
   const JsonValue& root = document.root();
   if (const auto bos = root.Find("bos_token")) {
     // A string, or an object that describes the token.
@@ -63,21 +58,22 @@ void ReadTokenizerConfig(const fs::path& path, const Tokenizer& tokenizer,
 
 }  // namespace
 
-GenerationDefaults ReadGenerationDefaults(const fs::path& directory, const ModelConfig& config,
+GenerationDefaults ReadGenerationDefaults(const ModelSource& source, const ModelConfig& config,
                                           const Tokenizer* tokenizer) {
+  const auto where = [&](const char* name) { return (source.path() / name).string(); };
   GenerationDefaults defaults;
   if (config.bos_token_id >= 0 && config.bos_token_id < config.vocab_size) {
     defaults.bos_id = static_cast<int32_t>(config.bos_token_id);
   }
-  const fs::path generation = directory / "generation_config.json";
-  if (fs::exists(generation)) ReadGenerationConfig(generation, config, defaults);
+  if (const auto text = source.SideFile("generation_config.json"))
+    ReadGenerationConfig(*text, where("generation_config.json"), config, defaults);
   if (defaults.stop_ids.empty() && config.eos_token_id >= 0 &&
       config.eos_token_id < config.vocab_size) {
     defaults.stop_ids.push_back(static_cast<int32_t>(config.eos_token_id));
   }
-  const fs::path tokenizer_config = directory / "tokenizer_config.json";
-  if (tokenizer != nullptr && fs::exists(tokenizer_config)) {
-    ReadTokenizerConfig(tokenizer_config, *tokenizer, defaults);
+  if (tokenizer != nullptr) {
+    if (const auto text = source.SideFile("tokenizer_config.json"))
+      ReadTokenizerConfig(*text, where("tokenizer_config.json"), *tokenizer, defaults);
   }
   return defaults;
 }

@@ -1,12 +1,10 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <vector>
 
+#include "formats/model_source.h"
 #include "infer/sampler.h"
-#include "model/config.h"
-#include "text/tokenizer.h"
 
 namespace fathom {
 
@@ -25,7 +23,7 @@ struct GenerationDefaults {
 };
 
 // Both files may be missing. tokenizer may be null. Throws Error for what they say that cannot be.
-GenerationDefaults ReadGenerationDefaults(const std::filesystem::path& directory,
-                                          const ModelConfig& config, const Tokenizer* tokenizer);
+GenerationDefaults ReadGenerationDefaults(const ModelSource& source, const ModelConfig& config,
+                                          const Tokenizer* tokenizer);
 
 }  // namespace fathom

@@ -13,9 +13,12 @@ ModelConfig WithoutMtp(ModelConfig config) {
   return config;
 }
 
+constexpr std::string_view kEmbedding = "model.embed_tokens.weight";
+
+// bf16, except where that would round what the files say: f32, f16 (and f64).
 Precision OwnPrecision(const ParameterStore& store) {
-  const DType dtype = store.Get("lm_head.weight").value.dtype();
-  return dtype == DType::kBF16 ? Precision::BF16() : Precision::F32();
+  const std::string& type = store.Get(kEmbedding).stored->type();
+  return type == "F32" || type == "F16" || type == "F64" ? Precision::F32() : Precision::BF16();
 }
 
 }  // namespace
@@ -26,33 +29,32 @@ LoadedModel::LoadedModel(const std::filesystem::path& directory, std::optional<P
       config_(WithoutMtp(mapped_.config())),
       precision_(precision ? *precision : OwnPrecision(mapped_.store())),
       converted_(MemoryRole::kWeights) {
-  CheckTypes();
-  if (std::filesystem::exists(directory / "tokenizer.json")) {
-    tokenizer_.emplace(Tokenizer::Load(directory));
-    if (tokenizer_->vocab_size() > config_.vocab_size) {
-      throw Error((directory / "tokenizer.json").string(),
-                  fmt::format("the tokenizer has {} ids, the model's vocab_size is {}",
-                              tokenizer_->vocab_size(), config_.vocab_size),
-                  "tokenizer and model do not belong together");
-    }
+  DecodeSmallTensors();
+  tokenizer_ = mapped_.source().LoadTokenizer();
+  if (tokenizer_ && tokenizer_->vocab_size() > config_.vocab_size) {
+    throw Error(directory.string(),
+                fmt::format("the tokenizer has {} ids, the model's vocab_size is {}",
+                            tokenizer_->vocab_size(), config_.vocab_size),
+                "tokenizer and model do not belong together");
   }
-  defaults_ = ReadGenerationDefaults(directory, config_, tokenizer());
+  defaults_ = ReadGenerationDefaults(mapped_.source(), config_, tokenizer());
 }
 
-void LoadedModel::CheckTypes() {
+void LoadedModel::DecodeSmallTensors() {
   for (const auto& parameter : mapped_.store().all()) {
-    const ConstTensor value = parameter->value;
-    if (value.dtype() != DType::kF32 && value.dtype() != DType::kBF16) {
-      throw Error(
-          directory_.string(),
-          fmt::format("tensor '{}' is of type {}", parameter->spec.name, Name(value.dtype())),
-          "weights have to be f32 or bf16");
+    const DType dtype = parameter->value.dtype();
+    const bool usable =
+        !parameter->value.empty() && (dtype == DType::kF32 || dtype == DType::kBF16);
+    const bool bias = parameter->spec.kind == ParameterKind::kRouterBias;
+    if (usable && (!bias || dtype == DType::kF32)) continue;
+    const std::string& name = parameter->spec.name;
+    if (parameter->spec.kind == ParameterKind::kMatrix && name != kEmbedding) {
+      mapped_.store().SetValue(name, {});  // decoded when it is packed
+      continue;
     }
-    if (parameter->spec.kind == ParameterKind::kRouterBias && value.dtype() != DType::kF32) {
-      const Tensor bias = converted_.New(DType::kF32, value.shape());
-      ConvertElements(value, bias);
-      mapped_.store().SetValue(parameter->spec.name, bias);
-    }
+    const Tensor value = converted_.New(bias ? DType::kF32 : precision_.act, parameter->spec.shape);
+    parameter->stored->Read(0, value);
+    mapped_.store().SetValue(name, value);
   }
 }
 

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "formats/model_directory.h"
+#include "formats/mapped_model.h"
 #include "infer/generation_defaults.h"
 #include "infer/inference_memory.h"
 #include "model/transformer.h"
@@ -17,7 +17,7 @@ namespace fathom {
 // ready to compute. MTP modules are left out: nothing here drafts with them yet.
 class LoadedModel {
  public:
-  // precision: what to compute in; nothing: bf16 for bf16 weights, f32 for f32 weights. Throws
+  // precision: what to compute in; nothing: f32 for f32 and f16 weights, else bf16. Throws
   // Error when a file is missing or wrong, and when the tokenizer has ids that the model has no
   // embedding for.
   explicit LoadedModel(const std::filesystem::path& directory,
@@ -43,8 +43,9 @@ class LoadedModel {
   const InferenceMemory& memory() const { return memory_; }
 
  private:
-  // Values of types that backends do not take are converted (router biases to f32) or refused.
-  void CheckTypes();
+  // What is used without being packed (embedding, norms, router biases) gets a value in a type that
+  // backends take: router biases f32, the rest f32 or bf16.
+  void DecodeSmallTensors();
 
   std::filesystem::path directory_;
   MappedModel mapped_;

@@ -23,9 +23,18 @@ Linear::Linear(std::vector<WeightRows> parts) : parts_(std::move(parts)) {
 }
 
 void Linear::Pack(Context& context, DType dtype, PackedUse use, Arena& arena) {
+  ArenaScope scope(*context.workspace);
   std::vector<ConstTensor> views;
-  for (const WeightRows& part : parts_)
-    views.push_back(part.parameter->value.Rows(part.begin, part.end));
+  for (const WeightRows& part : parts_) {
+    const Parameter& parameter = *part.parameter;
+    if (!parameter.value.empty()) {
+      views.push_back(parameter.value.Rows(part.begin, part.end));
+      continue;
+    }
+    const Tensor rows = context.workspace->New(dtype, Shape({part.end - part.begin, in_}));
+    context.backend->LoadRows(context, *parameter.stored, part.begin, rows);
+    views.push_back(rows);
+  }
   const auto pack = [&](bool transposed, PackedMatrix& packed) {
     if (packed.empty()) {
       packed.dtype = dtype;

@@ -147,9 +147,14 @@ Parameter& ParameterStore::Get(std::string_view name) const {
 
 void ParameterStore::SetValue(std::string_view name, ConstTensor value) {
   Parameter& parameter = Get(name);
-  FATHOM_CHECK(value.shape() == parameter.spec.shape);
+  FATHOM_CHECK(value.empty() || value.shape() == parameter.spec.shape);
   parameter.value = value;
   MarkChanged();
+}
+
+void ParameterStore::SetStored(std::string_view name, const StoredTensor& stored) {
+  SetValue(name, stored.View());
+  Get(name).stored = &stored;
 }
 
 void InitializeParameters(const ModelConfig& config, uint64_t seed, ThreadPool& pool,

@@ -10,6 +10,7 @@
 #include "base/thread_pool.h"
 #include "model/config.h"
 #include "tensor/arena.h"
+#include "tensor/stored_tensor.h"
 #include "tensor/tensor.h"
 
 namespace fathom {
@@ -51,7 +52,10 @@ ParameterCounts CountParameters(const ModelConfig& config);
 
 struct Parameter {
   ParameterSpec spec;
-  ConstTensor value;  // what is computed with: the master copy, or a view into a mapped file
+  // What is computed with: the master copy, or a view into a mapped file; empty for a matrix that
+  // `stored` has in a type that is decoded when it is packed.
+  ConstTensor value;
+  const StoredTensor* stored = nullptr;  // as the file holds it; null in a model to be trained
   Tensor master;  // f32 (f64 in an all-double model); empty when the model is for inference only
   Tensor grad;    // the type of master; empty for inference and for router biases
 };
@@ -62,8 +66,8 @@ class ParameterStore {
   // A model to be trained: masters and gradients of type `dtype` in arenas of the two roles; values
   // undefined.
   ParameterStore(const ModelConfig& config, DType dtype, Allocator& allocator);
-  // A model for inference: values are set by the loader, with SetValue, to memory that outlives the
-  // store.
+  // A model for inference: the loader sets what the values are with SetStored, and SetValue where
+  // they have to be decoded first; both outlive the store.
   explicit ParameterStore(const ModelConfig& config);
 
   const std::vector<std::unique_ptr<Parameter>>& all() const { return parameters_; }
@@ -71,6 +75,8 @@ class ParameterStore {
   Parameter& Get(std::string_view name) const;
   Parameter* Find(std::string_view name) const;
   void SetValue(std::string_view name, ConstTensor value);
+  // Sets `stored`, and `value` to its view.
+  void SetStored(std::string_view name, const StoredTensor& stored);
 
   // Goes up when values change; packed copies of another version are stale.
   uint64_t version() const { return version_; }

@@ -9,6 +9,7 @@
 #include "ops/optimizer_args.h"
 #include "ops/packed_matrix.h"
 #include "ops/routing.h"
+#include "tensor/stored_tensor.h"
 #include "tensor/tensor.h"
 
 namespace fathom {
@@ -59,6 +60,9 @@ class Backend {
   // backend's memory.
   virtual void CopyFromHost(ConstTensor host, Tensor y) = 0;
   virtual void CopyToHost(ConstTensor x, Tensor host) = 0;
+  // y = rows [begin, begin + rows of y) of a tensor in a file, decoded (StoredTensor::Read); y
+  // contiguous, f64, f32 or bf16.
+  virtual void LoadRows(Context& context, const StoredTensor& x, int64_t begin, Tensor y) = 0;
 
   // ---- Element-wise
   // ------------------------------------------------------------------------------------------------

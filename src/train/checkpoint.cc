@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "formats/mapped_model.h"
 #include "formats/model_directory.h"
 #include "ops/backend.h"
 #include "text/chat_template.h"

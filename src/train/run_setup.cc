@@ -8,7 +8,7 @@
 #include "base/random.h"
 #include "data/documents.h"
 #include "data/text_pieces.h"
-#include "formats/model_directory.h"
+#include "formats/model_source.h"
 #include "text/bpe_trainer.h"
 #include "train/checkpoint.h"
 

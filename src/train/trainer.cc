@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/progress.h"
-#include "formats/model_directory.h"
+#include "formats/mapped_model.h"
 #include "ops/backend.h"
 #include "train/checkpoint.h"
 #include "train/evaluation.h"

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/temporary_directory.h"
 #include "base/thread_pool.h"
+#include "formats/mapped_model.h"
 
 namespace fathom::test {
 namespace {
@@ -174,7 +175,7 @@ TEST_F(ModelDirectoryTest, ShardsAreReadThroughTheirIndex) {
     for (const auto& parameter : store_.all()) {
       EXPECT_TRUE(SameBits(mapped.store().Get(parameter->spec.name).value, parameter->value));
     }
-    EXPECT_EQ(mapped.files().bytes(), WeightFiles(directory_.path()).bytes());
+    EXPECT_EQ(mapped.source().bytes(), ModelSource::Open(directory_.path())->bytes());
   }
   const auto with = [&](const std::string& name, const ordered_json& value) {
     ordered_json changed = index;
@@ -227,7 +228,7 @@ TEST_F(ModelDirectoryTest, AnotherShapeIsNamedWithBothShapes) {
     Find(items, "lm_head.weight").value = ConstTensor(values.data(), DType::kF32, Shape({8, 11}));
   });
   EXPECT_ERROR(MappedModel{directory_.path()},
-               "'lm_head.weight' has shape [8, 11], config.json asks for [11, 8]");
+               "'lm_head.weight' has shape [8, 11], the configuration asks for [11, 8]");
 }
 
 TEST_F(ModelDirectoryTest, IntegersAreNotWeights) {
@@ -358,7 +359,7 @@ TEST_F(ModelDirectoryTest, ConfigAndWeightsThatDisagreeAreAnError) {
     json["num_hidden_layers"] = 2;
     json["hidden_size"] = 16;
   });
-  EXPECT_ERROR(MappedModel{directory_.path()}, "config.json asks for");
+  EXPECT_ERROR(MappedModel{directory_.path()}, "the configuration asks for");
 }
 
 }  // namespace

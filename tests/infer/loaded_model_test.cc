@@ -11,6 +11,7 @@
 #include "backend/reference/reference_backend.h"
 #include "base/memory.h"
 #include "base/temporary_directory.h"
+#include "formats/model_directory.h"
 #include "infer/engine.h"
 #include "infer/forward.h"
 #include "infer/model_summary.h"
@@ -165,11 +166,19 @@ TEST_F(ForeignWeights, RouterBiasesInBf16AreRead) {
   EXPECT_EQ(engine.Step().size(), 1U);
 }
 
-TEST_F(ForeignWeights, DoublePrecisionIsRefused) {
-  Rewrite([](const std::string& name) {
-    return name == "model.norm.weight" ? DType::kF64 : DType::kF32;
-  });
-  EXPECT_ERROR(LoadedModel{directory_.path()}, "'model.norm.weight' is of type f64");
+// f32 values written as f64 are the same numbers: the same model.
+TEST_F(ForeignWeights, DoublePrecisionIsDecoded) {
+  const auto first_logprob = [&] {
+    LoadedModel model(directory_.path());
+    model.Pack(run_.context(), 64, 64, 1);
+    LatentCache cache(model.config(), model.precision(), 64, HostAllocator());
+    Engine engine(run_.context(), model.transformer(), cache);
+    engine.AddRequest({.prompt = {1, 2, 3}, .max_tokens = 1});
+    return engine.Step().at(0).logprob;
+  };
+  const float as_f32 = first_logprob();
+  Rewrite([](const std::string&) { return DType::kF64; });
+  EXPECT_EQ(first_logprob(), as_f32);
 }
 
 // ---- Generation defaults

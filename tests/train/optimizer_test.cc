@@ -8,7 +8,8 @@
 #include "backend/reference/reference_backend.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "formats/model_directory.h"
+#include "formats/mapped_model.h"
+#include "formats/safetensors.h"
 #include "ops/test_tensors.h"
 #include "train/training_step.h"
 

@@ -16,6 +16,7 @@
 #include "backend/cpu/cpu_backend.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "formats/mapped_model.h"
 #include "formats/model_directory.h"
 #include "ops/test_tensors.h"
 #include "text/special_tokens.h"

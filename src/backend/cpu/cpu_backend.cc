@@ -41,4 +41,8 @@ void CpuBackend::CopyFromHost(ConstTensor host, Tensor y) {
 
 void CpuBackend::CopyToHost(ConstTensor x, Tensor host) { CopyFromHost(x, host); }
 
+void CpuBackend::LoadRows(Context& context, const StoredTensor& x, int64_t begin, Tensor y) {
+  ReadRows(*context.pool, x, begin, y);
+}
+
 }  // namespace fathom

@@ -20,6 +20,7 @@ class ReferenceBackend : public Backend {
   Allocator& allocator() override { return HostAllocator(); }
   void CopyFromHost(ConstTensor host, Tensor y) override;
   void CopyToHost(ConstTensor x, Tensor host) override;
+  void LoadRows(Context& context, const StoredTensor& x, int64_t begin, Tensor y) override;
 
   void Zero(Context& context, Tensor y) override;
   void Cast(Context& context, ConstTensor x, Tensor y) override;

@@ -1,0 +1,67 @@
+#include "formats/mapped_model.h"
+
+#include "base/error.h"
+
+namespace fathom {
+namespace {
+
+// What a checkpoint may hold beside the parameters: the shared tensors' copies in MTP layers, and
+// tables that some programs save.
+bool IsKnownExtra(const ModelConfig& config, std::string_view name) {
+  if (name.ends_with("rotary_emb.inv_freq")) return true;
+  for (int64_t layer = config.num_hidden_layers; layer < config.total_layers(); ++layer) {
+    const std::string prefix = fmt::format("model.layers.{}.", layer);
+    if (name == prefix + "embed_tokens.weight" || name == prefix + "shared_head.head.weight")
+      return true;
+  }
+  return false;
+}
+
+// Calls use(parameter, tensor) for every parameter after checking names and shapes.
+template <typename Use>
+void ForEachWeight(const ModelSource& source, const ModelConfig& config,
+                   const ParameterStore& store, Use use) {
+  const std::string where = source.path().string();
+  for (const auto& parameter : store.all()) {
+    const std::string& name = parameter->spec.name;
+    const StoredTensor* tensor = source.Find(name);
+    if (tensor == nullptr) {
+      throw Error(where, fmt::format("tensor '{}' is missing", name),
+                  "the configuration and the weights do not belong together");
+    }
+    if (!(tensor->shape() == parameter->spec.shape)) {
+      throw Error(where,
+                  fmt::format("tensor '{}' has shape {}, the configuration asks for {}", name,
+                              tensor->shape().ToString(), parameter->spec.shape.ToString()));
+    }
+    use(*parameter, *tensor);
+  }
+  for (const std::string& name : source.names()) {
+    if (store.Find(name) == nullptr && !IsKnownExtra(config, name)) {
+      throw Error(where, fmt::format("tensor '{}' is not part of this architecture", name),
+                  "the configuration and the weights do not belong together");
+    }
+  }
+}
+
+}  // namespace
+
+MappedModel::MappedModel(const std::filesystem::path& path)
+    : source_(ModelSource::Open(path)), store_(source_->config()) {
+  ForEachWeight(*source_, config(), store_,
+                [&](const Parameter& parameter, const StoredTensor& tensor) {
+                  store_.SetStored(parameter.spec.name, tensor);
+                });
+}
+
+void LoadMasters(const std::filesystem::path& path, const ModelConfig& config,
+                 ParameterStore& store) {
+  const auto source = ModelSource::Open(path);
+  ForEachWeight(*source, config, store,
+                [&](const Parameter& parameter, const StoredTensor& tensor) {
+                  tensor.Read(0, parameter.master);
+                });
+  store.MarkChanged();
+}
+
+}  // namespace fathom
