@@ -176,6 +176,7 @@ TEST_F(ForeignWeights, DoublePrecisionIsDecoded) {
     engine.AddRequest({.prompt = {1, 2, 3}, .max_tokens = 1});
     return engine.Step().at(0).logprob;
   };
+  Save(DType::kF32);
   const float as_f32 = first_logprob();
   Rewrite([](const std::string&) { return DType::kF64; });
   EXPECT_EQ(first_logprob(), as_f32);
