@@ -15,10 +15,11 @@ build:
 test: build check-format
 	@ctest --preset $(PRESET) -j 2
 
-# The same tests under the sanitizers.
+# The same tests under the sanitizers, and a million executions of every fuzzer.
 test-long: test
 	@$(MAKE) --no-print-directory build PRESET=asan && ctest --preset asan -j 2
 	@$(MAKE) --no-print-directory build PRESET=tsan && ctest --preset tsan -j 1
+	@scripts/fuzz.sh 1000000
 
 bench: build
 	@build/$(PRESET)/bench/fathom_kernels_bench

@@ -10,8 +10,8 @@ add_compile_options(-Wall -Wextra -Wshadow -Wno-missing-field-initializers -Werr
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g")
 
-# asan or tsan, set by the presets.
-set(FATHOM_SANITIZER "" CACHE STRING "address (with undefined) or thread")
+# Set by the presets asan, tsan and fuzz (which clang++ builds).
+set(FATHOM_SANITIZER "" CACHE STRING "address (with undefined), thread, or fuzzer (address and undefined, libFuzzer)")
 if(FATHOM_SANITIZER STREQUAL "address")
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
@@ -19,8 +19,11 @@ elseif(FATHOM_SANITIZER STREQUAL "thread")
   # g++ says that std::atomic_thread_fence is not modelled; the pool does not use it.
   add_compile_options(-fsanitize=thread -fno-omit-frame-pointer -Wno-tsan)
   add_link_options(-fsanitize=thread)
+elseif(FATHOM_SANITIZER STREQUAL "fuzzer")
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
 elseif(FATHOM_SANITIZER)
-  message(FATAL_ERROR "FATHOM_SANITIZER is '${FATHOM_SANITIZER}'; it can be address or thread")
+  message(FATAL_ERROR "FATHOM_SANITIZER is '${FATHOM_SANITIZER}'; it can be address, thread or fuzzer")
 endif()
 
 # fathom_library(path [DEPS lib...])

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs from the distribution (Debian 12) whatever the build, the tests and the demo need and this machine lacks.
+# Usage: install-packages.sh [fuzz]   with what the fuzzers need besides
 set -euo pipefail
 
 packages=(
@@ -7,6 +8,7 @@ packages=(
   libhwy-dev libcli11-dev libtomlplusplus-dev libsimdjson-dev nlohmann-json3-dev libfmt-dev libspdlog-dev
   libpcre2-dev libzstd-dev libgtest-dev libbenchmark-dev
 )
+[ "${1:-}" = fuzz ] && packages+=(clang libclang-rt-14-dev)
 
 missing=()
 for package in "${packages[@]}"; do
