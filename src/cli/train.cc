@@ -28,10 +28,11 @@ std::string WriteSample(Context& context, Transformer& transformer, const Tokeni
   request.sampling.temperature = sample.temperature;
   request.sampling.seed = seed;
   request.max_tokens = sample.tokens;
-  request.stop_ids = {static_cast<int32_t>(transformer.config().eos_token_id)};
+  for (const int64_t id : transformer.config().eos_token_ids)
+    request.stop_ids.push_back(static_cast<int32_t>(id));
   const auto length = static_cast<int64_t>(request.prompt.size()) + request.max_tokens;
-  LatentCache cache(transformer.config(), transformer.precision(), length,
-                    context.backend->allocator());
+  KvCache cache(transformer.config(), transformer.precision(), length,
+                context.backend->allocator());
   Engine engine(context, transformer, cache, {});
   std::vector<int32_t> written(request.prompt.begin() + 1, request.prompt.end());
   engine.AddRequest(std::move(request));

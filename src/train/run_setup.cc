@@ -94,10 +94,16 @@ ModelConfig RunModelConfig(const RunConfig& config) {
 ModelConfig ExtendedConfig(const ModelConfig& base, const RunConfig& config,
                            const RunConfig::Extension& extension) {
   ModelConfig model = base;
+  if (std::holds_alternative<Llama3Scaling>(base.rope_scaling)) {
+    throw Error("extension", "the model's rope scaling 'llama3' cannot be followed by YaRN",
+                "such a model has a long context already");
+  }
   YarnScaling yarn;
+  // As the family's config.json has it: DeepSeek scales the softmax, the others cosines and sines.
+  if (!base.latent_attention()) yarn.mscale = yarn.mscale_all_dim = 0;
   yarn.factor = extension.factor;
   yarn.original_max_position_embeddings = config.data.sequence_length;
-  model.yarn = yarn;
+  model.rope_scaling = yarn;
   model.max_position_embeddings = std::max(base.max_position_embeddings, extension.sequence_length);
   return model;
 }
@@ -114,7 +120,7 @@ RunInputs PrepareRun(const RunConfig& config, ThreadPool& pool, bool quiet) {
                 "use a tokenizer that belongs to the model, or a larger vocab_size");
   }
   inputs.end_token = inputs.tokenizer->RequireAddedTokenId(kEndOfSentence);
-  inputs.model.eos_token_id = inputs.end_token;
+  inputs.model.eos_token_ids = {inputs.end_token};
   inputs.model.bos_token_id = inputs.tokenizer->RequireAddedTokenId(kBeginOfSentence);
 
   const std::shared_ptr<const Tokenizer> tokenizer = inputs.tokenizer;

@@ -48,8 +48,8 @@ std::vector<std::vector<float>> Logits(TestRun& run, const TinyModel& tiny, size
   const auto prompts = Prompts();
   Context& context = run.context();
   std::vector<std::vector<float>> logits(prompts.size());
-  LatentCache cache(tiny.model.config(), tiny.model.precision(), kCacheTokens,
-                    run.backend().allocator());
+  KvCache cache(tiny.model.config(), tiny.model.precision(), kCacheTokens,
+                run.backend().allocator());
   for (size_t first = 0; first < prompts.size(); first += together) {
     const size_t end = std::min(prompts.size(), first + together);
     std::vector<int64_t> done(prompts.size()), ids(prompts.size());

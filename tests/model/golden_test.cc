@@ -37,7 +37,7 @@ std::filesystem::path GoldenDirectory(const std::string& name) {
 // A golden model with the values that the original gave for it.
 class Golden {
  public:
-  Golden(const std::string& name, const Arithmetic& arithmetic)
+  Golden(const std::string& name, const Arithmetic& arithmetic, AttentionForm form)
       : run(arithmetic.create(), 2),
         directory(GoldenDirectory(name)),
         config(ReadModelConfig(directory)),
@@ -48,7 +48,7 @@ class Golden {
     for (const auto& parameter : store.all()) {
       if (!parameter->grad.empty()) run->Zero(run.context(), parameter->grad);
     }
-    model.Pack(run.context(), true);
+    model.Pack(run.context(), form, /*training=*/true);
   }
 
   std::vector<int32_t> Ids(int sequence) const {
@@ -119,7 +119,7 @@ double LargestDifference(ConstTensor actual, ConstTensor expected) {
 }
 
 TEST_P(GoldenModel, LogitsAreTheOriginals) {
-  Golden golden(GetParam().model, GetParam().arithmetic);
+  Golden golden(GetParam().model, GetParam().arithmetic, GetParam().form);
   Context& context = golden.run.context();
   const Precision precision = golden.model.precision();
   const auto logits_of = [&](ConstTensor h) {
@@ -158,7 +158,7 @@ TEST_P(GoldenModel, LogitsAreTheOriginals) {
 }
 
 TEST_P(GoldenModel, LossAndGradientsAreTheOriginals) {
-  Golden golden(GetParam().model, GetParam().arithmetic);
+  Golden golden(GetParam().model, GetParam().arithmetic, GetParam().form);
   const LossInput input = golden.Input();
   const bool mtp = golden.config.num_nextn_predict_layers > 0;
   LossOptions options{.form = GetParam().form};
@@ -197,13 +197,13 @@ TEST(Rope, ParametersAreTheOriginals) {
     config.qk_rope_head_dim = row.At("qk_rope_head_dim").Int();
     config.rope_theta = parameters.At("rope_theta").Number();
     if (parameters.At("rope_type").String() == "yarn") {
-      config.yarn = YarnScaling{.factor = parameters.At("factor").Number(),
-                                .beta_fast = parameters.NumberOr("beta_fast", 32),
-                                .beta_slow = parameters.NumberOr("beta_slow", 1),
-                                .original_max_position_embeddings =
-                                    parameters.At("original_max_position_embeddings").Int(),
-                                .mscale = parameters.NumberOr("mscale", 1),
-                                .mscale_all_dim = parameters.NumberOr("mscale_all_dim", 0)};
+      config.rope_scaling = YarnScaling{.factor = parameters.At("factor").Number(),
+                                        .beta_fast = parameters.NumberOr("beta_fast", 32),
+                                        .beta_slow = parameters.NumberOr("beta_slow", 1),
+                                        .original_max_position_embeddings =
+                                            parameters.At("original_max_position_embeddings").Int(),
+                                        .mscale = parameters.NumberOr("mscale", 1),
+                                        .mscale_all_dim = parameters.NumberOr("mscale_all_dim", 0)};
     }
     const RopeParameters rope = MakeRopeParameters(config);
     EXPECT_NEAR(rope.table_scale, row.At("cos_sin_multiplier").Number(), 1e-6);

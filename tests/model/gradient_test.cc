@@ -47,7 +47,7 @@ TEST_P(ModelGradient, MatchesCentralDifferences) {
   }
   const auto loss_now = [&] {
     tiny.store.MarkChanged();
-    tiny.model.Pack(run.context(), true);
+    tiny.Pack(run.context());
     return TotalLoss(LanguageModelLoss(run.context(), tiny.model, input, options, &saved), options);
   };
   // A random direction for every parameter tensor: its directional derivative is one number that

@@ -35,7 +35,7 @@ inline ModelConfig TinyConfig() {
   config.v_head_dim = 3;
   config.num_nextn_predict_layers = 1;
   config.max_position_embeddings = 256;
-  config.yarn = YarnScaling{.factor = 4, .original_max_position_embeddings = 16};
+  config.rope_scaling = YarnScaling{.factor = 4, .original_max_position_embeddings = 16};
   config.initializer_range = 0.4;
   return config;
 }
@@ -60,7 +60,13 @@ class TinyModel {
     }
     store.MarkChanged();
     ZeroGradients();
-    model.Pack(run.context(), /*training=*/true);
+    Pack(run.context());
+  }
+
+  // For training and inference in both forms of attention.
+  void Pack(Context& context) {
+    model.Pack(context, AttentionForm::kExpanded, /*training=*/true);
+    model.Pack(context, AttentionForm::kAbsorbed, /*training=*/true);
   }
 
   void ZeroGradients() {

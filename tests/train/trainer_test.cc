@@ -262,9 +262,10 @@ TEST_F(TrainerTest, StagesOfContextExtension) {
   for (size_t i = 5; i < 9; ++i) EXPECT_EQ(steps[i].at("lr"), 1e-3);
   for (size_t i = 9; i < 12; ++i) EXPECT_EQ(steps[i].at("lr"), 5e-4);
   const ModelConfig model = ReadModelConfig(whole.output / "model");
-  ASSERT_TRUE(model.yarn.has_value());
-  EXPECT_EQ(model.yarn->factor, 4);
-  EXPECT_EQ(model.yarn->original_max_position_embeddings, 64);
+  const auto* yarn = std::get_if<YarnScaling>(&model.rope_scaling);
+  ASSERT_NE(yarn, nullptr);
+  EXPECT_EQ(yarn->factor, 4);
+  EXPECT_EQ(yarn->original_max_position_embeddings, 64);
   EXPECT_EQ(model.max_position_embeddings, 256);
 
   for (const int64_t stop : {3, 5, 7, 9, 11}) {  // 5 and 9 are the borders
@@ -599,7 +600,7 @@ TEST_F(TrainerTest, ScoringIsTheSameWhateverTheRowsAtOnce) {
   ParameterStore store(inputs.model, DType::kF32, run.backend().allocator());
   LoadMasters(config.output / "model", inputs.model, store);
   Transformer transformer(inputs.model, Precision::F32(), store, run.backend().allocator());
-  transformer.Pack(run.context(), false);
+  transformer.Pack(run.context(), AttentionForm::kExpanded, /*training=*/false);
   const auto score = [&](int64_t rows_at_once, uint64_t max_tokens) {
     return ScoreHeldOut(run.context(), transformer, inputs, 64, rows_at_once,
                         AttentionForm::kExpanded, max_tokens, 1, true);
