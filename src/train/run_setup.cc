@@ -108,6 +108,25 @@ ModelConfig ExtendedConfig(const ModelConfig& base, const RunConfig& config,
   return model;
 }
 
+namespace {
+
+// The tokens that begin and end a document: DeepSeek's where the tokenizer has them, otherwise
+// those of the model that the run goes on from.
+void SetEndsOfDocuments(const RunConfig& config, RunInputs& inputs) {
+  ModelConfig& model = inputs.model;
+  const bool own = !config.model.init_from.empty() && !model.eos_token_ids.empty() &&
+                   !inputs.tokenizer->AddedTokenId(kEndOfSentence);
+  if (own) {
+    inputs.end_token = static_cast<int32_t>(model.eos_token_ids[0]);
+    return;
+  }
+  inputs.end_token = inputs.tokenizer->RequireAddedTokenId(kEndOfSentence);
+  model.eos_token_ids = {inputs.end_token};
+  model.bos_token_id = inputs.tokenizer->RequireAddedTokenId(kBeginOfSentence);
+}
+
+}  // namespace
+
 RunInputs PrepareRun(const RunConfig& config, ThreadPool& pool, bool quiet) {
   RunInputs inputs;
   inputs.model = RunModelConfig(config);
@@ -119,9 +138,7 @@ RunInputs PrepareRun(const RunConfig& config, ThreadPool& pool, bool quiet) {
                             inputs.tokenizer->vocab_size(), inputs.model.vocab_size),
                 "use a tokenizer that belongs to the model, or a larger vocab_size");
   }
-  inputs.end_token = inputs.tokenizer->RequireAddedTokenId(kEndOfSentence);
-  inputs.model.eos_token_ids = {inputs.end_token};
-  inputs.model.bos_token_id = inputs.tokenizer->RequireAddedTokenId(kBeginOfSentence);
+  SetEndsOfDocuments(config, inputs);
 
   const std::shared_ptr<const Tokenizer> tokenizer = inputs.tokenizer;
   const TokenizerInfo info{.encode =

@@ -228,6 +228,35 @@ TEST_F(TrainerTest, ARunThatIsInterruptedAndResumedEndsTheSame) {
                ReadFile(whole.output / "model/model.safetensors"));
 }
 
+// With a balance loss, whose gradient goes through either kind of score, and a stage of YaRN.
+TEST_F(TrainerTest, OtherFamiliesTrainAndResumeToo) {
+  const Settings settings = {
+      "balance.sequence_alpha=0.01", "steps=8",
+      "extension=[{sequence_length=128,batch_tokens=256,steps=3,lr=1e-3,factor=2}]"};
+  for (const ModelConfig& model : {TinyV2Run(), TinyQwen2Run()}) {
+    SCOPED_TRACE(std::string(Name(model.family)));
+    const auto in = [&](const char* output) {
+      Settings all = settings;
+      all.push_back(fmt::format("output={}-{}", Name(model.family), output));
+      return Config(all, model);
+    };
+    const RunConfig whole = in("whole"), parts = in("parts");
+    RunTraining(whole);
+    const auto steps = Log(whole, "step");
+    EXPECT_LT(steps[7].at("loss"), 0.8 * steps[0].at("loss").get<double>());
+    RunConfig first = parts;
+    TrainOptions options;
+    Interrupt(first, 5, options);
+    EXPECT_TRUE(RunTraining(first, options).interrupted);
+    EXPECT_EQ(Resume(parts, /*threads=*/1).step, 11);
+    ExpectSameEnd(parts, whole);
+    const ModelConfig trained = ReadModelConfig(whole.output / "model");
+    EXPECT_EQ(trained.family, model.family);
+    EXPECT_EQ(trained.tie_word_embeddings, model.tie_word_embeddings);
+    EXPECT_TRUE(std::holds_alternative<YarnScaling>(trained.rope_scaling));
+  }
+}
+
 TEST_F(TrainerTest, AnInterruptInTheLastStepFinishesTheRun) {
   RunConfig config = Config();
   TrainOptions options;
