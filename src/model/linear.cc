@@ -34,6 +34,7 @@ Linear::Linear(std::vector<WeightRows> parts, std::vector<Parameter*> biases)
 }
 
 void Linear::Pack(Context& context, DType dtype, PackedUse use, Arena& arena) {
+  if (use == PackedUse()) return;
   ArenaScope scope(*context.workspace);
   std::vector<ConstTensor> views;
   for (const WeightRows& part : parts_) {

@@ -171,7 +171,7 @@ TEST_F(ForeignWeights, DoublePrecisionIsDecoded) {
   const auto first_logprob = [&] {
     LoadedModel model(directory_.path());
     model.Pack(run_.context(), 64, 64, 1);
-    LatentCache cache(model.config(), model.precision(), 64, HostAllocator());
+    KvCache cache(model.config(), model.precision(), 64, HostAllocator());
     Engine engine(run_.context(), model.transformer(), cache);
     engine.AddRequest({.prompt = {1, 2, 3}, .max_tokens = 1});
     return engine.Step().at(0).logprob;
