@@ -1,16 +1,21 @@
-"""Runs the original DeepSeek-V3 code of transformers in float64.
+"""Runs the original code of transformers in float64.
 
-That code casts to float32 in places (norms, router, softmax, rotary angles) by naming torch.float32.
-Inside `double_precision()` its module sees a `torch` whose float32 is float64, so that nothing is
-rounded to 24 bits on the way; the code itself is not changed. The rotary frequencies stay the float32
-numbers that the original computes when a model is built.
+That code casts to float32 in places (norms, router, softmax, rotary angles) by naming torch.float32 or
+calling Tensor.float(). Inside `double_precision()` its modules see a `torch` whose float32 is float64, and
+Tensor.float() is Tensor.double(), so that nothing is rounded to 24 bits on the way; the code itself is not
+changed. The rotary frequencies stay the float32 numbers that the original computes when a model is built.
 """
 
 import contextlib
 import types
 
 import torch
-from transformers.models.deepseek_v3 import modeling_deepseek_v3 as original
+from transformers.models.deepseek_v2 import modeling_deepseek_v2
+from transformers.models.deepseek_v3 import modeling_deepseek_v3
+from transformers.models.llama import modeling_llama
+from transformers.models.qwen2 import modeling_qwen2
+
+ORIGINALS = (modeling_deepseek_v2, modeling_deepseek_v3, modeling_llama, modeling_qwen2)
 
 
 class _Float64Torch(types.ModuleType):
@@ -23,8 +28,13 @@ class _Float64Torch(types.ModuleType):
 
 @contextlib.contextmanager
 def double_precision():
-    original.torch = _Float64Torch("torch")
+    single = torch.Tensor.float
+    torch.Tensor.float = torch.Tensor.double
+    for original in ORIGINALS:
+        original.torch = _Float64Torch("torch")
     try:
         yield
     finally:
-        original.torch = torch
+        torch.Tensor.float = single
+        for original in ORIGINALS:
+            original.torch = torch

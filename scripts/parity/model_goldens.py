@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 import torch.nn.functional as F
 import transformers
-from transformers import AutoModelForCausalLM, DeepseekV3Config
+from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.modeling_layers import MtpModel
 
 import adamw_curve
@@ -61,9 +61,57 @@ MTP = COMMON | dict(
     rope_parameters=YARN | {"rope_type": "yarn", "rope_theta": 100.0},
 )
 
+# DeepSeek-V2-Lite's kind, as its config.json spells it: the greedy gate, direct queries.
+V2_LITE = COMMON | dict(
+    architectures=["DeepseekV2ForCausalLM"], model_type="deepseek_v2", vocab_size=64, hidden_size=24,
+    intermediate_size=32, moe_intermediate_size=12, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=3,
+    n_shared_experts=2, n_routed_experts=8, routed_scaling_factor=1.0, kv_lora_rank=12, q_lora_rank=None,
+    qk_rope_head_dim=8, qk_nope_head_dim=6, v_head_dim=10, n_group=1, topk_group=1, num_experts_per_tok=3,
+    norm_topk_prob=False, scoring_func="softmax", topk_method="greedy", moe_layer_freq=1, aux_loss_alpha=0.001,
+    seq_aux=True, ep_size=1, pretraining_tp=1, torch_dtype="float32", use_cache=True, rope_theta=100.0,
+    rope_scaling=YARN | {"type": "yarn", "mscale": 0.707, "mscale_all_dim": 0.707},
+)
+del V2_LITE["num_nextn_predict_layers"]
+
+# DeepSeek-V2's kind: groups by their best expert, queries through a low rank.
+V2 = V2_LITE | dict(
+    num_attention_heads=4, num_key_value_heads=4, n_shared_experts=1, n_routed_experts=12, q_lora_rank=16, n_group=4,
+    topk_group=2, routed_scaling_factor=6.0, topk_method="group_limited_greedy",
+)
+
+# Grouped-query models; rms_norm_eps is not that of the DeepSeeks. As transformers 5 spells it.
+QWEN2 = dict(
+    architectures=["Qwen2ForCausalLM"], model_type="qwen2", vocab_size=64, hidden_size=24, intermediate_size=36,
+    num_hidden_layers=2, num_attention_heads=6, num_key_value_heads=2, hidden_act="silu", max_position_embeddings=256,
+    initializer_range=0.02, rms_norm_eps=1e-5, tie_word_embeddings=False, attention_dropout=0.0, bos_token_id=0,
+    eos_token_id=1, use_sliding_window=False, sliding_window=None,
+    rope_parameters={
+        "rope_type": "yarn", "rope_theta": 100.0, "factor": 4.0, "original_max_position_embeddings": 16,
+    },
+)
+QWEN2_TIED = QWEN2 | dict(
+    tie_word_embeddings=True, num_attention_heads=4, num_key_value_heads=4,
+    rope_parameters={"rope_type": "default", "rope_theta": 1000000.0},
+)
+
+# As the released config.json of Llama 3.1 spells it. With rope_theta 100 and heads of 10, of the five
+# frequencies one is kept, one is blended and three are divided.
+LLAMA = dict(
+    architectures=["LlamaForCausalLM"], model_type="llama", vocab_size=64, hidden_size=24, intermediate_size=36,
+    num_hidden_layers=2, num_attention_heads=6, num_key_value_heads=3, head_dim=10, hidden_act="silu",
+    max_position_embeddings=256, initializer_range=0.02, rms_norm_eps=1e-5, tie_word_embeddings=False,
+    attention_bias=False, attention_dropout=0.0, mlp_bias=False, pretraining_tp=1, bos_token_id=0,
+    eos_token_id=[1, 2, 3], torch_dtype="float32", use_cache=True, rope_theta=100.0,
+    rope_scaling={
+        "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 32,
+    },
+)
+
 
 def build(settings, seed, lengths):
-    config = DeepseekV3Config(**copy.deepcopy(settings))
+    settings = copy.deepcopy(settings)
+    config = AutoConfig.for_model(settings.pop("model_type"), **settings)
     model = TinyModel(config)
     random_weights(model, seed)
     generator = torch.Generator().manual_seed(seed + 1_000_000)
@@ -139,13 +187,16 @@ def run_case(model, sequences):
     gradient_difference = max(relative_difference(single[name], gradients[name]) for name in single)
     assert logit_difference < 1e-4 and gradient_difference < 1e-4, (logit_difference, gradient_difference)
     model.zero_grad(set_to_none=True)
+    routers = {
+        "smallest_router_margin": rounded(probe.margin),
+        "router_decisions": probe.tokens,
+        "router_decisions_changed_by_bias": probe.changed,
+    }
     facts = {
         "lengths": [len(ids) for ids in sequences],
         "parameters": sum(p.numel() for p in model.parameters()),
         "logits_std": rounded(torch.cat([logits for logits, _ in outputs]).std().item()),
-        "smallest_router_margin": rounded(probe.margin),
-        "router_decisions": probe.tokens,
-        "router_decisions_changed_by_bias": probe.changed,
+    } | (routers if probe.tokens else {}) | {
         "float32_logits_max_difference": rounded(logit_difference),
         "float32_gradient_max_relative_difference": rounded(gradient_difference),
     }
@@ -240,6 +291,11 @@ def main():
     )
     (out / "deepseek_v3_no_q_lora" / "adamw.json").write_text(json.dumps(curve, indent=1) + "\n")
     cases["deepseek_v3_mtp"] = write_case(out, "deepseek_v3_mtp", MTP, (19, 12))
+    cases["deepseek_v2_lite"] = write_case(out, "deepseek_v2_lite", V2_LITE, (40, 23), config_json=V2_LITE)
+    cases["deepseek_v2"] = write_case(out, "deepseek_v2", V2, (40, 23), config_json=V2)
+    cases["qwen2"] = write_case(out, "qwen2", QWEN2, (40, 23))
+    cases["qwen2_tied"] = write_case(out, "qwen2_tied", QWEN2_TIED, (26, 17))
+    cases["llama"] = write_case(out, "llama", LLAMA, (60, 23), config_json=LLAMA)
 
     versions = {
         "python": platform.python_version(),

@@ -1,11 +1,12 @@
-"""Tiny random DeepSeek-V3 models: weights, original tensor names, and what the router decided."""
+"""Tiny random models: weights, original tensor names, and what the routers decided."""
 
 import json
 import pathlib
 
 import safetensors.torch
 import torch
-from transformers import DeepseekV3ForCausalLM
+from transformers import AutoModelForCausalLM
+from transformers.models.deepseek_v2.modeling_deepseek_v2 import DeepseekV2TopkRouter
 from transformers.models.deepseek_v3.modeling_deepseek_v3 import (
     DeepseekV3DecoderLayer,
     DeepseekV3RMSNorm,
@@ -50,10 +51,9 @@ class TinyModel(torch.nn.Module):
 
     def __init__(self, config):
         super().__init__()
-        config._attn_implementation = "eager"
         config._experts_implementation = "eager"
-        self.main = DeepseekV3ForCausalLM(config)
-        self.mtp = MtpModule(config) if config.num_nextn_predict_layers else None
+        self.main = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
+        self.mtp = MtpModule(config) if getattr(config, "num_nextn_predict_layers", 0) else None
 
     def forward(self, ids):
         """ids: [T] -> logits [T, V] of t_{i+1}, MTP logits [T-1, V] of t_{i+2} or None."""
@@ -67,7 +67,7 @@ class TinyModel(torch.nn.Module):
 
 
 def random_weights(model, seed):
-    """Weights large enough that logits are of order 1 and routing is decisive; norm gains around 1."""
+    """Weights large enough that logits are of order 1 and routing is decisive; norm gains around 1, biases around 0."""
     generator = torch.Generator().manual_seed(seed)
 
     def normal(tensor, mean, std):
@@ -76,7 +76,10 @@ def random_weights(model, seed):
     with torch.no_grad():
         for name, tensor in model.named_parameters():
             if name.endswith("embed_tokens.weight"):
-                normal(tensor, 0.0, 1.0)
+                # A tied embedding is the head too, whose products have to stay of order 1.
+                normal(tensor, 0.0, 1.2 / tensor.shape[-1] ** 0.5 if model.main.config.tie_word_embeddings else 1.0)
+            elif name.endswith(".bias"):
+                normal(tensor, 0.0, 0.5)
             elif tensor.dim() == 1:
                 normal(tensor, 1.0, 0.25)
             else:
@@ -120,6 +123,8 @@ def save_model(model, config_json, directory):
     model.main.save_pretrained(directory)
     (directory / "generation_config.json").unlink(missing_ok=True)
     weights = original_names(config, {k: v.detach() for k, v in model.state_dict().items()})
+    if config.tie_word_embeddings:
+        del weights["lm_head.weight"]
     saved = safetensors.torch.load_file(directory / "model.safetensors")
     ours = {k: v for k, v in weights.items() if not k.startswith(f"model.layers.{config.num_hidden_layers}.")}
     assert saved.keys() == ours.keys(), saved.keys() ^ ours.keys()
@@ -145,7 +150,7 @@ class RouterProbe:
         self.handles = []
         layer = 0
         for name, module in model.named_modules():
-            if isinstance(module, DeepseekV3TopkRouter):
+            if isinstance(module, (DeepseekV2TopkRouter, DeepseekV3TopkRouter)):
                 layer = model.main.config.num_hidden_layers if name.startswith("mtp.") else int(name.split(".")[3])
                 self.handles.append(module.register_forward_hook(self._hook(layer)))
 
@@ -155,14 +160,17 @@ class RouterProbe:
 
     def _choose(self, router, scores):
         """-> (chosen [T, E] as booleans, smallest gap of any decision)."""
-        grouped = scores.view(len(scores), router.num_group, -1)
-        group_scores = grouped.topk(2, dim=-1)[0].sum(-1).sort(dim=-1, descending=True)
+        v3 = isinstance(router, DeepseekV3TopkRouter)
+        groups = router.num_group if v3 or router.topk_method == "group_limited_greedy" else 1
+        best = 2 if v3 else 1
+        grouped = scores.view(len(scores), groups, -1)
+        group_scores = grouped.topk(best, dim=-1)[0].sum(-1).sort(dim=-1, descending=True)
         gap = float("inf")
-        if router.topk_group < router.num_group:
+        if groups > 1 and router.topk_group < groups:
             values = group_scores.values
             gap = (values[:, router.topk_group - 1] - values[:, router.topk_group]).min().item()
         allowed = torch.zeros_like(grouped, dtype=torch.bool)
-        allowed.scatter_(1, group_scores.indices[:, : router.topk_group, None].expand(-1, -1, grouped.shape[2]), True)
+        allowed.scatter_(1, group_scores.indices[:, : router.topk_group if groups > 1 else 1, None].expand(-1, -1, grouped.shape[2]), True)
         masked = scores.masked_fill(~allowed.view_as(scores), float("-inf")).sort(dim=-1, descending=True)
         gap = min(gap, (masked.values[:, router.top_k - 1] - masked.values[:, router.top_k]).min().item())
         chosen = torch.zeros_like(scores, dtype=torch.bool)
@@ -172,8 +180,12 @@ class RouterProbe:
     def _hook(self, layer):
         def hook(router, inputs, outputs):
             logits, weights, experts = (x.detach() for x in outputs)
-            scores = logits.sigmoid()
-            chosen, gap = self._choose(router, scores + router.e_score_correction_bias)
+            if isinstance(router, DeepseekV3TopkRouter):
+                scores = logits.sigmoid()
+                chosen, gap = self._choose(router, scores + router.e_score_correction_bias)
+            else:
+                scores = logits.softmax(-1)
+                chosen, gap = self._choose(router, scores)
             order = experts.argsort(dim=-1)
             experts = experts.gather(1, order)
             assert torch.equal(chosen.nonzero()[:, 1].view_as(experts), experts)

@@ -50,8 +50,8 @@ class Conversation {
     stop_ids_.push_back(model_.RequireTokenizer().RequireAddedTokenId(kUser));
     if (!arguments.system.empty()) messages_.push_back({"system", arguments.system});
     model_.Pack(device_.context(), context_, kChunk, 1);
-    cache_ = std::make_unique<LatentCache>(model_.config(), model_.precision(), context_,
-                                           device_.context().backend->allocator());
+    cache_ = std::make_unique<KvCache>(model_.config(), model_.precision(), context_,
+                                       device_.context().backend->allocator());
   }
 
   void Run() {
@@ -138,7 +138,7 @@ class Conversation {
   Arguments& arguments_;
   Device device_;
   LoadedModel model_;
-  std::unique_ptr<LatentCache> cache_;
+  std::unique_ptr<KvCache> cache_;
   SamplingParams sampling_;
   std::vector<int32_t> stop_ids_;
   std::vector<ChatMessage> messages_;

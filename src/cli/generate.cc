@@ -58,8 +58,8 @@ class Generation {
   void Run() {
     Prepare();
     const bool stream = choices_.size() == 1 && !arguments_.common.json;
-    LatentCache cache(model_.config(), model_.precision(), CacheTokens(),
-                      device_.context().backend->allocator());
+    KvCache cache(model_.config(), model_.precision(), CacheTokens(),
+                  device_.context().backend->allocator());
     Engine engine(device_.context(), model_.transformer(), cache, {.chunk_tokens = kChunk});
     for (size_t i = 0; i < choices_.size(); ++i) {
       request_.choice = i;
@@ -129,7 +129,7 @@ class Generation {
         std::min(static_cast<int64_t>(request_.prompt.size()) +
                      std::min(request_.max_tokens, model_.config().max_position_embeddings),
                  model_.config().max_position_embeddings);
-    constexpr int64_t kPage = LatentCache::kPageTokens;
+    constexpr int64_t kPage = KvCache::kPageTokens;
     return arguments_.choices * ((length + kPage - 1) / kPage * kPage);
   }
 

@@ -1,8 +1,11 @@
 #include "cli/init.h"
 
+#include <fmt/ranges.h>
+
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
@@ -62,15 +65,14 @@ TokenizerFiles ReadTokenizer(const fs::path& path, ModelConfig& config) {
   files.config = fs::exists(config_path) ? ReadFile(config_path)
                                          : DeepSeekTokenizerConfig(config.max_position_embeddings);
   const JsonDocument document(files.config, config_path.string());
-  const auto id = [&](const char* key, int64_t fallback) {
+  const auto id = [&](const char* key) -> std::optional<int64_t> {
     const auto token = document.root().Find(key);
-    if (!token) return fallback;
+    if (!token) return std::nullopt;
     const JsonValue content = token->IsObject() ? token->At("content") : *token;
-    return int64_t{
-        tokenizer.AddedTokenId(content.String()).value_or(static_cast<int32_t>(fallback))};
+    return tokenizer.AddedTokenId(content.String());
   };
-  config.bos_token_id = id("bos_token", config.bos_token_id);
-  config.eos_token_id = id("eos_token", config.eos_token_id);
+  if (const auto bos = id("bos_token")) config.bos_token_id = *bos;
+  if (const auto eos = id("eos_token")) config.eos_token_ids = {*eos};
   return files;
 }
 
@@ -132,7 +134,7 @@ void AddInitCommand(CLI::App& app) {
   const auto arguments = std::make_shared<Arguments>();
   command
       ->add_option("MODEL", arguments->model,
-                   "nano, small, base, tiny8, lite8 or v3; or a config.json")
+                   fmt::format("{}; or a config.json", fmt::join(PresetNames(), ", ")))
       ->required();
   command->add_option("DIR", arguments->out, "The directory to make")->required();
   command->add_option("--layers", arguments->layers, "Another number of layers (without MTP)")

@@ -35,6 +35,7 @@ ordered_json DescribeConfig(const ModelConfig& config) {
   const ParameterCounts counts = CountParameters(config);
   const CacheSummary cache = SummarizeCache(config);
   ordered_json json;
+  json["family"] = Name(config.family);
   json["parameters"] = {{"total", counts.total}, {"active", counts.active}, {"mtp", counts.mtp}};
   const int64_t dense = config.n_routed_experts > 0
                             ? std::min(config.first_k_dense_replace, config.num_hidden_layers)
@@ -46,16 +47,26 @@ ordered_json DescribeConfig(const ModelConfig& config) {
                      {"shared", config.n_shared_experts},
                      {"per_token", config.n_routed_experts > 0 ? config.num_experts_per_tok : 0}};
   json["hidden_size"] = config.hidden_size;
-  json["attention"] = {
-      {"heads", config.num_attention_heads},         {"q_lora_rank", config.q_lora_rank},
-      {"kv_lora_rank", config.kv_lora_rank},         {"qk_nope_head_dim", config.qk_nope_head_dim},
-      {"qk_rope_head_dim", config.qk_rope_head_dim}, {"v_head_dim", config.v_head_dim}};
+  if (config.latent_attention()) {
+    json["attention"] = {{"kind", "latent"},
+                         {"heads", config.num_attention_heads},
+                         {"q_lora_rank", config.q_lora_rank},
+                         {"kv_lora_rank", config.kv_lora_rank},
+                         {"qk_nope_head_dim", config.qk_nope_head_dim},
+                         {"qk_rope_head_dim", config.qk_rope_head_dim},
+                         {"v_head_dim", config.v_head_dim}};
+  } else {
+    json["attention"] = {{"kind", "grouped-query"},
+                         {"heads", config.num_attention_heads},
+                         {"kv_heads", config.num_key_value_heads},
+                         {"head_dim", config.head_dim}};
+  }
   json["vocab_size"] = config.vocab_size;
   json["context"] = config.max_position_embeddings;
   constexpr int64_t kBf16 = 2;
   json["cache_bytes_per_token_bf16"] = {
-      {"latent", kBf16 * cache.latent},
-      {"latent_with_mtp", kBf16 * (cache.latent + cache.latent_mtp)},
+      {"own", kBf16 * cache.own},
+      {"own_with_mtp", kBf16 * (cache.own + cache.own_mtp)},
       {"multi_head_attention_of_same_shape", kBf16 * cache.multi_head}};
   return json;
 }
@@ -71,30 +82,39 @@ void PrintConfig(const ordered_json& json) {
   const auto line = [&](std::string_view name, const std::string& value) {
     text += fmt::format("{:<12} {}\n", name, value);
   };
+  line("family", json.at("family").get<std::string>());
   line("parameters", fmt::format("{} total ({}), {} active a token, {} more in MTP modules",
                                  count("parameters", "total"), number("parameters", "total"),
                                  count("parameters", "active"), count("parameters", "mtp")));
   line("layers", fmt::format("{} ({} dense), {} MTP modules", number("layers", "total"),
                              number("layers", "dense"), number("layers", "mtp")));
-  line("experts", fmt::format("{} routed, {} a token, {} shared", number("experts", "routed"),
-                              number("experts", "per_token"), number("experts", "shared")));
-  line("attention",
-       fmt::format("{} heads, latent {} + {} rotary, queries {}", number("attention", "heads"),
-                   number("attention", "kv_lora_rank"), number("attention", "qk_rope_head_dim"),
-                   number("attention", "q_lora_rank") > 0
-                       ? fmt::format("through {}", number("attention", "q_lora_rank"))
-                       : std::string("direct")));
+  if (number("experts", "routed") > 0) {
+    line("experts", fmt::format("{} routed, {} a token, {} shared", number("experts", "routed"),
+                                number("experts", "per_token"), number("experts", "shared")));
+  }
+  if (json.at("attention").contains("kv_heads")) {
+    line("attention",
+         fmt::format("{} heads of {}, {} for keys and values", number("attention", "heads"),
+                     number("attention", "head_dim"), number("attention", "kv_heads")));
+  } else {
+    line("attention",
+         fmt::format("{} heads, latent {} + {} rotary, queries {}", number("attention", "heads"),
+                     number("attention", "kv_lora_rank"), number("attention", "qk_rope_head_dim"),
+                     number("attention", "q_lora_rank") > 0
+                         ? fmt::format("through {}", number("attention", "q_lora_rank"))
+                         : std::string("direct")));
+  }
   line("sizes",
        fmt::format("hidden {}, vocabulary {}, context {}", json.at("hidden_size").get<int64_t>(),
                    json.at("vocab_size").get<int64_t>(), json.at("context").get<int64_t>()));
   constexpr const char* kCache = "cache_bytes_per_token_bf16";
-  const int64_t latent = number(kCache, "latent");
+  const int64_t own = number(kCache, "own");
   const int64_t multi_head = number(kCache, "multi_head_attention_of_same_shape");
   std::string cache = fmt::format(
-      "{} bytes a token in bf16; multi-head attention of this shape {} ({:.1f} % less)", latent,
-      multi_head, 100 * (1 - static_cast<double>(latent) / static_cast<double>(multi_head)));
+      "{} bytes a token in bf16; multi-head attention of this shape {} ({:.1f} % less)", own,
+      multi_head, 100 * (1 - static_cast<double>(own) / static_cast<double>(multi_head)));
   if (number("layers", "mtp") > 0) {
-    cache += fmt::format("; {} with MTP", number(kCache, "latent_with_mtp"));
+    cache += fmt::format("; {} with MTP", number(kCache, "own_with_mtp"));
   }
   line("KV cache", cache);
   WriteStandardOutput(text);

@@ -23,17 +23,20 @@ struct Arguments {
 std::string WriteSample(Context& context, Transformer& transformer, const Tokenizer& tokenizer,
                         const RunConfig::Sample& sample, uint64_t seed) {
   GenerationRequest request;
-  request.prompt.push_back(static_cast<int32_t>(transformer.config().bos_token_id));
+  if (transformer.config().bos_token_id >= 0)
+    request.prompt.push_back(static_cast<int32_t>(transformer.config().bos_token_id));
+  const auto begins = static_cast<std::ptrdiff_t>(request.prompt.size());
   tokenizer.Encode(sample.prompt, {.added_tokens = false}, request.prompt);
   request.sampling.temperature = sample.temperature;
   request.sampling.seed = seed;
   request.max_tokens = sample.tokens;
-  request.stop_ids = {static_cast<int32_t>(transformer.config().eos_token_id)};
+  for (const int64_t id : transformer.config().eos_token_ids)
+    request.stop_ids.push_back(static_cast<int32_t>(id));
   const auto length = static_cast<int64_t>(request.prompt.size()) + request.max_tokens;
-  LatentCache cache(transformer.config(), transformer.precision(), length,
-                    context.backend->allocator());
+  KvCache cache(transformer.config(), transformer.precision(), length,
+                context.backend->allocator());
   Engine engine(context, transformer, cache, {});
-  std::vector<int32_t> written(request.prompt.begin() + 1, request.prompt.end());
+  std::vector<int32_t> written(request.prompt.begin() + begins, request.prompt.end());
   engine.AddRequest(std::move(request));
   while (!engine.idle()) {
     for (const EngineEvent& event : engine.Step()) written.push_back(event.token);

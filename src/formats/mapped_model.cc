@@ -5,10 +5,11 @@
 namespace fathom {
 namespace {
 
-// What a checkpoint may hold beside the parameters: the shared tensors' copies in MTP layers, and
-// tables that some programs save.
+// What a checkpoint may hold beside the parameters: the shared tensors' copies in MTP layers, a tied
+// head's, and tables that some programs save.
 bool IsKnownExtra(const ModelConfig& config, std::string_view name) {
   if (name.ends_with("rotary_emb.inv_freq")) return true;
+  if (config.tie_word_embeddings && name == "lm_head.weight") return true;
   for (int64_t layer = config.num_hidden_layers; layer < config.total_layers(); ++layer) {
     const std::string prefix = fmt::format("model.layers.{}.", layer);
     if (name == prefix + "embed_tokens.weight" || name == prefix + "shared_head.head.weight")

@@ -14,7 +14,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 int64_t PagedTokens(int64_t tokens) {
-  constexpr int64_t kPage = LatentCache::kPageTokens;
+  constexpr int64_t kPage = KvCache::kPageTokens;
   return (tokens + kPage - 1) / kPage * kPage;
 }
 
@@ -108,7 +108,7 @@ class Benchmark {
   Context& context_;
   const Transformer& transformer_;
   const BenchmarkCase& measured_;
-  LatentCache cache_;
+  KvCache cache_;
   std::vector<int64_t> sequences_;
   RandomStream random_{1};
 };

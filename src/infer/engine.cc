@@ -10,7 +10,7 @@ namespace fathom {
 namespace {
 
 int64_t PagesFor(int64_t tokens) {
-  return (tokens + LatentCache::kPageTokens - 1) / LatentCache::kPageTokens;
+  return (tokens + KvCache::kPageTokens - 1) / KvCache::kPageTokens;
 }
 
 }  // namespace
@@ -27,7 +27,7 @@ std::string_view Name(FinishReason reason) {
   FATHOM_CHECK(false);
 }
 
-Engine::Engine(Context& context, const Transformer& transformer, LatentCache& cache,
+Engine::Engine(Context& context, const Transformer& transformer, KvCache& cache,
                const EngineOptions& options)
     : context_(context),
       transformer_(transformer),
@@ -74,7 +74,7 @@ int64_t Engine::AddRequest(GenerationRequest request) {
     throw Error("request",
                 fmt::format("{} tokens of prompt + {} of answer need {} cache pages of {} tokens, "
                             "and there are {}",
-                            prompt, request.max_tokens, PagesFor(cached), LatentCache::kPageTokens,
+                            prompt, request.max_tokens, PagesFor(cached), KvCache::kPageTokens,
                             total_pages_),
                 "shorten one of them or give more memory to the cache");
   }

@@ -55,7 +55,7 @@ struct EngineEvent {
 class Engine {
  public:
   // The transformer is packed; the cache is used by this engine alone. All have to outlive it.
-  Engine(Context& context, const Transformer& transformer, LatentCache& cache,
+  Engine(Context& context, const Transformer& transformer, KvCache& cache,
          const EngineOptions& options = {});
   ~Engine();
   Engine(const Engine&) = delete;
@@ -95,7 +95,7 @@ class Engine {
 
   Context& context_;
   const Transformer& transformer_;
-  LatentCache& cache_;
+  KvCache& cache_;
   EngineOptions options_;
   int64_t total_pages_;
   std::list<Sequence> sequences_;  // in the order of their arrival: running ones, then waiting ones

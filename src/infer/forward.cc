@@ -18,7 +18,7 @@ std::vector<float> Download(Context& context, ConstTensor x) {
   return values;
 }
 
-Tensor ForwardRows(Context& context, const Transformer& transformer, LatentCache& cache,
+Tensor ForwardRows(Context& context, const Transformer& transformer, KvCache& cache,
                    std::span<const int32_t> tokens, std::vector<BatchSequence> sequences,
                    std::span<const int32_t> rows) {
   const Precision precision = transformer.precision();

@@ -12,7 +12,7 @@ namespace fathom {
 // and returns what the head reads of some of its rows: act [rows, hidden], after the final norm, in
 // the context's workspace. `rows` ascend and index the batch; `tokens` and `sequences` as for
 // MakeBatch, with cache pages reserved.
-Tensor ForwardRows(Context& context, const Transformer& transformer, LatentCache& cache,
+Tensor ForwardRows(Context& context, const Transformer& transformer, KvCache& cache,
                    std::span<const int32_t> tokens, std::vector<BatchSequence> sequences,
                    std::span<const int32_t> rows);
 

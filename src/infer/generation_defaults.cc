@@ -67,9 +67,10 @@ GenerationDefaults ReadGenerationDefaults(const ModelSource& source, const Model
   }
   if (const auto text = source.SideFile("generation_config.json"))
     ReadGenerationConfig(*text, where("generation_config.json"), config, defaults);
-  if (defaults.stop_ids.empty() && config.eos_token_id >= 0 &&
-      config.eos_token_id < config.vocab_size) {
-    defaults.stop_ids.push_back(static_cast<int32_t>(config.eos_token_id));
+  if (defaults.stop_ids.empty()) {
+    for (const int64_t id : config.eos_token_ids) {
+      if (id >= 0 && id < config.vocab_size) defaults.stop_ids.push_back(static_cast<int32_t>(id));
+    }
   }
   if (tokenizer != nullptr) {
     if (const auto text = source.SideFile("tokenizer_config.json"))

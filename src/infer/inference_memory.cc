@@ -19,15 +19,15 @@ std::string InferenceMemory::ToString() const {
 InferenceMemory PlanInference(const ModelConfig& config, Precision precision, ParameterStore& store,
                               const Context& device, int64_t cache_tokens, int64_t batch_tokens,
                               int64_t logit_rows) {
-  constexpr int64_t kPage = LatentCache::kPageTokens;
+  constexpr int64_t kPage = KvCache::kPageTokens;
   constexpr int64_t kScratchOfThread = int64_t{4} << 20;
   PlanningBackend backend(*device.backend);
   Arena workspace(MemoryRole::kWorkspace, backend.allocator());
   Context context{&backend, device.pool, &workspace};
   Transformer transformer(config, precision, store, backend.allocator());
-  transformer.Pack(context, /*training=*/false);
+  transformer.Pack(context, AttentionForm::kAbsorbed, /*training=*/false);
   // The size of a cache has no influence on the workspace.
-  LatentCache cache(config, precision, batch_tokens, backend.allocator());
+  KvCache cache(config, precision, batch_tokens, backend.allocator());
   const int64_t sequence = cache.NewSequence();
   FATHOM_CHECK(cache.Reserve(sequence, batch_tokens));
   const std::vector<int32_t> tokens(static_cast<size_t>(batch_tokens));
@@ -40,7 +40,7 @@ InferenceMemory PlanInference(const ModelConfig& config, Precision precision, Pa
   transformer.head().Logits(context, h, logits);
   return {.packed = static_cast<int64_t>(transformer.packed_bytes()),
           .cache = (cache_tokens + kPage - 1) / kPage * kPage *
-                   LatentCache::BytesPerToken(config, precision),
+                   KvCache::BytesPerToken(config, precision),
           .workspace =
               static_cast<int64_t>(workspace.peak()) + device.pool->threads() * kScratchOfThread};
 }

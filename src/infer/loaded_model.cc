@@ -79,7 +79,7 @@ void LoadedModel::Pack(Context& context, int64_t cache_tokens, int64_t batch_tok
                                               : "use a smaller model or context");
   }
   transformer_.emplace(config_, precision_, mapped_.store(), context.backend->allocator());
-  transformer_->Pack(context, /*training=*/false);
+  transformer_->Pack(context, AttentionForm::kAbsorbed, /*training=*/false);
 }
 
 const Transformer& LoadedModel::transformer() const {

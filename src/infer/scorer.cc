@@ -36,9 +36,9 @@ std::vector<float> ScoreTokens(Context& context, const Transformer& transformer,
   if (inputs < 1) return logprobs;
   const int64_t window = Window(transformer.config(), options);
   const auto count = static_cast<int64_t>(tokens.size());
-  LatentCache cache(transformer.config(), transformer.precision(),
-                    ScoreCacheTokens(transformer.config(), count, options),
-                    context.backend->allocator());
+  KvCache cache(transformer.config(), transformer.precision(),
+                ScoreCacheTokens(transformer.config(), count, options),
+                context.backend->allocator());
   const int64_t cache_id = cache.NewSequence();
   FATHOM_CHECK(cache.Reserve(cache_id, std::min(inputs, window)));
   for (int64_t begin = 0; begin < inputs;) {

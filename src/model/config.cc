@@ -2,24 +2,114 @@
 
 #include <fmt/ranges.h>
 
+#include <array>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/json.h"
+#include "model/config_fields.h"
 
 namespace fathom {
 namespace {
 
-// The bound on any size in a config.json: products of two stay far inside 64 bits.
-constexpr int64_t kLargestSize = int64_t{1} << 24;
+struct FamilyNames {
+  Family family;
+  std::string_view model_type, architecture;
+  // What transformers takes where config.json does not say; -1: none.
+  int64_t bos, eos;
+};
+
+constexpr std::array<FamilyNames, 4> kFamilies = {{
+    {Family::kDeepseekV3, "deepseek_v3", "DeepseekV3ForCausalLM", 0, 1},
+    {Family::kDeepseekV2, "deepseek_v2", "DeepseekV2ForCausalLM", 1, 2},
+    {Family::kQwen2, "qwen2", "Qwen2ForCausalLM", -1, -1},
+    {Family::kLlama, "llama", "LlamaForCausalLM", 1, 2},
+}};
+
+const FamilyNames& NamesOf(Family family) {
+  for (const FamilyNames& names : kFamilies) {
+    if (names.family == family) return names;
+  }
+  internal::CheckFailed("family", __FILE__, __LINE__, "unknown family");
+}
+
+const FamilyNames& FamilyOf(const JsonValue& root) {
+  const JsonValue type = root.At("model_type");
+  std::vector<std::string_view> known;
+  for (const FamilyNames& names : kFamilies) {
+    if (type.String() == names.model_type) return names;
+    known.push_back(names.model_type);
+  }
+  throw Error(type.path(), fmt::format("model_type '{}' is not supported", type.String()),
+              fmt::format("known are {}", fmt::join(known, ", ")));
+}
+
+// Fields of other architectures that derive from the known ones.
+void RefuseOtherMathematics(const JsonValue& root) {
+  config::RequireString(root, "hidden_act", "silu");
+  config::RequireNumber(root, "pretraining_tp", 1);
+  for (const char* key : {"attn_logit_softcapping", "final_logit_softcapping", "logit_scale",
+                          "clip_qkv", "embedding_multiplier", "residual_multiplier",
+                          "attention_multiplier", "logits_scaling", "index_topk"}) {
+    config::RequireNone(root, key);
+  }
+  for (const char* key : {"use_qk_norm", "qk_layernorm"}) config::RequireBool(root, key, false);
+  if (const auto layers = root.Find("layer_types")) {
+    for (const JsonValue& layer : layers->Array()) {
+      if (layer.String() != "full_attention") {
+        throw Error(layer.path(), fmt::format("layer_types '{}' is not supported", layer.String()),
+                    "only 'full_attention' is");
+      }
+    }
+  }
+}
+
+void ReadQuantization(const JsonValue& root, ModelConfig& config) {
+  const auto quantization = root.Find("quantization_config");
+  if (!quantization) return;
+  const JsonValue method = quantization->At("quant_method");
+  if (method.String() != "fp8") {
+    throw Error(method.path(), fmt::format("quant_method '{}' is not supported", method.String()),
+                "only fp8 in blocks of 128 x 128 is; use the bf16 or f32 weights");
+  }
+  config::RequireString(*quantization, "fmt", "e4m3");
+  config::RequireString(*quantization, "activation_scheme", "dynamic");
+  const JsonValue block = quantization->At("weight_block_size");
+  const std::vector<JsonValue> sizes = block.Array();
+  if (sizes.size() != 2 || sizes[0].Int() != Fp8Blocks::kRows ||
+      sizes[1].Int() != Fp8Blocks::kColumns) {
+    throw Error(block.path(), "these blocks are not supported", "only [128, 128] is");
+  }
+  Fp8Blocks blocks;
+  if (quantization->Find("scale_fmt")) {
+    config::RequireString(*quantization, "scale_fmt", "ue8m0");
+    blocks.power_of_two_scales = true;
+  }
+  config.fp8_blocks = blocks;
+}
+
+void ReadTokens(const JsonValue& root, const FamilyNames& names, ModelConfig& config) {
+  config.bos_token_id = root.IntOr("bos_token_id", names.bos);
+  config.eos_token_ids.clear();
+  const auto eos = root.Find("eos_token_id");
+  if (eos && eos->IsArray()) {
+    for (const JsonValue& id : eos->Array()) config.eos_token_ids.push_back(id.Int());
+  } else if (eos) {
+    config.eos_token_ids.push_back(eos->Int());
+  } else if (names.eos >= 0) {
+    config.eos_token_ids.push_back(names.eos);
+  }
+}
+
+}  // namespace
+
+namespace config {
 
 int64_t Size(const JsonValue& root, std::string_view key, int64_t smallest) {
+  constexpr int64_t kLargest = int64_t{1} << 24;
   const JsonValue value = root.At(key);
   const int64_t size = value.Int();
-  if (size < smallest || size > kLargestSize) {
-    throw Error(value.path(),
-                fmt::format("{} is out of range [{}, {}]", size, smallest, kLargestSize));
+  if (size < smallest || size > kLargest) {
+    throw Error(value.path(), fmt::format("{} is out of range [{}, {}]", size, smallest, kLargest));
   }
   return size;
 }
@@ -31,7 +121,6 @@ double Positive(const JsonValue& value) {
   return number;
 }
 
-// A field that changes the mathematics and that only one value of is supported.
 void RequireString(const JsonValue& root, std::string_view key, std::string_view supported) {
   const auto value = root.Find(key);
   if (value && value->String() != supported) {
@@ -47,141 +136,85 @@ void RequireBool(const JsonValue& root, std::string_view key, bool supported) {
   }
 }
 
-// transformers 5 writes one "rope_parameters"; earlier files have "rope_theta" and "rope_scaling".
-void ReadRope(const JsonValue& root, ModelConfig& config) {
-  auto scaling = root.Find("rope_parameters");
-  if (!scaling) scaling = root.Find("rope_scaling");
-  if (const auto theta = root.Find("rope_theta")) config.rope_theta = Positive(*theta);
-  if (!scaling) return;
-  if (const auto theta = scaling->Find("rope_theta")) config.rope_theta = Positive(*theta);
-  auto type = scaling->Find("rope_type");
-  if (!type) type = scaling->Find("type");
-  if (!type || type->String() == "default") return;
-  if (type->String() != "yarn") {
-    throw Error(type->path(), fmt::format("rope scaling '{}' is not supported", type->String()),
-                "only 'yarn' is");
+void RequireNumber(const JsonValue& root, std::string_view key, double supported) {
+  const auto value = root.Find(key);
+  if (value && value->Number() != supported) {
+    throw Error(value->path(), fmt::format("{} is not supported", value->Number()),
+                fmt::format("only {} is", supported));
   }
-  YarnScaling yarn;
-  yarn.factor = Positive(scaling->At("factor"));
-  yarn.beta_fast = scaling->NumberOr("beta_fast", 32);
-  yarn.beta_slow = scaling->NumberOr("beta_slow", 1);
-  yarn.original_max_position_embeddings = Size(*scaling, "original_max_position_embeddings", 1);
-  yarn.mscale = scaling->NumberOr("mscale", 1);
-  yarn.mscale_all_dim = scaling->NumberOr("mscale_all_dim", 0);
-  config.yarn = yarn;
 }
 
-}  // namespace
+void RequireNone(const JsonValue& root, std::string_view key) {
+  if (const auto value = root.Find(key)) throw Error(value->path(), "is not supported");
+}
+
+}  // namespace config
+
+std::string_view Name(Family family) { return NamesOf(family).model_type; }
 
 ModelConfig ModelConfig::FromJson(std::string_view text, std::string_view where) {
   const JsonDocument document(text, where);
   const JsonValue& root = document.root();
-  const std::string_view type = root.At("model_type").String();
-  if (type != "deepseek_v3") {
-    throw Error(where, fmt::format("model_type '{}' is not supported", type),
-                "only 'deepseek_v3' is");
-  }
-  RequireString(root, "hidden_act", "silu");
-  RequireString(root, "scoring_func", "sigmoid");
-  RequireString(root, "topk_method", "noaux_tc");
-  RequireBool(root, "attention_bias", false);
-  RequireBool(root, "tie_word_embeddings", false);
-  RequireBool(root, "rope_interleave", true);
-  if (root.Find("quantization_config")) {
-    throw Error(where, "quantization_config: quantised weights are not supported",
-                "use the bf16 or f32 weights");
-  }
-  if (root.IntOr("moe_layer_freq", 1) != 1)
-    throw Error(where, "moe_layer_freq: only 1 is supported");
+  const FamilyNames& names = FamilyOf(root);
+  RefuseOtherMathematics(root);
 
   ModelConfig config;
-  config.vocab_size = Size(root, "vocab_size", 1);
-  config.hidden_size = Size(root, "hidden_size", 1);
-  config.num_hidden_layers = Size(root, "num_hidden_layers", 1);
-  config.num_attention_heads = Size(root, "num_attention_heads", 1);
-  config.intermediate_size = Size(root, "intermediate_size", 1);
-  config.moe_intermediate_size = Size(root, "moe_intermediate_size", 1);
-  config.first_k_dense_replace = Size(root, "first_k_dense_replace", 0);
-  config.n_routed_experts = root.Find("n_routed_experts") ? Size(root, "n_routed_experts", 1) : 0;
-  config.n_shared_experts = root.Find("n_shared_experts") ? Size(root, "n_shared_experts", 0) : 0;
-  if (config.n_routed_experts > 0) {
-    config.num_experts_per_tok = Size(root, "num_experts_per_tok", 1);
-    config.n_group = root.IntOr("n_group", 1);
-    config.topk_group = root.IntOr("topk_group", 1);
-    config.norm_topk_prob = root.BoolOr("norm_topk_prob", true);
-    config.routed_scaling_factor = root.NumberOr("routed_scaling_factor", 1);
-  }
-  config.q_lora_rank = root.Find("q_lora_rank") ? Size(root, "q_lora_rank", 1) : 0;
-  config.kv_lora_rank = Size(root, "kv_lora_rank", 1);
-  config.qk_nope_head_dim = Size(root, "qk_nope_head_dim", 1);
-  config.qk_rope_head_dim = Size(root, "qk_rope_head_dim", 2);
-  config.v_head_dim = Size(root, "v_head_dim", 1);
-  config.num_nextn_predict_layers = root.IntOr("num_nextn_predict_layers", 0);
-  if (const auto eps = root.Find("rms_norm_eps")) config.rms_norm_eps = Positive(*eps);
-  config.max_position_embeddings = Size(root, "max_position_embeddings", 1);
+  config.family = names.family;
+  config.vocab_size = config::Size(root, "vocab_size", 1);
+  config.hidden_size = config::Size(root, "hidden_size", 1);
+  config.num_hidden_layers = config::Size(root, "num_hidden_layers", 1);
+  config.num_attention_heads = config::Size(root, "num_attention_heads", 1);
+  config.intermediate_size = config::Size(root, "intermediate_size", 1);
+  if (const auto eps = root.Find("rms_norm_eps")) config.rms_norm_eps = config::Positive(*eps);
+  config.max_position_embeddings = config::Size(root, "max_position_embeddings", 1);
   config.initializer_range = root.NumberOr("initializer_range", 0.02);
-  config.bos_token_id = root.IntOr("bos_token_id", 0);
-  const auto eos = root.Find("eos_token_id");
-  config.eos_token_id = !eos                                      ? 1
-                        : eos->IsArray() && !eos->Array().empty() ? eos->Array()[0].Int()
-                                                                  : eos->Int();
-  ReadRope(root, config);
+  ReadTokens(root, names, config);
+  ReadQuantization(root, config);
+  if (config.latent_attention()) {
+    config::ReadDeepseek(root, config);
+  } else {
+    config::ReadGrouped(root, config);
+  }
+  config::ReadRope(root, config);
   config.Validate(where);
   return config;
 }
 
 std::string ModelConfig::ToJson(std::string_view dtype) const {
+  const FamilyNames& names = NamesOf(family);
   nlohmann::ordered_json json;
-  json["architectures"] = {"DeepseekV3ForCausalLM"};
-  json["model_type"] = "deepseek_v3";
+  json["architectures"] = {names.architecture};
+  json["model_type"] = names.model_type;
   json["torch_dtype"] = dtype;
   json["vocab_size"] = vocab_size;
   json["hidden_size"] = hidden_size;
   json["num_hidden_layers"] = num_hidden_layers;
-  json["num_nextn_predict_layers"] = num_nextn_predict_layers;
   json["num_attention_heads"] = num_attention_heads;
-  json["num_key_value_heads"] = num_attention_heads;
   json["intermediate_size"] = intermediate_size;
-  json["moe_intermediate_size"] = moe_intermediate_size;
-  json["first_k_dense_replace"] = first_k_dense_replace;
-  json["moe_layer_freq"] = 1;
-  json["n_routed_experts"] = n_routed_experts;
-  json["n_shared_experts"] = n_shared_experts;
-  json["num_experts_per_tok"] = num_experts_per_tok;
-  json["n_group"] = n_group;
-  json["topk_group"] = topk_group;
-  json["norm_topk_prob"] = norm_topk_prob;
-  json["routed_scaling_factor"] = routed_scaling_factor;
-  json["scoring_func"] = "sigmoid";
-  json["topk_method"] = "noaux_tc";
-  json["q_lora_rank"] =
-      q_lora_rank > 0 ? nlohmann::ordered_json(q_lora_rank) : nlohmann::ordered_json(nullptr);
-  json["kv_lora_rank"] = kv_lora_rank;
-  json["qk_nope_head_dim"] = qk_nope_head_dim;
-  json["qk_rope_head_dim"] = qk_rope_head_dim;
-  json["v_head_dim"] = v_head_dim;
+  if (latent_attention()) {
+    config::WriteDeepseek(*this, json);
+  } else {
+    config::WriteGrouped(*this, json);
+  }
   json["hidden_act"] = "silu";
   json["rms_norm_eps"] = rms_norm_eps;
   json["max_position_embeddings"] = max_position_embeddings;
-  json["rope_theta"] = rope_theta;
-  if (yarn) {
-    json["rope_scaling"] = {
-        {"type", "yarn"},
-        {"factor", yarn->factor},
-        {"beta_fast", yarn->beta_fast},
-        {"beta_slow", yarn->beta_slow},
-        {"original_max_position_embeddings", yarn->original_max_position_embeddings},
-        {"mscale", yarn->mscale},
-        {"mscale_all_dim", yarn->mscale_all_dim}};
-  } else {
-    json["rope_scaling"] = nullptr;
-  }
-  json["attention_bias"] = false;
+  config::WriteRope(*this, json);
   json["attention_dropout"] = 0.0;
-  json["tie_word_embeddings"] = false;
+  json["tie_word_embeddings"] = tie_word_embeddings;
   json["initializer_range"] = initializer_range;
-  json["bos_token_id"] = bos_token_id;
-  json["eos_token_id"] = eos_token_id;
+  if (bos_token_id >= 0) {
+    json["bos_token_id"] = bos_token_id;
+  } else {
+    json["bos_token_id"] = nullptr;
+  }
+  if (eos_token_ids.size() == 1) {
+    json["eos_token_id"] = eos_token_ids[0];
+  } else if (eos_token_ids.empty()) {
+    json["eos_token_id"] = nullptr;
+  } else {
+    json["eos_token_id"] = eos_token_ids;
+  }
   json["use_cache"] = true;
   return json.dump(2) + "\n";
 }
@@ -190,6 +223,13 @@ void ModelConfig::Validate(std::string_view where) const {
   const auto require = [&](bool holds, const std::string& what) {
     if (!holds) throw Error(where, what);
   };
+  if (!latent_attention()) {
+    require(head_dim % 2 == 0, fmt::format("head_dim {} is odd", head_dim));
+    require(num_key_value_heads >= 1 && num_attention_heads % num_key_value_heads == 0,
+            fmt::format("num_attention_heads {} cannot be divided among num_key_value_heads {}",
+                        num_attention_heads, num_key_value_heads));
+    return;
+  }
   require(qk_rope_head_dim % 2 == 0, fmt::format("qk_rope_head_dim {} is odd", qk_rope_head_dim));
   require(
       num_nextn_predict_layers >= 0 && num_nextn_predict_layers <= 16,

@@ -13,8 +13,13 @@ DecoderLayer::DecoderLayer(const ModelConfig& config, Precision precision, Param
       precision_(precision),
       layer_(layer),
       input_norm_(&store.Get(LayerPrefix(layer) + "input_layernorm.weight")),
-      post_attention_norm_(&store.Get(LayerPrefix(layer) + "post_attention_layernorm.weight")),
-      attention_(config, precision, store, LayerPrefix(layer) + "self_attn.") {
+      post_attention_norm_(&store.Get(LayerPrefix(layer) + "post_attention_layernorm.weight")) {
+  const std::string attention = LayerPrefix(layer) + "self_attn.";
+  if (config.latent_attention()) {
+    mla_.emplace(config, precision, store, attention);
+  } else {
+    gqa_.emplace(config, precision, store, attention);
+  }
   if (config.IsMoeLayer(layer)) {
     moe_.emplace(config, precision, store, LayerPrefix(layer) + "mlp.");
   } else {
@@ -22,10 +27,11 @@ DecoderLayer::DecoderLayer(const ModelConfig& config, Precision precision, Param
   }
 }
 
-void DecoderLayer::Pack(Context& context, bool training, Arena& arena) {
-  attention_.Pack(context, training, arena);
-  if (moe_) moe_->Pack(context, training, arena);
-  if (mlp_) mlp_->Pack(context, training, arena);
+void DecoderLayer::Pack(Context& context, const PackedUses& uses, Arena& arena) {
+  if (mla_) mla_->Pack(context, uses, arena);
+  if (gqa_) gqa_->Pack(context, uses, arena);
+  if (moe_) moe_->Pack(context, uses.common, arena);
+  if (mlp_) mlp_->Pack(context, uses.common, arena);
 }
 
 Tensor DecoderLayer::Forward(Context& context, const Pass& pass, Tensor x,
@@ -56,8 +62,12 @@ Tensor DecoderLayer::Forward(Context& context, const Pass& pass, Tensor x,
   s.x_in = x;
   const Tensor h_in = norm(x, *input_norm_, &s.inv_rms_in, &s.h_in);
   x = next_stream(x);
-  attention_.Forward(context, pass, layer_, h_in, x, layer != nullptr ? &s.mla : nullptr,
-                     {&kept, &recomputable});
+  const ActivationArenas arenas{&kept, &recomputable};
+  if (mla_) {
+    mla_->Forward(context, pass, layer_, h_in, x, layer != nullptr ? &s.mla : nullptr, arenas);
+  } else {
+    gqa_->Forward(context, pass, layer_, h_in, x, layer != nullptr ? &s.gqa : nullptr, arenas);
+  }
 
   s.x_mid = x;
   const Tensor h_mid = norm(x, *post_attention_norm_, &s.inv_rms_mid, &s.h_mid);
@@ -110,7 +120,12 @@ void DecoderLayer::BackwardInput(Context& context, const Pass& pass, const Saved
 
   const ConstTensor h_in = Normed(context, s.h_in, s.x_in, *input_norm_, s.inv_rms_in, keep);
   const Tensor dh_in = keep.New(precision_.sum, dx.shape());
-  attention_.BackwardInput(context, pass, h_in, s.mla, output_gradient(), dh_in, keep, pending);
+  const Tensor dy_attention = output_gradient();
+  if (mla_) {
+    mla_->BackwardInput(context, pass, h_in, s.mla, dy_attention, dh_in, keep, pending);
+  } else {
+    gqa_->BackwardInput(context, pass, h_in, s.gqa, dy_attention, dh_in, keep, pending);
+  }
   through_norm(dh_in, s.x_in, *input_norm_, s.inv_rms_in);
 }
 

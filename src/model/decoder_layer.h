@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "model/gqa.h"
 #include "model/mla.h"
 #include "model/mlp.h"
 #include "model/moe.h"
@@ -14,7 +15,8 @@ struct LayerSaved {
   Tensor x_mid;                    // sum [T, hidden]: between attention and MLP
   Tensor inv_rms_in, inv_rms_mid;  // sum [T]
   Tensor h_in, h_mid;              // act [T, hidden]: the normalised inputs; empty when recomputed
-  MlaSaved mla;
+  MlaSaved mla;                    // of the attention that the layer has
+  GqaSaved gqa;
   Tensor gate_up;  // of a dense MLP
   MoeSaved moe;
 };
@@ -39,7 +41,7 @@ class DecoderLayer {
   DecoderLayer(const ModelConfig& config, Precision precision, ParameterStore& store,
                int64_t layer);
 
-  void Pack(Context& context, bool training, Arena& arena);
+  void Pack(Context& context, const PackedUses& uses, Arena& arena);
 
   // The routed experts, or null in a dense layer.
   const Moe* moe() const { return moe_ ? &*moe_ : nullptr; }
@@ -62,7 +64,9 @@ class DecoderLayer {
   int64_t layer_;
   Parameter* input_norm_;
   Parameter* post_attention_norm_;
-  Mla attention_;
+  // One of the two, and one of the next two.
+  std::optional<Mla> mla_;
+  std::optional<Gqa> gqa_;
   std::optional<Mlp> mlp_;
   std::optional<Moe> moe_;
 };

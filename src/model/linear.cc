@@ -9,8 +9,10 @@ void PendingWeightGradients::Apply(Context& context) {
   for (const Norm& norm : norms_) {
     context.backend->RmsNormBackwardWeight(context, norm.dy, norm.x, norm.inv_rms, norm.dgain);
   }
+  for (const Bias& bias : biases_) context.backend->BiasBackward(context, bias.dy, bias.db);
   matmuls_.clear();
   norms_.clear();
+  biases_.clear();
 }
 
 Linear::Linear(std::vector<WeightRows> parts) : parts_(std::move(parts)) {
@@ -22,7 +24,17 @@ Linear::Linear(std::vector<WeightRows> parts) : parts_(std::move(parts)) {
   }
 }
 
+Linear::Linear(std::vector<WeightRows> parts, std::vector<Parameter*> biases)
+    : Linear(std::move(parts)) {
+  biases_ = std::move(biases);
+  FATHOM_CHECK(biases_.size() == parts_.size());
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    FATHOM_CHECK(biases_[i]->spec.shape == Shape({parts_[i].end - parts_[i].begin}));
+  }
+}
+
 void Linear::Pack(Context& context, DType dtype, PackedUse use, Arena& arena) {
+  if (use == PackedUse()) return;
   ArenaScope scope(*context.workspace);
   std::vector<ConstTensor> views;
   for (const WeightRows& part : parts_) {
@@ -54,6 +66,16 @@ MatmulProblem Linear::Forward(ConstTensor x, Tensor y, bool accumulate) const {
   return {x, &forward_, y, accumulate};
 }
 
+void Linear::Run(Context& context, ConstTensor x, Tensor y) const {
+  int64_t row = 0;
+  for (const Parameter* bias : biases_) {
+    const int64_t rows = bias->spec.shape[0];
+    context.backend->Cast(context, bias->value.Broadcast(0, y.dim(0)), y.Columns(row, row + rows));
+    row += rows;
+  }
+  Matmul(context, Forward(x, y, /*accumulate=*/!biases_.empty()));
+}
+
 MatmulProblem Linear::BackwardInput(ConstTensor dy, Tensor dx, bool accumulate) const {
   FATHOM_CHECK(!backward_.empty(), "weights were not packed for this product");
   return {dy, &backward_, dx, accumulate};
@@ -61,10 +83,12 @@ MatmulProblem Linear::BackwardInput(ConstTensor dy, Tensor dx, bool accumulate) 
 
 void Linear::BackwardWeight(ConstTensor dy, ConstTensor x, PendingWeightGradients& pending) const {
   int64_t row = 0;
-  for (const WeightRows& part : parts_) {
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    const WeightRows& part = parts_[i];
     const int64_t rows = part.end - part.begin;
-    pending.AddMatmul(
-        {dy.Columns(row, row + rows), x, part.parameter->grad.Rows(part.begin, part.end)});
+    const ConstTensor part_dy = dy.Columns(row, row + rows);
+    pending.AddMatmul({part_dy, x, part.parameter->grad.Rows(part.begin, part.end)});
+    if (!biases_.empty()) pending.AddBias(part_dy, biases_[i]->grad);
     row += rows;
   }
 }

@@ -32,17 +32,17 @@ Mla::Mla(const ModelConfig& config, Precision precision, ParameterStore& store,
   }
 }
 
-void Mla::Pack(Context& context, bool training, Arena& arena) {
-  const PackedUse use{.forward = true, .backward_input = training};
-  down_.Pack(context, precision_.act, use, arena);
-  if (q_norm_ != nullptr) q_up_.Pack(context, precision_.act, use, arena);
-  kv_up_.Pack(context, precision_.act, use, arena);
-  out_.Pack(context, precision_.act, use, arena);
+void Mla::Pack(Context& context, const PackedUses& uses, Arena& arena) {
+  down_.Pack(context, precision_.act, uses.common, arena);
+  if (q_norm_ != nullptr) q_up_.Pack(context, precision_.act, uses.common, arena);
+  out_.Pack(context, precision_.act, uses.common, arena);
+  kv_up_.Pack(context, precision_.act, uses.expanded, arena);
+  // Absorbed queries are q_nope W_UK: the backward direction of the key projection.
+  const PackedUse key_use{.forward = uses.absorbed.backward_input,
+                          .backward_input = uses.absorbed.forward};
   for (size_t head = 0; head < key_up_.size(); ++head) {
-    // Absorbed queries are q_nope W_UK: the backward direction of the key projection.
-    key_up_[head].Pack(context, precision_.act, {.forward = training, .backward_input = true},
-                       arena);
-    value_up_[head].Pack(context, precision_.act, use, arena);
+    key_up_[head].Pack(context, precision_.act, key_use, arena);
+    value_up_[head].Pack(context, precision_.act, uses.absorbed, arena);
   }
 }
 
@@ -74,10 +74,10 @@ void Mla::Forward(Context& context, const Pass& pass, int64_t layer, ConstTensor
   if (saved != nullptr) s.lse = kept.New(precision_.sum, Shape({tokens, heads}));
 
   Matmul(context, down_.Forward(h, s.down));
-  backend.RmsNorm(context, LatentPart(s.down), kv_norm_->value, config_.rms_norm_eps,
+  backend.RmsNorm(context, LatentPart(s.down), kv_norm_->value, kNormEps,
                   s.latent.Columns(0, kv_rank), s.kv_inv_rms);
   backend.Rope(context, RotaryKeyPart(s.down).SplitLast(1, config_.qk_rope_head_dim),
-               pass.rope_table, false,
+               pass.rope_table, rope_.layout, false,
                RotaryKeyPart(s.latent).SplitLast(1, config_.qk_rope_head_dim));
   if (pass.cache != nullptr) pass.cache->Write(context, layer, *pass.batch, s.latent);
 
@@ -95,12 +95,11 @@ void Mla::Forward(Context& context, const Pass& pass, int64_t layer, ConstTensor
 void Mla::ProjectUp(Context& context, const Pass& pass, MlaSaved& s, Arena& arena) const {
   Backend& backend = *context.backend;
   const int64_t tokens = s.down.dim(0), heads = config_.num_attention_heads;
-  const int64_t nope = config_.qk_nope_head_dim, qk = config_.qk_head_dim(),
+  const int64_t nope = config_.qk_nope_head_dim, qk = config_.qk_dim(),
                 kv_rank = config_.kv_lora_rank;
   if (q_norm_ != nullptr) {
     s.q_latent = arena.New(precision_.act, Shape({tokens, config_.q_lora_rank}));
-    backend.RmsNorm(context, QueryPart(s.down), q_norm_->value, config_.rms_norm_eps, s.q_latent,
-                    s.q_inv_rms);
+    backend.RmsNorm(context, QueryPart(s.down), q_norm_->value, kNormEps, s.q_latent, s.q_inv_rms);
     const Tensor q = arena.New(precision_.act, Shape({tokens, heads * qk}));
     Matmul(context, q_up_.Forward(s.q_latent, q));
     s.q = q.SplitLast(heads, qk);
@@ -111,7 +110,7 @@ void Mla::ProjectUp(Context& context, const Pass& pass, MlaSaved& s, Arena& aren
   }
   const Tensor q_rope = s.q.Columns(nope, qk);
   if (pass.form == AttentionForm::kExpanded) {
-    backend.Rope(context, q_rope, pass.rope_table, false, q_rope);
+    backend.Rope(context, q_rope, pass.rope_table, rope_.layout, false, q_rope);
     const Tensor up = arena.New(precision_.act, Shape({tokens, kv_up_.out()}));
     Matmul(context, kv_up_.Forward(s.latent.Columns(0, kv_rank), up));
     s.up = up.SplitLast(heads, nope + config_.v_head_dim);
@@ -124,13 +123,13 @@ void Mla::ProjectUp(Context& context, const Pass& pass, MlaSaved& s, Arena& aren
         s.q.Select(1, head).Columns(0, nope), s.up.Select(1, head).Columns(0, kv_rank)));
   }
   backend.Matmul(context, problems);
-  backend.Rope(context, q_rope, pass.rope_table, false,
+  backend.Rope(context, q_rope, pass.rope_table, rope_.layout, false,
                s.up.Columns(kv_rank, config_.latent_dim()));
 }
 
 Tensor Mla::ExpandedKeys(Context& context, const MlaSaved& s, Arena& arena) const {
   const int64_t heads = config_.num_attention_heads, nope = config_.qk_nope_head_dim,
-                qk = config_.qk_head_dim();
+                qk = config_.qk_dim();
   Tensor keys = arena.New(precision_.act, Shape({s.latent.dim(0), heads, qk}));
   context.backend->Cast(context, s.up.Columns(0, nope), keys.Columns(0, nope));
   context.backend->Cast(context, RotaryKeyPart(s.latent).Broadcast(1, heads),
@@ -142,33 +141,11 @@ ConstTensor Mla::ExpandedValues(const MlaSaved& s) const {
   return s.up.Columns(config_.qk_nope_head_dim, config_.qk_nope_head_dim + config_.v_head_dim);
 }
 
-namespace {
-
-// Sequences whose keys are rows of `keys` and `values` themselves. The blocks live in `blocks`.
-std::vector<AttentionSequence> SequencesWithin(const Batch& batch, ConstTensor keys,
-                                               ConstTensor values, std::vector<KeyBlock>& blocks) {
-  blocks.clear();
-  for (const BatchSequence& sequence : batch.sequences) {
-    FATHOM_CHECK(sequence.first_position == 0, "without a cache a sequence starts at position 0");
-    const int64_t end = sequence.begin + sequence.count;
-    blocks.push_back({keys.Rows(sequence.begin, end), values.Rows(sequence.begin, end)});
-  }
-  std::vector<AttentionSequence> sequences;
-  for (size_t i = 0; i < batch.sequences.size(); ++i) {
-    sequences.push_back(
-        {batch.sequences[i].begin, batch.sequences[i].count, 0, std::span(&blocks[i], 1)});
-  }
-  return sequences;
-}
-
-}  // namespace
-
 void Mla::AttendExpanded(Context& context, const Pass& pass, MlaSaved& s) const {
   ArenaScope scope(*context.workspace);
   const Tensor keys = ExpandedKeys(context, s, *context.workspace);
-  std::vector<KeyBlock> blocks;
-  const auto sequences = SequencesWithin(*pass.batch, keys, ExpandedValues(s), blocks);
-  context.backend->Attention(context, s.q, sequences, rope_.softmax_scale,
+  const AttentionSequences sequences(*pass.batch, keys, ExpandedValues(s));
+  context.backend->Attention(context, s.q, sequences.span(), rope_.softmax_scale,
                              s.heads_out.SplitLast(config_.num_attention_heads, config_.v_head_dim),
                              s.lse);
 }
@@ -178,24 +155,10 @@ void Mla::AttendAbsorbed(Context& context, const Pass& pass, int64_t layer, MlaS
   const int64_t tokens = s.latent.dim(0), heads = config_.num_attention_heads,
                 kv_rank = config_.kv_lora_rank;
   s.attention_out = arena.New(precision_.act, Shape({tokens, heads, kv_rank}));
-  std::vector<AttentionSequence> sequences;
-  std::vector<KeyBlock> own_blocks;
-  std::vector<std::vector<KeyBlock>> cached_blocks;
-  if (pass.cache == nullptr) {
-    const Tensor keys = s.latent.SplitLast(1, config_.latent_dim());
-    sequences = SequencesWithin(*pass.batch, keys, keys.Columns(0, kv_rank), own_blocks);
-  } else {
-    for (const BatchSequence& sequence : pass.batch->sequences) {
-      cached_blocks.push_back(
-          pass.cache->Blocks(layer, sequence.cache_id, sequence.first_position + sequence.count));
-    }
-    for (size_t i = 0; i < cached_blocks.size(); ++i) {
-      const BatchSequence& sequence = pass.batch->sequences[i];
-      sequences.push_back(
-          {sequence.begin, sequence.count, sequence.first_position, cached_blocks[i]});
-    }
-  }
-  context.backend->Attention(context, s.up, sequences, rope_.softmax_scale, s.attention_out, s.lse);
+  const Tensor keys = s.latent.SplitLast(1, config_.latent_dim());
+  const AttentionSequences sequences(pass, layer, keys, keys.Columns(0, kv_rank));
+  context.backend->Attention(context, s.up, sequences.span(), rope_.softmax_scale, s.attention_out,
+                             s.lse);
   const Tensor heads_out = s.heads_out.SplitLast(heads, config_.v_head_dim);
   std::vector<MatmulProblem> problems;
   for (int64_t head = 0; head < heads; ++head) {
@@ -209,7 +172,7 @@ void Mla::BackwardInput(Context& context, const Pass& pass, ConstTensor h, const
                         ConstTensor dy, Tensor dh, Arena& keep,
                         PendingWeightGradients& pending) const {
   Backend& backend = *context.backend;
-  const int64_t tokens = h.dim(0), heads = config_.num_attention_heads, qk = config_.qk_head_dim();
+  const int64_t tokens = h.dim(0), heads = config_.num_attention_heads, qk = config_.qk_dim();
   const int64_t kv_rank = config_.kv_lora_rank;
   MlaSaved s = saved;
   if (s.q.empty()) ProjectUp(context, pass, s, keep);
@@ -245,7 +208,7 @@ void Mla::BackwardInput(Context& context, const Pass& pass, ConstTensor h, const
                                s.kv_inv_rms, false, LatentPart(d_down));
   pending.AddNorm(dlatent_norm, LatentPart(s.down), s.kv_inv_rms, kv_norm_->grad);
   const Tensor d_rope_key = RotaryKeyPart(dlatent).SplitLast(1, config_.qk_rope_head_dim);
-  backend.Rope(context, d_rope_key, pass.rope_table, true, d_rope_key);
+  backend.Rope(context, d_rope_key, pass.rope_table, rope_.layout, true, d_rope_key);
   backend.Cast(context, RotaryKeyPart(dlatent), RotaryKeyPart(d_down));
 
   Matmul(context, down_.BackwardInput(d_down, dh));
@@ -257,7 +220,7 @@ void Mla::BackwardExpanded(Context& context, const Pass& pass, const MlaSaved& s
                            PendingWeightGradients& pending) const {
   Backend& backend = *context.backend;
   const int64_t tokens = s.latent.dim(0), heads = config_.num_attention_heads,
-                qk = config_.qk_head_dim();
+                qk = config_.qk_dim();
   const int64_t nope = config_.qk_nope_head_dim, v = config_.v_head_dim,
                 kv_rank = config_.kv_lora_rank;
   const Tensor keys = ExpandedKeys(context, s, *context.workspace);
@@ -265,9 +228,8 @@ void Mla::BackwardExpanded(Context& context, const Pass& pass, const MlaSaved& s
   const Tensor d_up_rows = keep.New(precision_.act, Shape({tokens, kv_up_.out()}));
   const Tensor d_up = d_up_rows.SplitLast(heads, nope + v);
 
-  std::vector<KeyBlock> blocks;
-  const auto sequences = SequencesWithin(*pass.batch, keys, ExpandedValues(s), blocks);
-  backend.AttentionBackward(context, d_heads.SplitLast(heads, v), s.q, sequences,
+  const AttentionSequences sequences(*pass.batch, keys, ExpandedValues(s));
+  backend.AttentionBackward(context, d_heads.SplitLast(heads, v), s.q, sequences.span(),
                             rope_.softmax_scale, s.heads_out.SplitLast(heads, v), s.lse, dq, dkeys,
                             d_up.Columns(nope, nope + v));
   backend.Cast(context, dkeys.Columns(0, nope), d_up.Columns(0, nope));
@@ -280,7 +242,7 @@ void Mla::BackwardExpanded(Context& context, const Pass& pass, const MlaSaved& s
     backend.Add(context, dkeys.Select(1, head).Columns(nope, qk), d_rope_key);
   }
   const Tensor dq_rope = dq.Columns(nope, qk);
-  backend.Rope(context, dq_rope, pass.rope_table, true, dq_rope);
+  backend.Rope(context, dq_rope, pass.rope_table, rope_.layout, true, dq_rope);
 }
 
 void Mla::BackwardAbsorbed(Context& context, const Pass& pass, const MlaSaved& s, Tensor d_heads,
@@ -302,11 +264,10 @@ void Mla::BackwardAbsorbed(Context& context, const Pass& pass, const MlaSaved& s
   backend.Matmul(context, problems);
 
   const Tensor keys = s.latent.SplitLast(1, config_.latent_dim());
-  std::vector<KeyBlock> blocks;
-  const auto sequences = SequencesWithin(*pass.batch, keys, keys.Columns(0, kv_rank), blocks);
+  const AttentionSequences sequences(*pass.batch, keys, keys.Columns(0, kv_rank));
   const Tensor d_up = keep.New(precision_.act, s.up.shape());
   const Tensor dvalues = context.workspace->New(precision_.sum, Shape({tokens, 1, kv_rank}));
-  backend.AttentionBackward(context, d_attention_out, s.up, sequences, rope_.softmax_scale,
+  backend.AttentionBackward(context, d_attention_out, s.up, sequences.span(), rope_.softmax_scale,
                             s.attention_out, s.lse, d_up,
                             dlatent.SplitLast(1, config_.latent_dim()), dvalues);
   // A latent is key and value at once.
@@ -321,8 +282,8 @@ void Mla::BackwardAbsorbed(Context& context, const Pass& pass, const MlaSaved& s
     up.BackwardWeight(s.q.Select(1, head).Columns(0, nope), d_query, pending);
   }
   backend.Matmul(context, problems);
-  backend.Rope(context, d_up.Columns(kv_rank, config_.latent_dim()), pass.rope_table, true,
-               dq.Columns(nope, config_.qk_head_dim()));
+  backend.Rope(context, d_up.Columns(kv_rank, config_.latent_dim()), pass.rope_table, rope_.layout,
+               true, dq.Columns(nope, config_.qk_dim()));
 }
 
 }  // namespace fathom

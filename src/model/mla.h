@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "model/attention_sequences.h"
 #include "model/linear.h"
 #include "model/pass.h"
 #include "model/rope.h"
@@ -34,9 +35,7 @@ class Mla {
   Mla(const ModelConfig& config, Precision precision, ParameterStore& store,
       const std::string& prefix);
 
-  // Packs what `training` (the expanded and the absorbed form, forward and backward) or inference
-  // (absorbed and expanded, forward) needs.
-  void Pack(Context& context, bool training, Arena& arena);
+  void Pack(Context& context, const PackedUses& uses, Arena& arena);
 
   // x += attention(h); h act [T, hidden], x sum [T, hidden]. `layer` names the cache's layer. saved
   // may be null.
@@ -72,6 +71,8 @@ class Mla {
   ModelConfig config_;
   Precision precision_;
   RopeParameters rope_;
+  // The released code builds the two norms with this epsilon, whatever rms_norm_eps says.
+  static constexpr double kNormEps = 1e-6;
   Parameter* q_norm_ = nullptr;  // null without q_lora_rank
   Parameter* kv_norm_;
   Linear down_, q_up_, kv_up_, out_;

@@ -10,8 +10,7 @@ Mlp::Mlp(Precision precision, ParameterStore& store, const std::string& prefix)
   down_ = Linear(store.Get(prefix + "down_proj.weight"));
 }
 
-void Mlp::Pack(Context& context, bool training, Arena& arena) {
-  const PackedUse use{.forward = true, .backward_input = training};
+void Mlp::Pack(Context& context, PackedUse use, Arena& arena) {
   gate_up_.Pack(context, precision_.act, use, arena);
   down_.Pack(context, precision_.act, use, arena);
 }

@@ -13,7 +13,7 @@ class Mlp {
   // prefix: "model.layers.0.mlp."
   Mlp(Precision precision, ParameterStore& store, const std::string& prefix);
 
-  void Pack(Context& context, bool training, Arena& arena);
+  void Pack(Context& context, PackedUse use, Arena& arena);
 
   int64_t width() const { return down_.in(); }
 

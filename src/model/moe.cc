@@ -1,17 +1,28 @@
 #include "model/moe.h"
 
 namespace fathom {
+namespace {
+
+RouterOptions MakeRouterOptions(const ModelConfig& config) {
+  const bool v3 = config.family == Family::kDeepseekV3;
+  return {.top_k = config.num_experts_per_tok,
+          .groups = config.n_group,
+          .top_groups = config.topk_group,
+          .normalize = config.norm_topk_prob,
+          .scaling_factor = config.routed_scaling_factor,
+          .scoring = v3 ? RouterScoring::kSigmoid : RouterScoring::kSoftmax,
+          .group_score = v3 ? GroupScore::kTopTwo : GroupScore::kMaximum};
+}
+
+}  // namespace
 
 Moe::Moe(const ModelConfig& config, Precision precision, ParameterStore& store,
          const std::string& prefix)
     : config_(config),
       precision_(precision),
-      options_{.top_k = config.num_experts_per_tok,
-               .groups = config.n_group,
-               .top_groups = config.topk_group,
-               .normalize = config.norm_topk_prob,
-               .scaling_factor = config.routed_scaling_factor},
-      router_bias_(&store.Get(prefix + "gate.e_score_correction_bias")),
+      options_(MakeRouterOptions(config)),
+      router_bias_(config.has_router_bias() ? &store.Get(prefix + "gate.e_score_correction_bias")
+                                            : nullptr),
       router_(store.Get(prefix + "gate.weight")) {
   for (int64_t expert = 0; expert < config.n_routed_experts; ++expert) {
     const std::string name = fmt::format("{}experts.{}.", prefix, expert);
@@ -23,12 +34,11 @@ Moe::Moe(const ModelConfig& config, Precision precision, ParameterStore& store,
   if (config.n_shared_experts > 0) shared_.emplace(precision, store, prefix + "shared_experts.");
 }
 
-void Moe::Pack(Context& context, bool training, Arena& arena) {
-  const PackedUse use{.forward = true, .backward_input = training};
+void Moe::Pack(Context& context, PackedUse use, Arena& arena) {
   router_.Pack(context, precision_.sum, use, arena);
   for (Linear& linear : gate_up_) linear.Pack(context, precision_.act, use, arena);
   for (Linear& linear : down_) linear.Pack(context, precision_.act, use, arena);
-  if (shared_) shared_->Pack(context, training, arena);
+  if (shared_) shared_->Pack(context, use, arena);
 }
 
 template <typename Use>
@@ -67,7 +77,8 @@ void Moe::Forward(Context& context, const Pass& pass, ConstTensor h, Tensor x, M
   ArenaScope scope(*context.workspace);
   const Tensor logits = context.workspace->New(precision_.sum, Shape({tokens, experts}));
   Matmul(context, router_.Forward(h, logits));
-  backend.Route(context, logits, router_bias_->value, options_, s.scores, s.expert_ids, s.weights);
+  backend.Route(context, logits, router_bias_ != nullptr ? router_bias_->value : ConstTensor(),
+                options_, s.scores, s.expert_ids, s.weights);
   if (!s.balance_f.empty()) {
     backend.BalanceLoss(context, s.scores, s.expert_ids, pass.balance_group, pass.balance_alpha,
                         s.balance_f, s.balance_loss);

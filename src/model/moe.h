@@ -22,18 +22,19 @@ struct MoeSaved {
   Tensor balance_f, balance_loss;  // of the sequence-wise loss; empty without
 };
 
-// DeepSeekMoE with the auxiliary-loss-free gate (DeepSeek-V3 report, section 2.1.2): routed experts
-// chosen by sigmoid affinity plus bias, weighted by the affinity, and shared experts that every
-// token passes through.
+// DeepSeekMoE: routed experts that a gate chooses and weights, and shared experts that every token
+// passes through. V3 (report, section 2.1.2) chooses by sigmoid affinity plus bias, V2 (report,
+// section 2.1.2) by softmax affinity.
 class Moe {
  public:
   // prefix: "model.layers.1.mlp."
   Moe(const ModelConfig& config, Precision precision, ParameterStore& store,
       const std::string& prefix);
 
-  void Pack(Context& context, bool training, Arena& arena);
+  void Pack(Context& context, PackedUse use, Arena& arena);
 
-  Parameter& router_bias() const { return *router_bias_; }
+  // Null where the family has none.
+  Parameter* router_bias() const { return router_bias_; }
 
   // x += experts(h); h act [T, hidden], x sum [T, hidden]. What backward needs goes to `kept`;
   // saved may be null.

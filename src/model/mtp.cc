@@ -20,9 +20,9 @@ MtpModule::MtpModule(const ModelConfig& config, Precision precision, ParameterSt
       join_(store.Get(MtpPrefix(config, index) + "eh_proj.weight")),
       layer_(config, precision, store, config.num_hidden_layers + index) {}
 
-void MtpModule::Pack(Context& context, bool training, Arena& arena) {
-  join_.Pack(context, precision_.act, {.forward = true, .backward_input = training}, arena);
-  layer_.Pack(context, training, arena);
+void MtpModule::Pack(Context& context, const PackedUses& uses, Arena& arena) {
+  join_.Pack(context, precision_.act, uses.common, arena);
+  layer_.Pack(context, uses, arena);
 }
 
 Tensor MtpModule::Forward(Context& context, const Pass& pass, ConstTensor previous, ConstTensor ids,

@@ -21,7 +21,7 @@ class MtpModule {
  public:
   MtpModule(const ModelConfig& config, Precision precision, ParameterStore& store, int64_t index);
 
-  void Pack(Context& context, bool training, Arena& arena);
+  void Pack(Context& context, const PackedUses& uses, Arena& arena);
 
   const DecoderLayer& layer() const { return layer_; }
   Parameter& output_norm() const { return *output_norm_; }

@@ -4,8 +4,10 @@
 
 namespace fathom {
 
-OutputHead::OutputHead(Precision precision, ParameterStore& store)
-    : precision_(precision), head_(store.Get("lm_head.weight")) {}
+OutputHead::OutputHead(const ModelConfig& config, Precision precision, ParameterStore& store)
+    : precision_(precision),
+      head_(
+          store.Get(config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight")) {}
 
 void OutputHead::Logits(Context& context, ConstTensor h, Tensor logits) const {
   Matmul(context, head_.Forward(h, logits));

@@ -9,10 +9,12 @@ namespace fathom {
 // made, used and dropped a block of rows at a time.
 class OutputHead {
  public:
-  OutputHead(Precision precision, ParameterStore& store);
+  // Its matrix is lm_head.weight, or the embedding where the two are tied: the embedding's gradient
+  // is then the sum of both uses.
+  OutputHead(const ModelConfig& config, Precision precision, ParameterStore& store);
 
-  void Pack(Context& context, bool training, Arena& arena) {
-    head_.Pack(context, precision_.act, {.forward = true, .backward_input = training}, arena);
+  void Pack(Context& context, PackedUse use, Arena& arena) {
+    head_.Pack(context, precision_.act, use, arena);
   }
 
   int64_t vocab_size() const { return head_.out(); }

@@ -24,27 +24,44 @@ void AppendLayer(const ModelConfig& c, int64_t layer, bool moe, std::vector<Para
   };
 
   gain("input_layernorm", c.hidden_size);
-  const int64_t query_dim = c.num_attention_heads * c.qk_head_dim();
-  if (c.q_lora_rank > 0) {
-    matrix("self_attn.q_a_proj", c.q_lora_rank, c.hidden_size);
-    gain("self_attn.q_a_layernorm", c.q_lora_rank);
-    matrix("self_attn.q_b_proj", query_dim, c.q_lora_rank);
+  if (c.latent_attention()) {
+    const int64_t query_dim = c.num_attention_heads * c.qk_dim();
+    if (c.q_lora_rank > 0) {
+      matrix("self_attn.q_a_proj", c.q_lora_rank, c.hidden_size);
+      gain("self_attn.q_a_layernorm", c.q_lora_rank);
+      matrix("self_attn.q_b_proj", query_dim, c.q_lora_rank);
+    } else {
+      matrix("self_attn.q_proj", query_dim, c.hidden_size);
+    }
+    matrix("self_attn.kv_a_proj_with_mqa", c.latent_dim(), c.hidden_size);
+    gain("self_attn.kv_a_layernorm", c.kv_lora_rank);
+    matrix("self_attn.kv_b_proj", c.num_attention_heads * (c.qk_nope_head_dim + c.v_head_dim),
+           c.kv_lora_rank);
+    matrix("self_attn.o_proj", c.hidden_size, c.num_attention_heads * c.v_head_dim);
   } else {
-    matrix("self_attn.q_proj", query_dim, c.hidden_size);
+    const int64_t query_dim = c.num_attention_heads * c.head_dim;
+    const int64_t kv_dim = c.num_key_value_heads * c.head_dim;
+    for (const auto& [name, rows] : {std::pair{"self_attn.q_proj", query_dim},
+                                     {"self_attn.k_proj", kv_dim},
+                                     {"self_attn.v_proj", kv_dim}}) {
+      matrix(name, rows, c.hidden_size);
+      if (c.attention_bias) {
+        specs.push_back(
+            {fmt::format("{}{}.bias", prefix, name), Shape({rows}), ParameterKind::kBias, layer});
+      }
+    }
+    matrix("self_attn.o_proj", c.hidden_size, query_dim);
   }
-  matrix("self_attn.kv_a_proj_with_mqa", c.latent_dim(), c.hidden_size);
-  gain("self_attn.kv_a_layernorm", c.kv_lora_rank);
-  matrix("self_attn.kv_b_proj", c.num_attention_heads * (c.qk_nope_head_dim + c.v_head_dim),
-         c.kv_lora_rank);
-  matrix("self_attn.o_proj", c.hidden_size, c.num_attention_heads * c.v_head_dim);
   gain("post_attention_layernorm", c.hidden_size);
   if (!moe) {
     mlp("mlp", c.intermediate_size);
     return;
   }
   matrix("mlp.gate", c.n_routed_experts, c.hidden_size);
-  specs.push_back({prefix + "mlp.gate.e_score_correction_bias", Shape({c.n_routed_experts}),
-                   ParameterKind::kRouterBias, layer});
+  if (c.has_router_bias()) {
+    specs.push_back({prefix + "mlp.gate.e_score_correction_bias", Shape({c.n_routed_experts}),
+                     ParameterKind::kRouterBias, layer});
+  }
   for (int64_t e = 0; e < c.n_routed_experts; ++e)
     mlp(fmt::format("mlp.experts.{}", e), c.moe_intermediate_size, e);
   if (c.n_shared_experts > 0)
@@ -67,8 +84,10 @@ std::vector<ParameterSpec> ParameterSpecs(const ModelConfig& c) {
   for (int64_t layer = 0; layer < c.num_hidden_layers; ++layer)
     AppendLayer(c, layer, c.IsMoeLayer(layer), specs);
   specs.push_back({"model.norm.weight", Shape({c.hidden_size}), ParameterKind::kNormGain, -1});
-  specs.push_back(
-      {"lm_head.weight", Shape({c.vocab_size, c.hidden_size}), ParameterKind::kMatrix, -1});
+  if (!c.tie_word_embeddings) {
+    specs.push_back(
+        {"lm_head.weight", Shape({c.vocab_size, c.hidden_size}), ParameterKind::kMatrix, -1});
+  }
   for (int64_t layer = c.num_hidden_layers; layer < c.total_layers(); ++layer) {
     const std::string prefix = fmt::format("model.layers.{}.", layer);
     const auto gain = [&](const char* name) {
@@ -94,7 +113,8 @@ ParameterCounts CountParameters(const ModelConfig& config) {
                            : spec.expert < config.num_experts_per_tok ? size
                                                                       : 0;
     const bool multiplied =
-        spec.kind == ParameterKind::kMatrix && spec.name != "model.embed_tokens.weight";
+        spec.kind == ParameterKind::kMatrix &&
+        (spec.name != "model.embed_tokens.weight" || config.tie_word_embeddings);
     if (spec.layer < config.num_hidden_layers) {
       counts.total += size;
       counts.active += active;
@@ -169,6 +189,7 @@ void InitializeParameters(const ModelConfig& config, uint64_t seed, ThreadPool& 
                  RandomStream(key, static_cast<uint64_t>(i)).NextNormal();
         case ParameterKind::kNormGain:
           return 1.0;
+        case ParameterKind::kBias:
         case ParameterKind::kRouterBias:
           return 0.0;
       }

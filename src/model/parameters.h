@@ -18,6 +18,7 @@ namespace fathom {
 enum class ParameterKind : uint8_t {
   kMatrix,      // initialised normal(0, initializer_range); decays
   kNormGain,    // initialised to 1; does not decay
+  kBias,        // initialised to 0; does not decay
   kRouterBias,  // e_score_correction_bias: starts at 0, moved by load balancing, never by a
                 // gradient
 };

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "model/batch.h"
-#include "model/latent_cache.h"
+#include "model/kv_cache.h"
 #include "model/precision.h"
 
 namespace fathom {
@@ -11,8 +11,8 @@ namespace fathom {
 // What all layers of one forward (and its backward) have in common.
 struct Pass {
   const Batch* batch = nullptr;
-  Tensor rope_table;  // sum type [tokens, qk_rope_head_dim]
-  LatentCache* cache =
+  Tensor rope_table;  // sum type [tokens, rope_dim]
+  KvCache* cache =
       nullptr;  // null: every sequence starts at position 0 and attends to this batch alone
   AttentionForm form = AttentionForm::kAbsorbed;
   double balance_alpha = 0;  // of the sequence-wise balance loss; 0: without

@@ -19,7 +19,7 @@ struct Precision {
 // How latent attention is computed. Absorbed: queries are projected into the latent space and
 // attend to the cached latents themselves. Expanded: keys and values are projected up for every
 // head; fewer operations when many queries share them, other roundings. Only the absorbed form is
-// used in `exact` mode.
+// used in `exact` mode. Grouped-query attention has one form and does not ask.
 enum class AttentionForm { kAbsorbed, kExpanded };
 
 }  // namespace fathom

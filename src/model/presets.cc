@@ -15,8 +15,9 @@ struct Preset {
   int64_t dense_inter, vocabulary, mtp;
 };
 
-// One dense layer, one shared expert of the routed size, sigmoid gate with bias, no groups, no
-// YaRN.
+// DeepSeek-V3's architecture at other sizes: one dense layer, one shared expert of the routed size,
+// sigmoid gate with bias, no groups, no YaRN. lite8 has the shape of V2-Lite's first 8 layers (two
+// shared experts, direct queries) with V3's gate.
 constexpr Preset kPresets[] = {
     {"nano", 256, 6, 4, 96, 64, 32, 16, 32, 16, 2, 128, 704, 4096, 1},
     {"small", 384, 8, 6, 192, 128, 64, 32, 64, 16, 4, 192, 1024, 8192, 1},
@@ -25,21 +26,68 @@ constexpr Preset kPresets[] = {
     {"lite8", 2048, 8, 16, 0, 512, 128, 64, 128, 64, 6, 1408, 10944, 102400, 0},
 };
 
+ModelConfig DeepseekV3() {
+  ModelConfig config;
+  config.rope_scaling = YarnScaling{};
+  return config;
+}
+
+// What V2 and V2-Lite have in common.
+ModelConfig DeepseekV2() {
+  ModelConfig config;
+  config.family = Family::kDeepseekV2;
+  config.vocab_size = 102400;
+  config.first_k_dense_replace = 1;
+  config.n_shared_experts = 2;
+  config.num_experts_per_tok = 6;
+  config.norm_topk_prob = false;
+  config.num_nextn_predict_layers = 0;
+  config.rope_scaling = YarnScaling{.mscale = 0.707, .mscale_all_dim = 0.707};
+  config.bos_token_id = 100000;
+  config.eos_token_ids = {100001};
+  return config;
+}
+
+ModelConfig DeepseekV2Full() {
+  ModelConfig config = DeepseekV2();
+  config.hidden_size = 5120;
+  config.num_hidden_layers = 60;
+  config.intermediate_size = 12288;
+  config.moe_intermediate_size = 1536;
+  config.n_routed_experts = 160;
+  config.topk_group = 3;
+  config.routed_scaling_factor = 16;
+  return config;
+}
+
+ModelConfig DeepseekV2Lite() {
+  ModelConfig config = DeepseekV2();
+  config.hidden_size = 2048;
+  config.num_hidden_layers = 27;
+  config.num_attention_heads = 16;
+  config.intermediate_size = 10944;
+  config.moe_intermediate_size = 1408;
+  config.n_routed_experts = 64;
+  config.n_group = 1;
+  config.topk_group = 1;
+  config.routed_scaling_factor = 1;
+  config.q_lora_rank = 0;
+  return config;
+}
+
 }  // namespace
 
 std::vector<std::string> PresetNames() {
   std::vector<std::string> names;
   for (const Preset& preset : kPresets) names.emplace_back(preset.name);
-  names.emplace_back("v3");
+  for (const char* published : {"v2-lite", "v2", "v3"}) names.emplace_back(published);
   return names;
 }
 
 ModelConfig PresetConfig(std::string_view name) {
-  if (name == "v3") {
-    ModelConfig config;
-    config.yarn = YarnScaling{};
-    return config;
-  }
+  if (name == "v3") return DeepseekV3();
+  if (name == "v2") return DeepseekV2Full();
+  if (name == "v2-lite") return DeepseekV2Lite();
   for (const Preset& preset : kPresets) {
     if (name != preset.name) continue;
     ModelConfig config;

@@ -12,7 +12,7 @@ Transformer::Transformer(const ModelConfig& config, Precision precision, Paramet
       store_(&store),
       embedding_(&store.Get("model.embed_tokens.weight")),
       final_norm_(&store.Get("model.norm.weight")),
-      head_(precision, store),
+      head_(config, precision, store),
       packed_(MemoryRole::kPacked, allocator) {
   for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
     layers_.push_back(std::make_unique<DecoderLayer>(config, precision, store, layer));
@@ -22,20 +22,24 @@ Transformer::Transformer(const ModelConfig& config, Precision precision, Paramet
   }
 }
 
-void Transformer::Pack(Context& context, bool training) {
-  if (packed_version_ == store_->version() && (packed_for_training_ || !training)) return;
-  training = training || packed_for_training_;
-  for (const auto& layer : layers_) layer->Pack(context, training, packed_);
-  for (const auto& module : mtp_) module->Pack(context, training, packed_);
-  head_.Pack(context, training, packed_);
+void Transformer::Pack(Context& context, AttentionForm form, bool training) {
+  if (packed_version_ != store_->version()) packed_uses_ = {};
   packed_version_ = store_->version();
-  packed_for_training_ = training;
+  const PackedUse use{.forward = true, .backward_input = training};
+  PackedUses wanted{.common = use};
+  (form == AttentionForm::kExpanded ? wanted.expanded : wanted.absorbed) = use;
+  const PackedUses missing = wanted.Without(packed_uses_);
+  if (missing == PackedUses()) return;
+  for (const auto& layer : layers_) layer->Pack(context, missing, packed_);
+  for (const auto& module : mtp_) module->Pack(context, missing, packed_);
+  head_.Pack(context, missing.common, packed_);
+  packed_uses_ = packed_uses_.With(missing);
 }
 
-Pass Transformer::MakePass(Context& context, const Batch& batch, LatentCache* cache,
-                           AttentionForm form, Arena& arena) const {
+Pass Transformer::MakePass(Context& context, const Batch& batch, KvCache* cache, AttentionForm form,
+                           Arena& arena) const {
   Pass pass{.batch = &batch, .cache = cache, .form = form};
-  pass.rope_table = arena.New(precision_.sum, Shape({batch.size, config_.qk_rope_head_dim}));
+  pass.rope_table = arena.New(precision_.sum, Shape({batch.size, config_.rope_dim()}));
   context.backend->RopeTable(context, batch.positions, rope_.inv_freq, rope_.table_scale,
                              pass.rope_table);
   return pass;
@@ -55,8 +59,10 @@ Tensor Transformer::Embed(Context& context, ConstTensor ids, Arena& arena) const
 
 Tensor Transformer::ForwardLayers(Context& context, const Pass& pass, int64_t begin, int64_t end,
                                   Tensor x, SavedActivations* saved) const {
-  FATHOM_CHECK(packed_version_ == store_->version(),
-               "the weights changed and were not packed again");
+  const PackedUse& form =
+      pass.form == AttentionForm::kExpanded ? packed_uses_.expanded : packed_uses_.absorbed;
+  FATHOM_CHECK(packed_version_ == store_->version() && form.forward,
+               "the weights were not packed for this form since they changed");
   if (saved != nullptr) saved->layers.resize(static_cast<size_t>(config_.total_layers()));
   for (int64_t layer = begin; layer < end; ++layer) {
     x = layers_[static_cast<size_t>(layer)]->Forward(context, pass, x, saved);

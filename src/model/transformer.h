@@ -25,12 +25,12 @@ class Transformer {
   const std::vector<std::unique_ptr<MtpModule>>& mtp() const { return mtp_; }
   size_t packed_bytes() const { return packed_.used(); }
 
-  // Brings the packed copies of the weights up to date; does nothing when they are. The copies for
-  // training include those for inference.
-  void Pack(Context& context, bool training);
+  // Brings the packed copies of the weights that a forward in `form` reads up to date, and with
+  // `training` those that backward reads; does nothing for copies that are.
+  void Pack(Context& context, AttentionForm form, bool training);
 
   // What all layers of a forward share; the rotation table is allocated in `arena`.
-  Pass MakePass(Context& context, const Batch& batch, LatentCache* cache, AttentionForm form,
+  Pass MakePass(Context& context, const Batch& batch, KvCache* cache, AttentionForm form,
                 Arena& arena) const;
 
   // Embeds the batch's tokens and runs all layers: the residual stream sum [T, hidden], before the
@@ -63,7 +63,7 @@ class Transformer {
   OutputHead head_;
   Arena packed_;
   uint64_t packed_version_ = 0;  // of the parameters
-  bool packed_for_training_ = false;
+  PackedUses packed_uses_;       // up to date with that version
 };
 
 }  // namespace fathom

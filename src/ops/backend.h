@@ -8,6 +8,7 @@
 #include "ops/context.h"
 #include "ops/optimizer_args.h"
 #include "ops/packed_matrix.h"
+#include "ops/rope_layout.h"
 #include "ops/routing.h"
 #include "tensor/stored_tensor.h"
 #include "tensor/tensor.h"
@@ -128,6 +129,11 @@ class Backend {
   virtual void MatmulBackwardWeight(Context& context,
                                     std::span<const WeightGradientProblem> problems) = 0;
   static constexpr int64_t kWeightGradientBlock = 512;
+  // Of y = x W^T + b (the bias is what a product that accumulates finds in its output):
+  //   db_j += sum_rows dy_j, over fixed blocks of 64 rows, each a sequential sum in f32 that is
+  //   then
+  // added, blocks in ascending order. dy f32 or act [rows, n], db f32 [n].
+  virtual void BiasBackward(Context& context, ConstTensor dy, Tensor db) = 0;
 
   // ---- Rotary position embedding (Su et al., arXiv 2104.09864)
   // -------------------------------------------------------
@@ -137,10 +143,11 @@ class Backend {
   // double.
   virtual void RopeTable(Context& context, ConstTensor positions, std::span<const double> inv_freq,
                          double scale, Tensor table) = 0;
-  // y = x rotated, pairs interleaved: (x_2j, x_2j+1) by the angle of the table; `inverse` rotates
-  // by minus that angle (and multiplies by the table's scale again), which is the gradient. x, y
-  // act [tokens, heads, d], heads and tokens may be strided; y may be x (in place).
-  virtual void Rope(Context& context, ConstTensor x, ConstTensor table, bool inverse, Tensor y) = 0;
+  // y = x rotated: the j-th pair of elements, which `layout` says, by the table's j-th angle;
+  // `inverse` rotates by minus that angle (and multiplies by the table's scale again), which is the
+  // gradient. x, y act [tokens, heads, d], heads and tokens may be strided; y may be x (in place).
+  virtual void Rope(Context& context, ConstTensor x, ConstTensor table, RopeLayout layout,
+                    bool inverse, Tensor y) = 0;
 
   // ---- Attention
   // -----------------------------------------------------------------------------------------------------
@@ -185,11 +192,11 @@ class Backend {
   // ---- Experts
   // -------------------------------------------------------------------------------------------------------
 
-  // Sigmoid gate with a selection bias ("noaux_tc"). s = sigmoid(logits); a group's score is the
-  // sum of its two largest s + bias (a group of one: that one); the top_k largest s + bias within
+  // s = sigmoid(logits), or their softmax over the experts; a group's score is the sum of its two
+  // largest s + bias (a group of one: that one), or its largest; the top_k largest s + bias within
   // the top_groups groups are chosen (ties: the lower id); their weights are s, without the bias,
-  // normalised and scaled by the options. logits, scores f32 [tokens, experts]; bias f32 [experts];
-  // expert_ids i32 [tokens, top_k] ascending in a row; weights f32 [tokens, top_k].
+  // normalised and scaled by the options. logits, scores f32 [tokens, experts]; bias f32 [experts],
+  // may be empty; expert_ids i32 [tokens, top_k] ascending in a row; weights f32 [tokens, top_k].
   virtual void Route(Context& context, ConstTensor logits, ConstTensor bias,
                      const RouterOptions& options, Tensor scores, Tensor expert_ids,
                      Tensor weights) = 0;

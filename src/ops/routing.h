@@ -7,14 +7,19 @@
 
 namespace fathom {
 
-// How a token chooses its experts (DeepSeek-V3 report, section 2.1.2; the gate of the released
-// model code).
+enum class RouterScoring : uint8_t { kSigmoid, kSoftmax };
+enum class GroupScore : uint8_t { kTopTwo, kMaximum };
+
+// How a token chooses its experts (DeepSeek-V3 report, section 2.1.2; DeepSeek-V2 report, section
+// 2.1.2; the gates of the released model code).
 struct RouterOptions {
   int64_t top_k = 1;
   int64_t groups = 1;         // experts are divided into this many groups of equal size ...
   int64_t top_groups = 1;     // ... of which a token may use this many
   bool normalize = true;      // weights divided by their sum (+ 1e-20)
   double scaling_factor = 1;  // weights multiplied by this, after that
+  RouterScoring scoring = RouterScoring::kSigmoid;
+  GroupScore group_score = GroupScore::kTopTwo;
 };
 
 // Which rows of an expert-sorted matrix belong to which token. Rows are ordered by expert, within

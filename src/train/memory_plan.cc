@@ -68,6 +68,9 @@ MemoryPlan PlanTraining(const RunConfig& config, const ModelConfig& model, const
     // One micro-batch takes what all of them take one after the other.
     const TokenRows rows = PlainRows(micro_rows, length, stage_model.num_nextn_predict_layers);
     step.Run(context, rows, micro_rows, 0, 0, config.mtp.weight, 0);
+    // Samples are written with inference's form of attention.
+    if (config.sample.every > 0)
+      transformer.Pack(context, AttentionForm::kAbsorbed, /*training=*/false);
     const auto at_least = [&](MemoryRole role, size_t bytes) {
       plan[role] = std::max(plan[role], static_cast<double>(bytes));
     };

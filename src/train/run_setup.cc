@@ -94,13 +94,38 @@ ModelConfig RunModelConfig(const RunConfig& config) {
 ModelConfig ExtendedConfig(const ModelConfig& base, const RunConfig& config,
                            const RunConfig::Extension& extension) {
   ModelConfig model = base;
+  if (std::holds_alternative<Llama3Scaling>(base.rope_scaling)) {
+    throw Error("extension", "the model's rope scaling 'llama3' cannot be followed by YaRN",
+                "such a model has a long context already");
+  }
   YarnScaling yarn;
+  // As the family's config.json has it: DeepSeek scales the softmax, the others cosines and sines.
+  if (!base.latent_attention()) yarn.mscale = yarn.mscale_all_dim = 0;
   yarn.factor = extension.factor;
   yarn.original_max_position_embeddings = config.data.sequence_length;
-  model.yarn = yarn;
+  model.rope_scaling = yarn;
   model.max_position_embeddings = std::max(base.max_position_embeddings, extension.sequence_length);
   return model;
 }
+
+namespace {
+
+// The tokens that begin and end a document: DeepSeek's where the tokenizer has them, otherwise
+// those of the model that the run goes on from.
+void SetEndsOfDocuments(const RunConfig& config, RunInputs& inputs) {
+  ModelConfig& model = inputs.model;
+  const bool own = !config.model.init_from.empty() && !model.eos_token_ids.empty() &&
+                   !inputs.tokenizer->AddedTokenId(kEndOfSentence);
+  if (own) {
+    inputs.end_token = static_cast<int32_t>(model.eos_token_ids[0]);
+    return;
+  }
+  inputs.end_token = inputs.tokenizer->RequireAddedTokenId(kEndOfSentence);
+  model.eos_token_ids = {inputs.end_token};
+  model.bos_token_id = inputs.tokenizer->RequireAddedTokenId(kBeginOfSentence);
+}
+
+}  // namespace
 
 RunInputs PrepareRun(const RunConfig& config, ThreadPool& pool, bool quiet) {
   RunInputs inputs;
@@ -113,9 +138,7 @@ RunInputs PrepareRun(const RunConfig& config, ThreadPool& pool, bool quiet) {
                             inputs.tokenizer->vocab_size(), inputs.model.vocab_size),
                 "use a tokenizer that belongs to the model, or a larger vocab_size");
   }
-  inputs.end_token = inputs.tokenizer->RequireAddedTokenId(kEndOfSentence);
-  inputs.model.eos_token_id = inputs.end_token;
-  inputs.model.bos_token_id = inputs.tokenizer->RequireAddedTokenId(kBeginOfSentence);
+  SetEndsOfDocuments(config, inputs);
 
   const std::shared_ptr<const Tokenizer> tokenizer = inputs.tokenizer;
   const TokenizerInfo info{.encode =

@@ -249,7 +249,7 @@ class Trainer {
   }
 
   void Validate(const Stage& stage, Transformer& transformer, Progress& progress) {
-    transformer.Pack(context_, /*training=*/true);
+    transformer.Pack(context_, config_.Form(), /*training=*/false);
     const HeldOutScore score =
         ScoreHeldOut(context_, transformer, inputs_, stage.sequence_length, stage.micro_batch_rows,
                      config_.Form(), static_cast<uint64_t>(config_.validation.tokens), config_.seed,
@@ -266,7 +266,7 @@ class Trainer {
   }
 
   void Sample(Transformer& transformer, Progress& progress) {
-    transformer.Pack(context_, /*training=*/true);
+    transformer.Pack(context_, AttentionForm::kAbsorbed, /*training=*/false);
     const std::string text =
         options_.sample(context_, transformer, *inputs_.tokenizer, config_.sample);
     log_->Write({{"kind", "sample"},
@@ -292,7 +292,7 @@ class Trainer {
     const DType weights = config_.precision.recipe == "bf16" ? DType::kBF16 : DType::kF32;
     Transformer transformer(stage.model, config_.ModelPrecision(), store_,
                             context_.backend->allocator());
-    transformer.Pack(context_, /*training=*/false);
+    transformer.Pack(context_, config_.Form(), /*training=*/false);
     const HeldOutScore score =
         ScoreHeldOut(context_, transformer, inputs_, stage.sequence_length, stage.micro_batch_rows,
                      config_.Form(), 0, config_.seed, options_.quiet);

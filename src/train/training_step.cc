@@ -87,7 +87,7 @@ TrainingStep::TrainingStep(const RunConfig& config, Transformer& transformer, Pa
 
 StepResult TrainingStep::Run(Context& context, const TokenRows& rows, int64_t micro_batch_rows,
                              int64_t step, double lr, double mtp_weight, double bias_speed) {
-  transformer_->Pack(context, /*training=*/true);
+  transformer_->Pack(context, config_.Form(), /*training=*/true);
   for (const auto& parameter : store_->all()) {
     if (!parameter->grad.empty()) context.backend->Zero(context, parameter->grad);
   }
@@ -142,8 +142,8 @@ StepResult TrainingStep::Run(Context& context, const TokenRows& rows, int64_t mi
   if (bias_speed > 0) {
     size_t moe_layer = 0;
     const auto update = [&](const DecoderLayer& layer) {
-      if (layer.moe() == nullptr) return;
-      UpdateRouterBias(context, layer.moe()->router_bias(), result.expert_load[moe_layer++],
+      if (layer.moe() == nullptr || layer.moe()->router_bias() == nullptr) return;
+      UpdateRouterBias(context, *layer.moe()->router_bias(), result.expert_load[moe_layer++],
                        bias_speed);
     };
     for (const auto& layer : transformer_->layers()) update(*layer);
@@ -163,6 +163,9 @@ std::string TrainingStep::FindBad(Context& context) const {
         {"self_attn down projections", layer.mla.down},
         {"self_attn log-sum-exp of the scores", layer.mla.lse},
         {"self_attn output of the heads", layer.mla.heads_out},
+        {"self_attn queries, keys and values", layer.gqa.qkv},
+        {"self_attn log-sum-exp of the scores", layer.gqa.lse},
+        {"self_attn output of the heads", layer.gqa.heads_out},
         {"residual stream after self_attn", layer.x_mid},
         {"mlp gate and up projections", layer.gate_up},
         {"mlp router scores", layer.moe.scores},

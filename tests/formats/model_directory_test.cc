@@ -281,7 +281,7 @@ TEST_F(ModelDirectoryTest, EveryImpossibleFieldIsNamed) {
   const ordered_json whole = ordered_json::parse(config_.ToJson("float32"));
   EXPECT_NO_THROW(ModelConfig::FromJson(whole.dump(), "config.json"));
   const std::pair<const char*, ordered_json> wrong[] = {
-      {"model_type", "llama"},
+      {"model_type", "gpt2"},
       {"model_type", 3},
       {"vocab_size", 0},
       {"vocab_size", -5},

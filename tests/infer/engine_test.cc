@@ -68,9 +68,9 @@ class EngineTest : public testing::TestWithParam<Machine> {
         precision_(GetParam().bf16 ? Precision::BF16() : Precision::F32()),
         tiny_(run_, config_, precision_) {}
 
-  std::unique_ptr<LatentCache> NewCache(int64_t tokens) {
-    return std::make_unique<LatentCache>(config_, precision_, tokens,
-                                         run_.context().backend->allocator());
+  std::unique_ptr<KvCache> NewCache(int64_t tokens) {
+    return std::make_unique<KvCache>(config_, precision_, tokens,
+                                     run_.context().backend->allocator());
   }
 
   // Runs the requests to their ends, all at once.

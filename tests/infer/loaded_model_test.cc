@@ -73,7 +73,7 @@ TEST_F(LoadedModelTest, GeneratesFromADirectory) {
   EXPECT_EQ(model.config().num_nextn_predict_layers, 0);
   EXPECT_EQ(model.mapped().config().num_nextn_predict_layers, 1);
   model.Pack(run_.context(), 256, 64, 1);
-  LatentCache cache(model.config(), model.precision(), 256, HostAllocator());
+  KvCache cache(model.config(), model.precision(), 256, HostAllocator());
   Engine engine(run_.context(), model.transformer(), cache);
   engine.AddRequest({.prompt = model.RequireTokenizer().Encode("the cat"), .max_tokens = 5});
   size_t tokens = 0;
@@ -102,7 +102,7 @@ TEST_F(LoadedModelTest, ThePlanIsWhatIsTaken) {
         // 256 tokens (4 pages) x 2 layers x (5 + 6) elements.
         EXPECT_EQ(model.memory().cache, 256 * 2 * 11 * (precision.act == DType::kF32 ? 4 : 2));
 
-        LatentCache cache(model.config(), precision, kTokens, HostAllocator());
+        KvCache cache(model.config(), precision, kTokens, HostAllocator());
         const int64_t sequence = cache.NewSequence();
         ASSERT_TRUE(cache.Reserve(sequence, kTokens));
         const std::vector<int32_t> tokens(kTokens, 1);
@@ -160,7 +160,7 @@ TEST_F(ForeignWeights, RouterBiasesInBf16AreRead) {
   Rewrite([](const std::string&) { return DType::kBF16; });
   LoadedModel model(directory_.path());
   model.Pack(run_.context(), 64, 64, 1);
-  LatentCache cache(model.config(), model.precision(), 64, HostAllocator());
+  KvCache cache(model.config(), model.precision(), 64, HostAllocator());
   Engine engine(run_.context(), model.transformer(), cache);
   engine.AddRequest({.prompt = {1, 2, 3}, .max_tokens = 1});
   EXPECT_EQ(engine.Step().size(), 1U);
@@ -171,7 +171,7 @@ TEST_F(ForeignWeights, DoublePrecisionIsDecoded) {
   const auto first_logprob = [&] {
     LoadedModel model(directory_.path());
     model.Pack(run_.context(), 64, 64, 1);
-    LatentCache cache(model.config(), model.precision(), 64, HostAllocator());
+    KvCache cache(model.config(), model.precision(), 64, HostAllocator());
     Engine engine(run_.context(), model.transformer(), cache);
     engine.AddRequest({.prompt = {1, 2, 3}, .max_tokens = 1});
     return engine.Step().at(0).logprob;
@@ -233,19 +233,32 @@ TEST_F(LoadedModelTest, DefaultsThatCannotBeAreErrors) {
 
 TEST(ModelSummary, CacheOfDeepSeekV3IsThePublishedOne) {
   const CacheSummary cache = SummarizeCache(PresetConfig("v3"));
-  EXPECT_EQ(2 * cache.latent, 70272);
-  EXPECT_EQ(2 * cache.latent_mtp, 576 * 2);
+  EXPECT_EQ(2 * cache.own, 70272);
+  EXPECT_EQ(2 * cache.own_mtp, 576 * 2);
   // DeepSeek-V2 report, Table 1: 2 n_h d_h l; 98.2 % less than multi-head attention.
   EXPECT_EQ(cache.multi_head, int64_t{2} * 128 * 128 * 61);
-  EXPECT_NEAR(1 - static_cast<double>(cache.latent) / static_cast<double>(cache.multi_head), 0.982,
+  EXPECT_NEAR(1 - static_cast<double>(cache.own) / static_cast<double>(cache.multi_head), 0.982,
               5e-4);
 }
 
-TEST(ModelSummary, ParametersOfDeepSeekV3AreThePublishedOnes) {
-  const ParameterCounts counts = CountParameters(PresetConfig("v3"));
-  EXPECT_NEAR(static_cast<double>(counts.total), 671.03e9, 0.005e9);
-  EXPECT_NEAR(static_cast<double>(counts.active), 37.55e9, 0.005e9);
-  EXPECT_NEAR(static_cast<double>(counts.mtp), 11.6e9, 0.05e9);
+// 2 n_h d_h l of a grouped-query model is 2 n_g d_h l (V2 report, Table 1): Qwen2.5-72B's 327,680
+// bytes a token in bf16 (FACTS: ISCA 2025).
+TEST(ModelSummary, CacheOfGroupedQueryAttentionIsThePublishedOne) {
+  ModelConfig config;
+  config.family = Family::kQwen2;
+  config.num_hidden_layers = 80;
+  config.num_nextn_predict_layers = 0;
+  config.num_attention_heads = 64;
+  config.num_key_value_heads = 8;
+  config.head_dim = 128;
+  const CacheSummary cache = SummarizeCache(config);
+  EXPECT_EQ(2 * cache.own, 327680);
+  EXPECT_EQ(cache.multi_head, 8 * cache.own);
+}
+
+TEST(ModelSummary, CacheOfTheDeepSeekV2sIsThePublishedOne) {
+  EXPECT_EQ(2 * SummarizeCache(PresetConfig("v2")).own, 69120);
+  EXPECT_EQ(2 * SummarizeCache(PresetConfig("v2-lite")).own, 31104);
 }
 
 }  // namespace

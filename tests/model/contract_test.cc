@@ -12,10 +12,11 @@ namespace {
 constexpr int64_t kSequences = 64;
 constexpr int64_t kCacheTokens = 64 * 448;
 
-ModelConfig ContractConfig() {
-  ModelConfig config = TinyConfig();
+// Larger, so that vectors are full and tails are left.
+ModelConfig Larger(ModelConfig config) {
   config.hidden_size = 40;
   config.kv_lora_rank = 24;
+  if (config.head_dim > 0) config.head_dim = 22;
   config.moe_intermediate_size = 20;
   config.vocab_size = 97;
   config.max_position_embeddings = 1024;
@@ -48,8 +49,8 @@ std::vector<std::vector<float>> Logits(TestRun& run, const TinyModel& tiny, size
   const auto prompts = Prompts();
   Context& context = run.context();
   std::vector<std::vector<float>> logits(prompts.size());
-  LatentCache cache(tiny.model.config(), tiny.model.precision(), kCacheTokens,
-                    run.backend().allocator());
+  KvCache cache(tiny.model.config(), tiny.model.precision(), kCacheTokens,
+                run.backend().allocator());
   for (size_t first = 0; first < prompts.size(); first += together) {
     const size_t end = std::min(prompts.size(), first + together);
     std::vector<int64_t> done(prompts.size()), ids(prompts.size());
@@ -95,6 +96,7 @@ std::vector<std::vector<float>> Logits(TestRun& run, const TinyModel& tiny, size
 
 struct ContractCase {
   std::string name;
+  ModelConfig config;
   CpuTarget target;
   Precision precision;
 };
@@ -104,12 +106,13 @@ class Contract : public testing::TestWithParam<ContractCase> {
   void SetUp() override {
     if (!HasCpuTarget(GetParam().target)) GTEST_SKIP() << "this machine lacks the instruction set";
   }
+  ModelConfig Config() const { return Larger(GetParam().config); }
   std::unique_ptr<Backend> NewBackend() const { return CreateCpuBackend(GetParam().target); }
 };
 
 TEST_P(Contract, LogitsDoNotDependOnBatchChunkCacheOrThreads) {
   TestRun run(NewBackend(), 1);
-  TinyModel tiny(run, ContractConfig(), GetParam().precision);
+  TinyModel tiny(run, Config(), GetParam().precision);
   // Alone, in one go, nothing cached, one thread.
   const auto expected = Logits(run, tiny, 1, 0);
   for (const size_t together : {size_t{2}, size_t{7}, size_t{64}}) {
@@ -121,7 +124,7 @@ TEST_P(Contract, LogitsDoNotDependOnBatchChunkCacheOrThreads) {
   }
   for (const int threads : {2, 4}) {
     TestRun other(NewBackend(), threads);
-    TinyModel same(other, ContractConfig(), GetParam().precision);
+    TinyModel same(other, Config(), GetParam().precision);
     EXPECT_EQ(Logits(other, same, 64, 7), expected) << threads << " threads";
   }
 }
@@ -129,8 +132,8 @@ TEST_P(Contract, LogitsDoNotDependOnBatchChunkCacheOrThreads) {
 TEST_P(Contract, GradientsDoNotDependOnThreadsOrRecomputation) {
   const auto gradients = [&](int threads, bool recompute, AttentionForm form) {
     TestRun run(NewBackend(), threads);
-    TinyModel tiny(run, ContractConfig(), GetParam().precision);
-    const LossInput input = RandomLossInput(ContractConfig(), {300, 5, 64, 1, 130}, 9);
+    TinyModel tiny(run, Config(), GetParam().precision);
+    const LossInput input = RandomLossInput(Config(), {300, 5, 64, 1, 130}, 9);
     SavedActivations saved(run.backend().allocator());
     saved.recompute = recompute;
     LanguageModelLoss(run.context(), tiny.model, input,
@@ -155,8 +158,8 @@ TEST_P(Contract, GradientsDoNotDependOnThreadsOrRecomputation) {
 // What a rollout saw and what a trainer sees: one definition of a log-probability.
 TEST_P(Contract, TrainersLogProbsAreThoseOfInference) {
   TestRun run(NewBackend(), 2);
-  TinyModel tiny(run, ContractConfig(), GetParam().precision);
-  const LossInput input = RandomLossInput(ContractConfig(), {300, 5, 64}, 11);
+  TinyModel tiny(run, Config(), GetParam().precision);
+  const LossInput input = RandomLossInput(Config(), {300, 5, 64}, 11);
   SavedActivations saved(run.backend().allocator());
   const std::vector<double> scored =
       TokenLosses(run.context(), tiny.model, input, AttentionForm::kAbsorbed);
@@ -168,13 +171,25 @@ TEST_P(Contract, TrainersLogProbsAreThoseOfInference) {
   EXPECT_EQ(trained.nll[0], sum);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Cpu, Contract,
-    testing::Values(ContractCase{"avx2_f32", CpuTarget::kAvx2, Precision::F32()},
-                    ContractCase{"avx2_bf16", CpuTarget::kAvx2, Precision::BF16()},
-                    ContractCase{"avx512_f32", CpuTarget::kAvx512, Precision::F32()},
-                    ContractCase{"avx512_bf16", CpuTarget::kAvx512, Precision::BF16()}),
-    [](const auto& contract) { return contract.param.name; });
+std::vector<ContractCase> Cases() {
+  std::vector<ContractCase> cases;
+  for (const auto& [family, config] : {std::pair{"deepseek_v3", TinyConfig()},
+                                       {"deepseek_v2", TinyV2()},
+                                       {"qwen2", TinyQwen2()}}) {
+    for (const auto& [target_name, target] :
+         {std::pair{"avx2", CpuTarget::kAvx2}, {"avx512", CpuTarget::kAvx512}}) {
+      for (const auto& [type, precision] :
+           {std::pair{"f32", Precision::F32()}, {"bf16", Precision::BF16()}}) {
+        cases.push_back(
+            {fmt::format("{}_{}_{}", family, target_name, type), config, target, precision});
+      }
+    }
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpu, Contract, testing::ValuesIn(Cases()),
+                         [](const auto& contract) { return contract.param.name; });
 
 }  // namespace
 }  // namespace fathom::test

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "backend/cpu/cpu_backend.h"
 #include "backend/reference/reference_backend.h"
 #include "base/file.h"
@@ -15,6 +17,8 @@
 
 namespace fathom::test {
 namespace {
+
+using nlohmann::ordered_json;
 
 struct Arithmetic {
   std::string name;
@@ -37,7 +41,7 @@ std::filesystem::path GoldenDirectory(const std::string& name) {
 // A golden model with the values that the original gave for it.
 class Golden {
  public:
-  Golden(const std::string& name, const Arithmetic& arithmetic)
+  Golden(const std::string& name, const Arithmetic& arithmetic, AttentionForm form)
       : run(arithmetic.create(), 2),
         directory(GoldenDirectory(name)),
         config(ReadModelConfig(directory)),
@@ -48,7 +52,7 @@ class Golden {
     for (const auto& parameter : store.all()) {
       if (!parameter->grad.empty()) run->Zero(run.context(), parameter->grad);
     }
-    model.Pack(run.context(), true);
+    model.Pack(run.context(), form, /*training=*/true);
   }
 
   std::vector<int32_t> Ids(int sequence) const {
@@ -92,7 +96,8 @@ struct Case {
 
 std::vector<Case> Cases() {
   std::vector<Case> cases;
-  for (const char* model : {"deepseek_v3", "deepseek_v3_no_q_lora", "deepseek_v3_mtp"}) {
+  for (const char* model : {"deepseek_v3", "deepseek_v3_no_q_lora", "deepseek_v3_mtp",
+                            "deepseek_v2_lite", "deepseek_v2", "qwen2", "qwen2_tied", "llama"}) {
     for (const Arithmetic& arithmetic : Arithmetics()) {
       for (const AttentionForm form : {AttentionForm::kAbsorbed, AttentionForm::kExpanded}) {
         cases.push_back({model, arithmetic, form});
@@ -119,7 +124,7 @@ double LargestDifference(ConstTensor actual, ConstTensor expected) {
 }
 
 TEST_P(GoldenModel, LogitsAreTheOriginals) {
-  Golden golden(GetParam().model, GetParam().arithmetic);
+  Golden golden(GetParam().model, GetParam().arithmetic, GetParam().form);
   Context& context = golden.run.context();
   const Precision precision = golden.model.precision();
   const auto logits_of = [&](ConstTensor h) {
@@ -158,7 +163,7 @@ TEST_P(GoldenModel, LogitsAreTheOriginals) {
 }
 
 TEST_P(GoldenModel, LossAndGradientsAreTheOriginals) {
-  Golden golden(GetParam().model, GetParam().arithmetic);
+  Golden golden(GetParam().model, GetParam().arithmetic, GetParam().form);
   const LossInput input = golden.Input();
   const bool mtp = golden.config.num_nextn_predict_layers > 0;
   LossOptions options{.form = GetParam().form};
@@ -185,26 +190,34 @@ TEST_P(GoldenModel, LossAndGradientsAreTheOriginals) {
 
 INSTANTIATE_TEST_SUITE_P(All, GoldenModel, testing::ValuesIn(Cases()), CaseName);
 
+std::string GroupedConfig(const JsonValue& row) {
+  ModelConfig config;
+  config.family = row.At("model_type").String() == "llama" ? Family::kLlama : Family::kQwen2;
+  config.num_attention_heads = config.num_key_value_heads = 1;
+  config.head_dim = row.At("head_dim").Int();
+  return config.ToJson("float32");
+}
+
 TEST(Rope, ParametersAreTheOriginals) {
   const std::filesystem::path path = GoldenDirectory("rope.json");
   const std::string text = ReadFile(path);
   const JsonDocument document(text, path.string());
+  const ordered_json plain = ordered_json::parse(text);
+  size_t index = 0;
   for (const JsonValue& row : document.root().Array()) {
     SCOPED_TRACE(row.At("name").String());
-    const JsonValue parameters = row.At("rope_parameters");
-    ModelConfig config;
-    config.qk_nope_head_dim = row.At("qk_nope_head_dim").Int();
-    config.qk_rope_head_dim = row.At("qk_rope_head_dim").Int();
-    config.rope_theta = parameters.At("rope_theta").Number();
-    if (parameters.At("rope_type").String() == "yarn") {
-      config.yarn = YarnScaling{.factor = parameters.At("factor").Number(),
-                                .beta_fast = parameters.NumberOr("beta_fast", 32),
-                                .beta_slow = parameters.NumberOr("beta_slow", 1),
-                                .original_max_position_embeddings =
-                                    parameters.At("original_max_position_embeddings").Int(),
-                                .mscale = parameters.NumberOr("mscale", 1),
-                                .mscale_all_dim = parameters.NumberOr("mscale_all_dim", 0)};
+    // Through a config.json, as a model's file would say it.
+    const bool latent = row.Find("qk_rope_head_dim").has_value();
+    ordered_json json =
+        ordered_json::parse(latent ? ModelConfig().ToJson("float32") : GroupedConfig(row));
+    if (latent) {
+      json["qk_nope_head_dim"] = row.At("qk_nope_head_dim").Int();
+      json["qk_rope_head_dim"] = row.At("qk_rope_head_dim").Int();
     }
+    json.erase("rope_theta");
+    json.erase("rope_scaling");
+    json["rope_parameters"] = plain[index++]["rope_parameters"];
+    const ModelConfig config = ModelConfig::FromJson(json.dump(), path.string());
     const RopeParameters rope = MakeRopeParameters(config);
     EXPECT_NEAR(rope.table_scale, row.At("cos_sin_multiplier").Number(), 1e-6);
     EXPECT_NEAR(rope.softmax_scale, row.At("softmax_scale").Number(), 1e-7);

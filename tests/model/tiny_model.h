@@ -1,6 +1,6 @@
 #pragma once
 
-// A tiny DeepSeek-V3 with everything in it, for tests of the model.
+// Tiny models of every family with everything in them, for tests of the model.
 
 #include <memory>
 #include <string>
@@ -35,13 +35,49 @@ inline ModelConfig TinyConfig() {
   config.v_head_dim = 3;
   config.num_nextn_predict_layers = 1;
   config.max_position_embeddings = 256;
-  config.yarn = YarnScaling{.factor = 4, .original_max_position_embeddings = 16};
+  config.rope_scaling = YarnScaling{.factor = 4, .original_max_position_embeddings = 16};
   config.initializer_range = 0.4;
   return config;
 }
 
-// Parameters and model of one precision, initialised from a seed; gains and router biases are
-// random too.
+// DeepSeek-V2: a softmax gate, groups by their best expert, no bias, no MTP.
+inline ModelConfig TinyV2() {
+  ModelConfig config = TinyConfig();
+  config.family = Family::kDeepseekV2;
+  config.norm_topk_prob = false;
+  config.num_nextn_predict_layers = 0;
+  return config;
+}
+
+// Grouped-query attention with three heads to a key, biases and a tied head.
+inline ModelConfig TinyQwen2() {
+  ModelConfig config = TinyConfig();
+  config.family = Family::kQwen2;
+  config.n_routed_experts = config.n_shared_experts = 0;
+  config.num_nextn_predict_layers = 0;
+  config.num_attention_heads = 6;
+  config.num_key_value_heads = 2;
+  config.head_dim = 4;
+  config.attention_bias = true;
+  config.tie_word_embeddings = true;
+  config.rope_layout = RopeLayout::kHalves;
+  config.rope_scaling = {};
+  return config;
+}
+
+// Llama 3's rotation, no biases, a head of its own.
+inline ModelConfig TinyLlama() {
+  ModelConfig config = TinyQwen2();
+  config.family = Family::kLlama;
+  config.attention_bias = false;
+  config.tie_word_embeddings = false;
+  config.rope_theta = 100;
+  config.rope_scaling = Llama3Scaling{.original_max_position_embeddings = 32};
+  return config;
+}
+
+// Parameters and model of one precision, initialised from a seed; gains and biases are random
+// too.
 class TinyModel {
  public:
   TinyModel(TestRun& run, const ModelConfig& config, Precision precision, uint64_t seed = 1)
@@ -53,14 +89,21 @@ class TinyModel {
       std::vector<double> values = LoadAll(parameter->master);
       if (parameter->spec.kind == ParameterKind::kNormGain) {
         for (double& value : values) value = 1 + 0.3 * random.NextNormal();
-      } else if (parameter->spec.kind == ParameterKind::kRouterBias) {
+      } else if (parameter->spec.kind == ParameterKind::kRouterBias ||
+                 parameter->spec.kind == ParameterKind::kBias) {
         for (double& value : values) value = 0.2 * random.NextNormal();
       }
       StoreAll(parameter->master, values);
     }
     store.MarkChanged();
     ZeroGradients();
-    model.Pack(run.context(), /*training=*/true);
+    Pack(run.context());
+  }
+
+  // For training and inference in both forms of attention.
+  void Pack(Context& context) {
+    model.Pack(context, AttentionForm::kExpanded, /*training=*/true);
+    model.Pack(context, AttentionForm::kAbsorbed, /*training=*/true);
   }
 
   void ZeroGradients() {

@@ -130,9 +130,27 @@ TEST_P(CpuElementwise, RmsNormAndItsGradients) {
   }
 }
 
+TEST_P(CpuElementwise, SumsABiasGradientAsTheReferenceDoes) {
+  auto reference = Reference(), cpu = Cpu(3);
+  for (const int64_t rows : {1, 63, 64, 65, 300}) {
+    for (const int64_t n : {1, 7, 16, 33, 200}) {
+      for (const DType type : kActTypes) {
+        // A column range of a wider gradient.
+        const TestTensor wide = RandomTensor(random_, type, {rows, n + 9});
+        const ConstTensor dy = ConstTensor(wide).Columns(5, 5 + n);
+        const TestTensor db = RandomTensor(random_, DType::kF32, {n}), expected = Copy(db);
+        (*cpu)->BiasBackward(cpu->context(), dy, db);
+        (*reference)->BiasBackward(reference->context(), dy, expected);
+        ExpectNear(db, expected);
+        db.ExpectSurroundingsUntouched();
+      }
+    }
+  }
+}
+
 TEST_P(CpuElementwise, RopeTurnsAndTurnsBack) {
   auto reference = Reference(), cpu = Cpu();
-  for (const int64_t d : {2, 16, 22, 64}) {
+  for (const int64_t d : {2, 16, 22, 64, 300}) {
     std::vector<double> frequency;
     for (int64_t j = 0; j < d / 2; ++j) {
       frequency.push_back(
@@ -144,16 +162,19 @@ TEST_P(CpuElementwise, RopeTurnsAndTurnsBack) {
     (*reference)->RopeTable(reference->context(), positions, frequency, 1.25, expected_table);
     ExpectNear(table, expected_table);
     for (const DType type : kActTypes) {
-      for (const bool inverse : {false, true}) {
+      for (const auto& [layout, inverse] : {std::pair{RopeLayout::kInterleaved, false},
+                                            {RopeLayout::kInterleaved, true},
+                                            {RopeLayout::kHalves, false},
+                                            {RopeLayout::kHalves, true}}) {
         // A column range of a wider projection.
         const TestTensor wide = RandomTensor(random_, type, {19, 3 * (d + 4)});
         const Tensor x = Tensor(wide).SplitLast(3, d + 4).Columns(3, 3 + d);
         const TestTensor y(type, {19, 3, d}, 1), expected(type, {19, 3, d});
-        (*cpu)->Rope(cpu->context(), x, expected_table, inverse, y);
-        (*reference)->Rope(reference->context(), x, expected_table, inverse, expected);
+        (*cpu)->Rope(cpu->context(), x, expected_table, layout, inverse, y);
+        (*reference)->Rope(reference->context(), x, expected_table, layout, inverse, expected);
         ExpectNear(y, expected);
         y.ExpectSurroundingsUntouched();
-        (*cpu)->Rope(cpu->context(), x, expected_table, inverse, x);
+        (*cpu)->Rope(cpu->context(), x, expected_table, layout, inverse, x);
         ExpectSameBits(x, y);
       }
     }

@@ -8,13 +8,24 @@ FATHOM_FOR_CPU_TARGETS(CpuExperts);
 struct Gate {
   int64_t tokens, experts, top_k, groups, top_groups;
   bool normalize;
+  RouterScoring scoring = RouterScoring::kSigmoid;
+  GroupScore group_score = GroupScore::kTopTwo;
 };
-constexpr Gate kGates[] = {{1, 4, 1, 1, 1, true},    {300, 16, 2, 1, 1, true},
-                           {77, 32, 6, 1, 1, false}, {50, 256, 8, 8, 4, true},
-                           {33, 12, 3, 4, 3, true},  {9, 8, 2, 8, 2, false}};
+constexpr Gate kGates[] = {
+    {1, 4, 1, 1, 1, true},
+    {300, 16, 2, 1, 1, true},
+    {77, 32, 6, 1, 1, false},
+    {50, 256, 8, 8, 4, true},
+    {33, 12, 3, 4, 3, true},
+    {9, 8, 2, 8, 2, false},
+    {301, 64, 6, 1, 1, false, RouterScoring::kSoftmax},
+    {50, 160, 6, 8, 3, false, RouterScoring::kSoftmax, GroupScore::kMaximum},
+    {7, 15, 4, 5, 2, true, RouterScoring::kSoftmax, GroupScore::kMaximum},
+};
 
 RouterOptions Options(const Gate& gate) {
-  return {gate.top_k, gate.groups, gate.top_groups, gate.normalize, 2.5};
+  return {gate.top_k, gate.groups,  gate.top_groups, gate.normalize,
+          2.5,        gate.scoring, gate.group_score};
 }
 
 TEST_P(CpuExperts, ChoosesAsTheReferenceDoes) {
@@ -23,7 +34,10 @@ TEST_P(CpuExperts, ChoosesAsTheReferenceDoes) {
     SCOPED_TRACE(gate.experts);
     const int64_t t = gate.tokens, e = gate.experts, k = gate.top_k;
     const TestTensor logits = RandomTensor(random_, DType::kF32, {t, e}, 2);
-    const TestTensor bias = RandomTensor(random_, DType::kF32, {e}, 0.1);
+    // A softmax gate has no bias.
+    const TestTensor some_bias = RandomTensor(random_, DType::kF32, {e}, 0.1);
+    const ConstTensor bias =
+        gate.scoring == RouterScoring::kSigmoid ? ConstTensor(some_bias) : ConstTensor();
     const TestTensor scores(DType::kF32, {t, e}), expected_scores(DType::kF32, {t, e});
     const TestTensor ids(DType::kI32, {t, k}), expected_ids(DType::kI32, {t, k});
     const TestTensor weights(DType::kF32, {t, k}), expected_weights(DType::kF32, {t, k});

@@ -98,10 +98,23 @@ TEST_F(OpGradient, Rope) {
   const TestTensor positions = TensorOf(DType::kI32, {4}, {0, 1, 7, 4000});
   const TestTensor table(kF64, {4, 6});
   run_->RopeTable(context_, positions, std::vector<double>{1, 0.1, 0.003}, 1.3, table);
-  const TestTensor x = Random({4, 3, 6}), y = Random({4, 3, 6}), dy = Random({4, 3, 6});
-  const TestTensor dx = Random({4, 3, 6});
-  run_->Rope(context_, dy, table, true, dx);
-  ExpectGradient(dx, x, {y, dy}, [&] { run_->Rope(context_, x, table, false, y); });
+  for (const RopeLayout layout : {RopeLayout::kInterleaved, RopeLayout::kHalves}) {
+    const TestTensor x = Random({4, 3, 6}), y = Random({4, 3, 6}), dy = Random({4, 3, 6});
+    const TestTensor dx = Random({4, 3, 6});
+    run_->Rope(context_, dy, table, layout, true, dx);
+    ExpectGradient(dx, x, {y, dy}, [&] { run_->Rope(context_, x, table, layout, false, y); });
+  }
+}
+
+// y = x W^T + b: the bias lies in y before a product that accumulates.
+TEST_F(OpGradient, Bias) {
+  for (const auto& [rows, n] : {std::pair{1, 1}, {5, 3}, {70, 4}}) {
+    const TestTensor bias = RandomTensor(random_, kF64, {n}), db = RandomTensor(random_, kF64, {n});
+    const TestTensor before = Copy(db), y = Random({rows, n}), dy = Random({rows, n});
+    run_->BiasBackward(context_, dy, db);
+    const auto forward = [&] { run_->Cast(context_, ConstTensor(bias).Broadcast(0, rows), y); };
+    ExpectGradient(db, bias, std::vector<Probe>{{y, dy}, {bias, before}}, forward);
+  }
 }
 
 struct AttentionCase {
@@ -241,7 +254,12 @@ INSTANTIATE_TEST_SUITE_P(
     Options, RouteGradient,
     ::testing::Values(RouterOptions{1, 1, 1, false, 1}, RouterOptions{3, 1, 1, true, 2.5},
                       RouterOptions{3, 1, 1, false, 2.5}, RouterOptions{2, 4, 2, true, 1},
-                      RouterOptions{4, 2, 1, false, 1}, RouterOptions{8, 1, 1, true, 1}));
+                      RouterOptions{4, 2, 1, false, 1}, RouterOptions{8, 1, 1, true, 1},
+                      RouterOptions{1, 1, 1, false, 16, RouterScoring::kSoftmax},
+                      RouterOptions{3, 1, 1, false, 2.5, RouterScoring::kSoftmax},
+                      RouterOptions{3, 1, 1, true, 2.5, RouterScoring::kSoftmax},
+                      RouterOptions{3, 4, 2, false, 4, RouterScoring::kSoftmax,
+                                    GroupScore::kMaximum}));
 
 // The weight of an only choice is 1 whatever its score.
 TEST_F(OpGradient, ANormalizedWeightOfOneExpertHasNoGradient) {

@@ -23,9 +23,10 @@ class ReferenceRope : public ::testing::Test {
     run_->RopeTable(context_, TensorOf(kI32, {tokens}, positions), inv_freq, scale, table);
     return table;
   }
-  TestTensor Rotate(const TestTensor& x, const TestTensor& table, bool inverse = false) {
+  TestTensor Rotate(const TestTensor& x, const TestTensor& table, bool inverse = false,
+                    RopeLayout layout = RopeLayout::kInterleaved) {
     const TestTensor y(kF64, x.shape(), 1);
-    run_->Rope(context_, x, table, inverse, y);
+    run_->Rope(context_, x, table, layout, inverse, y);
     y.ExpectSurroundingsUntouched();
     return y;
   }
@@ -55,6 +56,15 @@ TEST_F(ReferenceRope, PairsAreNeighboursAndTurnAtTheirOwnFrequency) {
               1e-15, 1e-15);
 }
 
+TEST_F(ReferenceRope, OrPairsAreElementsHalfTheVectorApart) {
+  const double right = std::numbers::pi / 2, sixty = std::numbers::pi / 3;
+  const double half_root3 = 0.86602540378443865;
+  const TestTensor x = TensorOf(kF64, {1, 1, 4}, {1, 3, 2, 4});
+  ExpectClose(Rotate(x, Table({1}, {right, sixty}), false, RopeLayout::kHalves),
+              TensorOf(kF64, {1, 1, 4}, {-2, 1.5 - 4 * half_root3, 1, 3 * half_root3 + 2}), 1e-15,
+              1e-15);
+}
+
 TEST_F(ReferenceRope, KeepsNormsAndTurnsBack) {
   const TestTensor table = Table({5, 0, 163839}, {1, 0.03, 0.0001});
   const TestTensor x = RandomTensor(random_, kF64, {3, 4, 6}, 1, 2);
@@ -73,7 +83,7 @@ TEST_F(ReferenceRope, KeepsNormsAndTurnsBack) {
 TEST_F(ReferenceRope, WorksInPlace) {
   const TestTensor table = Table({3, 8}, {0.7, 0.2}), x = RandomTensor(random_, kF64, {2, 3, 4});
   const TestTensor expected = Copy(Rotate(x, table));
-  run_->Rope(context_, x, table, false, x);
+  run_->Rope(context_, x, table, RopeLayout::kInterleaved, false, x);
   ExpectSameBits(x, expected);
 }
 

@@ -42,6 +42,31 @@ TEST_F(ReferenceRoute, TakesTheLargestInOrderOfTheirIds) {
   ExpectWeights({0.6, 0.3, 0.9});
 }
 
+// DeepSeek-V2's gate: probabilities of all experts, a group as good as its best expert, weights as
+// they are, times a factor.
+TEST(ReferenceSoftmaxRoute, ScoresGroupsByTheirBestExpert) {
+  TestRun run(CreateReferenceBackend());
+  Values logits;
+  for (const double p : {0.20, 0.21, 0.30, 0.01, 0.15, 0.13}) logits.push_back(std::log(p) + 7);
+  const TestTensor scores(kF64, {1, 6}), ids(kI32, {1, 2}), weights(kF64, {1, 2});
+  const RouterOptions options{.top_k = 2,
+                              .groups = 3,
+                              .top_groups = 1,
+                              .normalize = false,
+                              .scaling_factor = 16,
+                              .scoring = RouterScoring::kSoftmax,
+                              .group_score = GroupScore::kMaximum};
+  run->Route(run.context(), TensorOf(kF64, {1, 6}, logits), {}, options, scores, ids, weights);
+  ExpectClose(scores, TensorOf(kF64, {1, 6}, {0.20, 0.21, 0.30, 0.01, 0.15, 0.13}), 1e-14, 1e-14);
+  EXPECT_EQ(LoadAll(ids), (Values{2, 3}));
+  ExpectClose(weights, TensorOf(kF64, {1, 2}, {4.8, 0.16}), 1e-14, 1e-14);
+  // By its best two the first group would win.
+  RouterOptions top_two = options;
+  top_two.group_score = GroupScore::kTopTwo;
+  run->Route(run.context(), TensorOf(kF64, {1, 6}, logits), {}, top_two, scores, ids, weights);
+  EXPECT_EQ(LoadAll(ids), (Values{0, 1}));
+}
+
 TEST_F(ReferenceRoute, NormalizesThenScales) {
   Route({0.1, 0.6, 0.3, 0.9, 0.2}, Values(5), {.top_k = 3, .scaling_factor = 2.5});
   ExpectWeights({2.5 / 3, 2.5 / 6, 2.5 / 2});

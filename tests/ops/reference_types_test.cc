@@ -79,8 +79,8 @@ TEST_P(ReferenceTypes, RopeAndSwiGlu) {
   const TestTensor table(kF64, {4, 6});
   run_->RopeTable(context_, TensorOf(DType::kI32, {4}, {0, 5, 9, 1000}),
                   std::vector<double>{1, 0.1, 0.01}, 1, table);
-  run_->Rope(context_, x.wide, table, false, y.wide);
-  run_->Rope(context_, x.narrow, table, false, y.narrow);
+  run_->Rope(context_, x.wide, table, RopeLayout::kInterleaved, false, y.wide);
+  run_->Rope(context_, x.narrow, table, RopeLayout::kInterleaved, false, y.narrow);
   ExpectRounded(y);
 
   const Input gate_up = Random({5, 14}), activated = Output({5, 7}), dy = Random({5, 7});

@@ -48,6 +48,27 @@ inline ModelConfig TinyRunModel() {
   return config;
 }
 
+// The same size with DeepSeek-V2's gate, and with Qwen2's attention and a tied head.
+inline ModelConfig TinyV2Run() {
+  ModelConfig config = TinyRunModel();
+  config.family = Family::kDeepseekV2;
+  config.norm_topk_prob = false;
+  config.num_nextn_predict_layers = 0;
+  return config;
+}
+inline ModelConfig TinyQwen2Run() {
+  ModelConfig config = TinyRunModel();
+  config.family = Family::kQwen2;
+  config.n_routed_experts = config.n_shared_experts = 0;
+  config.num_nextn_predict_layers = 0;
+  config.num_attention_heads = 4;
+  config.num_key_value_heads = 2;
+  config.head_dim = 8;
+  config.attention_bias = config.tie_word_embeddings = true;
+  config.rope_layout = RopeLayout::kHalves;
+  return config;
+}
+
 // A document of `words` words of 7 bytes each, the space included. There are 8 words that differ in
 // their first letter; after each, one of two others follows, both as likely. So a word carries one
 // bit given the word before it (and the first three bits), but the four bytes before a letter, "xyz

@@ -228,6 +228,35 @@ TEST_F(TrainerTest, ARunThatIsInterruptedAndResumedEndsTheSame) {
                ReadFile(whole.output / "model/model.safetensors"));
 }
 
+// With a balance loss, whose gradient goes through either kind of score, and a stage of YaRN.
+TEST_F(TrainerTest, OtherFamiliesTrainAndResumeToo) {
+  const Settings settings = {
+      "balance.sequence_alpha=0.01", "steps=8",
+      "extension=[{sequence_length=128,batch_tokens=256,steps=3,lr=1e-3,factor=2}]"};
+  for (const ModelConfig& model : {TinyV2Run(), TinyQwen2Run()}) {
+    SCOPED_TRACE(std::string(Name(model.family)));
+    const auto in = [&](const char* output) {
+      Settings all = settings;
+      all.push_back(fmt::format("output={}-{}", Name(model.family), output));
+      return Config(all, model);
+    };
+    const RunConfig whole = in("whole"), parts = in("parts");
+    RunTraining(whole);
+    const auto steps = Log(whole, "step");
+    EXPECT_LT(steps[7].at("loss"), 0.8 * steps[0].at("loss").get<double>());
+    RunConfig first = parts;
+    TrainOptions options;
+    Interrupt(first, 5, options);
+    EXPECT_TRUE(RunTraining(first, options).interrupted);
+    EXPECT_EQ(Resume(parts, /*threads=*/1).step, 11);
+    ExpectSameEnd(parts, whole);
+    const ModelConfig trained = ReadModelConfig(whole.output / "model");
+    EXPECT_EQ(trained.family, model.family);
+    EXPECT_EQ(trained.tie_word_embeddings, model.tie_word_embeddings);
+    EXPECT_TRUE(std::holds_alternative<YarnScaling>(trained.rope_scaling));
+  }
+}
+
 TEST_F(TrainerTest, AnInterruptInTheLastStepFinishesTheRun) {
   RunConfig config = Config();
   TrainOptions options;
@@ -262,9 +291,10 @@ TEST_F(TrainerTest, StagesOfContextExtension) {
   for (size_t i = 5; i < 9; ++i) EXPECT_EQ(steps[i].at("lr"), 1e-3);
   for (size_t i = 9; i < 12; ++i) EXPECT_EQ(steps[i].at("lr"), 5e-4);
   const ModelConfig model = ReadModelConfig(whole.output / "model");
-  ASSERT_TRUE(model.yarn.has_value());
-  EXPECT_EQ(model.yarn->factor, 4);
-  EXPECT_EQ(model.yarn->original_max_position_embeddings, 64);
+  const auto* yarn = std::get_if<YarnScaling>(&model.rope_scaling);
+  ASSERT_NE(yarn, nullptr);
+  EXPECT_EQ(yarn->factor, 4);
+  EXPECT_EQ(yarn->original_max_position_embeddings, 64);
   EXPECT_EQ(model.max_position_embeddings, 256);
 
   for (const int64_t stop : {3, 5, 7, 9, 11}) {  // 5 and 9 are the borders
@@ -599,7 +629,7 @@ TEST_F(TrainerTest, ScoringIsTheSameWhateverTheRowsAtOnce) {
   ParameterStore store(inputs.model, DType::kF32, run.backend().allocator());
   LoadMasters(config.output / "model", inputs.model, store);
   Transformer transformer(inputs.model, Precision::F32(), store, run.backend().allocator());
-  transformer.Pack(run.context(), false);
+  transformer.Pack(run.context(), AttentionForm::kExpanded, /*training=*/false);
   const auto score = [&](int64_t rows_at_once, uint64_t max_tokens) {
     return ScoreHeldOut(run.context(), transformer, inputs, 64, rows_at_once,
                         AttentionForm::kExpanded, max_tokens, 1, true);

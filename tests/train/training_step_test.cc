@@ -250,7 +250,7 @@ TEST(TrainingStep, APackedRowIsItsDocumentsAlone) {
 
 TEST(TrainingStep, NoDocumentSeesAnother) {
   Bench bench(CreateCpuBackend(), 2, Precision::BF16());
-  bench.transformer.Pack(bench.run.context(), true);
+  bench.transformer.Pack(bench.run.context(), AttentionForm::kExpanded, /*training=*/false);
   const Documents one = RandomDocuments({10, 14}, 1), other = RandomDocuments({10, 14}, 2);
   const auto losses = [&](const Documents& documents) {
     return TokenLosses(bench.run.context(), bench.transformer,

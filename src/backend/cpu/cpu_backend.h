@@ -54,10 +54,12 @@ class CpuBackend : public Backend {
   void Matmul(Context& context, std::span<const MatmulProblem> problems) override;
   void MatmulBackwardWeight(Context& context,
                             std::span<const WeightGradientProblem> problems) override;
+  void BiasBackward(Context& context, ConstTensor dy, Tensor db) override;
 
   void RopeTable(Context& context, ConstTensor positions, std::span<const double> inv_freq,
                  double scale, Tensor table) override;
-  void Rope(Context& context, ConstTensor x, ConstTensor table, bool inverse, Tensor y) override;
+  void Rope(Context& context, ConstTensor x, ConstTensor table, RopeLayout layout, bool inverse,
+            Tensor y) override;
 
   void Attention(Context& context, ConstTensor q, std::span<const AttentionSequence> sequences,
                  double scale, Tensor out, Tensor lse) override;

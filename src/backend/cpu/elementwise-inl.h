@@ -68,8 +68,38 @@ static void Combine(Element rows_type, const void* const* rows, const float* wei
   });
 }
 
+// (x_j, x_j+d/2) -> (x_j c - x_j+d/2 s, x_j+d/2 c + x_j s).
+static void RotateHalves(const RotateArgs& args) {
+  // Cosines and sines apart, some at a time; all heads use them.
+  constexpr int64_t kPairs = 128;
+  float cosine[kPairs], sine[kPairs];
+  const int64_t half = args.d / 2;
+  for (int64_t begin = 0; begin < half; begin += kPairs) {
+    const int64_t pairs = begin + kPairs < half ? kPairs : half - begin;
+    for (int64_t j = 0; j < pairs; ++j) {
+      cosine[j] = args.table[2 * (begin + j)];
+      const float s = args.table[2 * (begin + j) + 1];
+      sine[j] = args.inverse ? -s : s;
+    }
+    Typed(args.type, args.x, [&](auto* x_any) {
+      using T = std::remove_const_t<std::remove_pointer_t<decltype(x_any)>>;
+      for (int64_t h = 0; h < args.heads; ++h) {
+        const T* x = x_any + h * args.x_stride + begin;
+        T* y = static_cast<T*>(args.y) + h * args.y_stride + begin;
+        ForVectors(pairs, [&](int64_t j, auto part) {
+          const Floats a = part.Load(x + j), b = part.Load(x + half + j);
+          const Floats c = part.Load(cosine + j), s = part.Load(sine + j);
+          part.Store(hn::NegMulAdd(b, s, a * c), y + j);
+          part.Store(MulAdd(a, s, b * c), y + half + j);
+        });
+      }
+    });
+  }
+}
+
 // (x_2j, x_2j+1) -> (x_2j c - x_2j+1 s, x_2j+1 c + x_2j s).
 static void Rotate(const RotateArgs& args) {
+  if (args.halves) return RotateHalves(args);
   const Floats signs = hn::OddEven(Set(1.0f), Set(-1.0f));
   const Floats direction = args.inverse ? hn::Neg(signs) : signs;
   Typed(args.type, args.x, [&](auto* x_any) {

@@ -41,6 +41,7 @@ struct RotateArgs {
   const float* table = nullptr;  // cos, sin pairs: [d]
   int64_t heads = 0;
   int64_t d = 0;
+  bool halves = false;  // pairs (j, j + d / 2), not (2j, 2j + 1)
   bool inverse = false;
 };
 
@@ -118,6 +119,9 @@ struct KernelTable {
   void (*rms_norm_gain)(Element dy_type, const void* dy, int64_t dy_stride, Element x_type,
                         const void* x, int64_t x_stride, const float* inv_rms, int64_t rows,
                         float* dgain, int64_t columns);
+  // db[0, columns) += sum over `rows` rows of dy; one block.
+  void (*sum_rows)(Element dy_type, const void* dy, int64_t dy_stride, int64_t rows, float* db,
+                   int64_t columns);
   float (*dot)(Element x_type, const void* x, Element y_type, const void* y, int64_t n);
   float (*max)(const float* x, int64_t n);
   // sum_j exp(x_j / temperature - max); one block.

@@ -28,7 +28,8 @@ void CpuBackend::RopeTable(Context& context, ConstTensor positions,
   });
 }
 
-void CpuBackend::Rope(Context& context, ConstTensor x, ConstTensor table, bool inverse, Tensor y) {
+void CpuBackend::Rope(Context& context, ConstTensor x, ConstTensor table, RopeLayout layout,
+                      bool inverse, Tensor y) {
   FATHOM_CHECK(x.rank() == 3 && x.dim(2) % 2 == 0 && x.dtype() == y.dtype());
   const int64_t tokens = x.dim(0), heads = x.dim(1), d = x.dim(2);
   cpu::CheckShape(table, {tokens, d}, "table");
@@ -45,6 +46,7 @@ void CpuBackend::Rope(Context& context, ConstTensor x, ConstTensor table, bool i
       args.table = reinterpret_cast<const float*>(At(table, t));
       args.heads = heads;
       args.d = d;
+      args.halves = layout == RopeLayout::kHalves;
       args.inverse = inverse;
       kernels_.rotate(args);
     }

@@ -56,8 +56,8 @@ struct Chooser {
           second = i;
         }
       }
-      group_scores[static_cast<size_t>(g)] =
-          second < 0 ? group[first] : group[first] + group[second];
+      const bool one = second < 0 || options.group_score == GroupScore::kMaximum;
+      group_scores[static_cast<size_t>(g)] = one ? group[first] : group[first] + group[second];
     }
     std::fill(group_chosen.begin(), group_chosen.end(), uint8_t{0});
     MarkLargest(group_scores.data(), options.groups, options.top_groups, nullptr,
@@ -77,13 +77,23 @@ const int32_t* IdRow(const ConstTensor& x, int64_t row) {
   return reinterpret_cast<const int32_t*>(At(x, row));
 }
 
+// y = softmax(x); the sum is made in double, over ascending elements.
+void Softmax(const cpu::KernelTable& kernels, const float* x, float* y, int64_t n) {
+  const float most = kernels.max(x, n);
+  for (int64_t i = 0; i < n; ++i) y[i] = x[i] - most;
+  kernels.exp(y, y, n);
+  double sum = 0;
+  for (int64_t i = 0; i < n; ++i) sum += static_cast<double>(y[i]);
+  for (int64_t i = 0; i < n; ++i) y[i] = static_cast<float>(static_cast<double>(y[i]) / sum);
+}
+
 }  // namespace
 
 void CpuBackend::Route(Context& context, ConstTensor logits, ConstTensor bias,
                        const RouterOptions& options, Tensor scores, Tensor expert_ids,
                        Tensor weights) {
   const int64_t tokens = logits.dim(0), experts = logits.dim(1), top_k = options.top_k;
-  cpu::CheckShape(bias, {experts}, "bias");
+  if (!bias.empty()) cpu::CheckShape(bias, {experts}, "bias");
   cpu::CheckShape(scores, {tokens, experts}, "scores");
   cpu::CheckShape(expert_ids, {tokens, top_k}, "expert_ids");
   cpu::CheckShape(weights, {tokens, top_k}, "weights");
@@ -94,14 +104,18 @@ void CpuBackend::Route(Context& context, ConstTensor logits, ConstTensor bias,
                    top_k <= experts / options.groups * options.top_groups,
                "top {} of {} experts in {} of {} groups", top_k, experts, options.top_groups,
                options.groups);
-  const auto* selection_bias = bias.data<float>();
+  const float* selection_bias = bias.empty() ? nullptr : bias.data<float>();
   cpu::ForRows(*context.pool, tokens, experts * (4 + top_k), [&](int64_t begin, int64_t end, int) {
     Chooser chooser(experts, options.groups);
     for (int64_t t = begin; t < end; ++t) {
       float* s = FloatRow(scores, t);
-      kernels_.sigmoid(FloatRow(logits, t), s, experts);
+      if (options.scoring == RouterScoring::kSigmoid) {
+        kernels_.sigmoid(FloatRow(logits, t), s, experts);
+      } else {
+        Softmax(kernels_, FloatRow(logits, t), s, experts);
+      }
       for (int64_t e = 0; e < experts; ++e) {
-        chooser.biased[static_cast<size_t>(e)] = s[e] + selection_bias[e];
+        chooser.biased[static_cast<size_t>(e)] = selection_bias ? s[e] + selection_bias[e] : s[e];
       }
       chooser.Choose(options);
       auto* ids = reinterpret_cast<int32_t*>(At(expert_ids, t));
@@ -224,10 +238,16 @@ void CpuBackend::RouteBackward(Context& context, ConstTensor dweights, ConstTens
         }
       }
 
+      // Sigmoid: ds/dz = s (1 - s). Softmax: dz_i = s_i (ds_i - sum_j ds_j s_j).
       float* out = FloatRow(dlogits, t);
+      const bool sigmoid = options.scoring == RouterScoring::kSigmoid;
+      double mean = 0;
       for (int64_t e = 0; e < experts; ++e) {
-        const double score = s[e];
-        out[e] = static_cast<float>(ds[static_cast<size_t>(e)] * score * (1 - score));
+        mean += ds[static_cast<size_t>(e)] * static_cast<double>(s[e]);
+      }
+      for (int64_t e = 0; e < experts; ++e) {
+        const double score = s[e], d = ds[static_cast<size_t>(e)];
+        out[e] = static_cast<float>(sigmoid ? d * score * (1 - score) : score * (d - mean));
       }
     }
   });

@@ -92,6 +92,17 @@ static void RmsNormGain(Element dy_type, const void* dy_any, int64_t dy_stride, 
   });
 }
 
+static void SumRows(Element dy_type, const void* dy_any, int64_t dy_stride, int64_t rows, float* db,
+                    int64_t columns) {
+  Typed(dy_type, dy_any, [&](auto* dy) {
+    ForVectors(columns, [&](int64_t j, auto part) {
+      Floats sum = Zero();
+      for (int64_t r = 0; r < rows; ++r) sum = sum + part.Load(dy + r * dy_stride + j);
+      part.Store(part.Load(db + j) + sum, db + j);
+    });
+  });
+}
+
 static float Dot(Element x_type, const void* x_any, Element y_type, const void* y_any, int64_t n) {
   return Typed(x_type, x_any, [&](auto* x) {
     return Typed(y_type, y_any, [&](auto* y) {

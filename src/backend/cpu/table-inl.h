@@ -35,6 +35,7 @@ constexpr KernelTable MakeTable(const char* name) {
           .rms_norm = &RmsNorm,
           .rms_norm_backward = &RmsNormBackward,
           .rms_norm_gain = &RmsNormGain,
+          .sum_rows = &SumRows,
           .dot = &Dot,
           .max = &MaxOfRow,
           .sum_exp = &SumExp,

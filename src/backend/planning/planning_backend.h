@@ -37,8 +37,9 @@ class PlanningBackend : public Backend {
   void Pack(Context&, std::span<const ConstTensor>, bool, const PackedMatrix&) override {}
   void Matmul(Context&, std::span<const MatmulProblem>) override {}
   void MatmulBackwardWeight(Context&, std::span<const WeightGradientProblem>) override {}
+  void BiasBackward(Context&, ConstTensor, Tensor) override {}
   void RopeTable(Context&, ConstTensor, std::span<const double>, double, Tensor) override {}
-  void Rope(Context&, ConstTensor, ConstTensor, bool, Tensor) override {}
+  void Rope(Context&, ConstTensor, ConstTensor, RopeLayout, bool, Tensor) override {}
   void Attention(Context&, ConstTensor, std::span<const AttentionSequence>, double, Tensor,
                  Tensor) override {}
   void AttentionBackward(Context&, ConstTensor, ConstTensor, std::span<const AttentionSequence>,

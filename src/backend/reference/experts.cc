@@ -23,6 +23,20 @@ std::vector<int64_t> Largest(const std::vector<double>& values, int64_t count) {
   return chosen;
 }
 
+// The scores of one token.
+std::vector<double> Scores(const std::vector<double>& logits, RouterScoring scoring) {
+  std::vector<double> scores;
+  if (scoring == RouterScoring::kSigmoid) {
+    for (const double logit : logits) scores.push_back(1 / (1 + std::exp(-logit)));
+    return scores;
+  }
+  const double most = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (const double logit : logits) sum += std::exp(logit - most);
+  for (const double logit : logits) scores.push_back(std::exp(logit - most) / sum);
+  return scores;
+}
+
 // The experts that a token with these s + bias chooses.
 std::vector<int64_t> Choose(const std::vector<double>& biased, const RouterOptions& options) {
   const auto experts = static_cast<int64_t>(biased.size());
@@ -32,7 +46,8 @@ std::vector<int64_t> Choose(const std::vector<double>& biased, const RouterOptio
     std::vector<double> members(biased.begin() + g * group_size,
                                 biased.begin() + (g + 1) * group_size);
     double score = 0;
-    for (const int64_t i : Largest(members, std::min<int64_t>(2, group_size))) {
+    const int64_t best = options.group_score == GroupScore::kTopTwo ? 2 : 1;
+    for (const int64_t i : Largest(members, std::min(best, group_size))) {
       score += members[static_cast<size_t>(i)];
     }
     group_scores.push_back(score);
@@ -60,7 +75,7 @@ void ReferenceBackend::Route(Context&, ConstTensor logits, ConstTensor bias,
                              const RouterOptions& options, Tensor scores, Tensor expert_ids,
                              Tensor weights) {
   const int64_t tokens = logits.dim(0), experts = logits.dim(1);
-  CheckShape(bias, {experts}, "bias");
+  if (!bias.empty()) CheckShape(bias, {experts}, "bias");
   CheckShape(scores, {tokens, experts}, "scores");
   CheckShape(expert_ids, {tokens, options.top_k}, "expert_ids");
   CheckShape(weights, {tokens, options.top_k}, "weights");
@@ -70,10 +85,11 @@ void ReferenceBackend::Route(Context&, ConstTensor logits, ConstTensor bias,
                "top {} of {} experts in {} of {} groups", options.top_k, experts,
                options.top_groups, options.groups);
   for (int64_t t = 0; t < tokens; ++t) {
+    const std::vector<double> s_row = Scores(LoadRow(logits, t), options.scoring);
     std::vector<double> biased;
     for (int64_t e = 0; e < experts; ++e) {
-      Store(scores, t, e, 1 / (1 + std::exp(-Load(logits, t, e))));
-      biased.push_back(Load(scores, t, e) + Load(bias, e));
+      Store(scores, t, e, s_row[static_cast<size_t>(e)]);
+      biased.push_back(Load(scores, t, e) + (bias.empty() ? 0 : Load(bias, e)));
     }
     const std::vector<int64_t> chosen = Choose(biased, options);
     double sum = 0;
@@ -163,9 +179,14 @@ void ReferenceBackend::RouteBackward(Context&, ConstTensor dweights, ConstTensor
       for (size_t e = 0; e < s.size(); ++e) ds[e] += (f[e] - f_dot_s / sum) / sum;
     }
 
+    // Sigmoid: ds/dz = s (1 - s). Softmax: dz_i = s_i (ds_i - sum_j ds_j s_j).
+    double mean = 0;
+    for (size_t e = 0; e < s.size(); ++e) mean += ds[e] * s[e];
     for (int64_t e = 0; e < experts; ++e) {
       const auto i = static_cast<size_t>(e);
-      Store(dlogits, t, e, ds[i] * s[i] * (1 - s[i]));
+      Store(dlogits, t, e,
+            options.scoring == RouterScoring::kSigmoid ? ds[i] * s[i] * (1 - s[i])
+                                                       : s[i] * (ds[i] - mean));
     }
   }
 }

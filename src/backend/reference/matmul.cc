@@ -84,4 +84,13 @@ void ReferenceBackend::MatmulBackwardWeight(Context&,
   }
 }
 
+void ReferenceBackend::BiasBackward(Context&, ConstTensor dy, Tensor db) {
+  CheckShape(db, {dy.dim(1)}, "db");
+  for (int64_t j = 0; j < dy.dim(1); ++j) {
+    double sum = 0;
+    for (int64_t row = 0; row < dy.dim(0); ++row) sum += Load(dy, row, j);
+    Store(db, j, Load(db, j) + sum);
+  }
+}
+
 }  // namespace fathom

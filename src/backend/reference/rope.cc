@@ -18,18 +18,21 @@ void ReferenceBackend::RopeTable(Context&, ConstTensor positions, std::span<cons
   }
 }
 
-void ReferenceBackend::Rope(Context&, ConstTensor x, ConstTensor table, bool inverse, Tensor y) {
+void ReferenceBackend::Rope(Context&, ConstTensor x, ConstTensor table, RopeLayout layout,
+                            bool inverse, Tensor y) {
   const int64_t tokens = x.dim(0), heads = x.dim(1), d = x.dim(2);
   CheckShape(table, {tokens, d}, "table");
   CheckShape(y, {tokens, heads, d}, "y");
   for (int64_t t = 0; t < tokens; ++t) {
     for (int64_t h = 0; h < heads; ++h) {
-      for (int64_t j = 0; j < d; j += 2) {
-        const double cosine = Load(table, t, j);
-        const double sine = inverse ? -Load(table, t, j + 1) : Load(table, t, j + 1);
-        const double even = Load(x, t, h, j), odd = Load(x, t, h, j + 1);
-        Store(y, t, h, j, even * cosine - odd * sine);
-        Store(y, t, h, j + 1, even * sine + odd * cosine);
+      for (int64_t j = 0; j < d / 2; ++j) {
+        const double cosine = Load(table, t, 2 * j);
+        const double sine = inverse ? -Load(table, t, 2 * j + 1) : Load(table, t, 2 * j + 1);
+        const int64_t first = layout == RopeLayout::kInterleaved ? 2 * j : j;
+        const int64_t second = layout == RopeLayout::kInterleaved ? 2 * j + 1 : j + d / 2;
+        const double a = Load(x, t, h, first), b = Load(x, t, h, second);
+        Store(y, t, h, first, a * cosine - b * sine);
+        Store(y, t, h, second, a * sine + b * cosine);
       }
     }
   }
