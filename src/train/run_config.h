@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,8 +21,8 @@ struct RunConfig {
     std::string preset;               // or ...
     std::filesystem::path config;     // ... a config.json, or ...
     std::filesystem::path init_from;  // ... a model directory to go on from
-    std::optional<double> initializer_range;
-    bool mtp = true;  // false: leaves the MTP modules out
+    double initializer_range = 0;     // 0: the model's own
+    bool mtp = true;                  // false: leaves the MTP modules out
   } model;
 
   struct TokenizerChoice {

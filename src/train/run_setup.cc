@@ -84,7 +84,7 @@ ModelConfig RunModelConfig(const RunConfig& config) {
   } else {
     model = ReadModelConfig(config.model.init_from);
   }
-  if (config.model.initializer_range) model.initializer_range = *config.model.initializer_range;
+  if (config.model.initializer_range > 0) model.initializer_range = config.model.initializer_range;
   if (!config.model.mtp) model.num_nextn_predict_layers = 0;
   model.max_position_embeddings =
       std::max(model.max_position_embeddings, config.data.sequence_length);

@@ -30,7 +30,7 @@ TEST(RunConfig, TheSmallestHasTheDefaultsAndPathsFromTheFilesFolder) {
   EXPECT_EQ(config.steps, defaults.steps);
   EXPECT_EQ(config.optimizer.lr, defaults.optimizer.lr);
   EXPECT_EQ(config.schedule.type, "wsd");
-  EXPECT_EQ(config.model.initializer_range, std::nullopt);
+  EXPECT_EQ(config.model.initializer_range, 0);
   EXPECT_TRUE(config.extensions.empty());
   EXPECT_TRUE(config.tokenizer.path.empty());
 }
