@@ -28,8 +28,18 @@ void CheckSize(const MappedFile& file, uint64_t count, uint64_t width) {
               kRebuild);
 }
 
-void CheckHash(const MappedFile& file, uint64_t expected) {
-  if (HashOf(file.text()) == expected) return;
+void CheckHash(
+    const MappedFile& file, uint64_t expected,
+    FunctionRef<void(uint64_t bytes)> done = [](uint64_t) {}) {
+  constexpr size_t kBlock = size_t{4} << 20;
+  const std::string_view content = file.text();
+  Hash64 hash;
+  for (size_t begin = 0; begin < content.size(); begin += kBlock) {
+    const std::string_view block = content.substr(begin, kBlock);
+    hash.Update(block.data(), block.size());
+    done(begin + block.size());
+  }
+  if (hash.Digest() == expected) return;
   throw Error(file.path().string(), "is damaged: its checksum differs from the recorded one",
               kRebuild);
 }
@@ -94,7 +104,9 @@ void TokenStore::Copy(uint64_t document, uint64_t begin, uint64_t count, int32_t
   }
 }
 
-void TokenStore::Verify() const { CheckHash(token_file_, summary_.token_hash); }
+void TokenStore::Verify(FunctionRef<void(uint64_t bytes)> done) const {
+  CheckHash(token_file_, summary_.token_hash, done);
+}
 
 TokenStoreWriter::Output::Output(fs::path output_path)
     : path(std::move(output_path)), file(std::fopen(path.c_str(), "wbx")) {

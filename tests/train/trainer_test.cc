@@ -374,7 +374,7 @@ TEST_F(TrainerTest, FillInTheMiddleMarksItsDocuments) {
   const RunInputs inputs = PrepareRun(config, pool, true);
   TrainingRows rows = MakeTrainingRows(config, inputs, 0);
   TokenRows batch;
-  rows.Read(0, static_cast<int64_t>(rows.EpochRows(0)), batch);
+  rows.Read(0, static_cast<int64_t>(rows.UseAfter(0)[0].epoch_rows), batch);
   // Each token of an epoch is a target once.
   const auto count = [&](const char* token) {
     const int32_t id = inputs.tokenizer->RequireAddedTokenId(token);
