@@ -22,8 +22,6 @@ constexpr int64_t kFormat = 1;
 
 constexpr std::array<const char*, 2> kSplits = {"train", "held_out"};
 
-constexpr std::string_view kRebuild = "delete this folder: it is made again from the text";
-
 std::string Hex(uint64_t value) { return fmt::format("{:016x}", value); }
 
 uint64_t ParseHex(const JsonValue& value) {
@@ -31,12 +29,12 @@ uint64_t ParseHex(const JsonValue& value) {
   uint64_t number = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number, 16);
   if (code != std::errc() || end != text.data() + text.size())
-    throw Error(value.path(), "is not a hexadecimal number", kRebuild);
+    throw Error(value.path(), "is not a hexadecimal number");
   return number;
 }
 
 uint64_t ParseCount(const JsonValue& value) {
-  if (value.Int() < 0) throw Error(value.path(), "is negative", kRebuild);
+  if (value.Int() < 0) throw Error(value.path(), "is negative");
   return static_cast<uint64_t>(value.Int());
 }
 
