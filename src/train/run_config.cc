@@ -208,6 +208,25 @@ void Describe(Config& config, Fields& fields) {
   });
 }
 
+void Flatten(const toml::node& node, const std::string& path,
+             std::map<std::string, std::string>& values) {
+  if (const toml::table* table = node.as_table()) {
+    for (const auto& [key, value] : *table)
+      Flatten(value, path.empty() ? std::string(key) : fmt::format("{}.{}", path, key.str()),
+              values);
+  } else if (node.is_array_of_tables()) {
+    const toml::array& array = *node.as_array();
+    for (size_t i = 0; i < array.size(); ++i)
+      Flatten(array[i], fmt::format("{}[{}]", path, i), values);
+  } else if (node.is_floating_point()) {
+    values[path] = fmt::format("{}", node.as_floating_point()->get());  // the shortest digits
+  } else {
+    std::ostringstream text;
+    text << toml::node_view<const toml::node>(node);
+    values[path] = text.str();
+  }
+}
+
 void CheckTogether(const RunConfig& config, std::string_view where) {
   const auto require = [&](bool holds, const std::string& what, std::string_view hint = {}) {
     if (!holds) throw Error(where, what, hint);
@@ -250,6 +269,14 @@ RunConfig RunConfig::Parse(std::string_view text, std::string_view where,
   root.Finish();
   CheckTogether(config, where);
   return config;
+}
+
+std::map<std::string, std::string> RunConfig::Values() const {
+  FieldWriter root;
+  Describe(*this, root);
+  std::map<std::string, std::string> values;
+  Flatten(root.Take(), "", values);
+  return values;
 }
 
 std::string RunConfig::ToToml() const {

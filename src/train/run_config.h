@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -111,6 +112,8 @@ struct RunConfig {
                          const std::vector<std::string>& overrides);
   // All keys with their values, as TOML that Parse reads back.
   std::string ToToml() const;
+  // The same as pairs: "data.source[0].weight" -> "1.0".
+  std::map<std::string, std::string> Values() const;
 
   Precision ModelPrecision() const {
     return precision.recipe == "f32" ? Precision::F32() : Precision::BF16();

@@ -177,6 +177,14 @@ TEST(RunConfig, UnknownKeysNameTheNearestInEverySection) {
                "did you mean 'extension[0].factor'");
 }
 
+TEST(RunConfig, ValuesNameEveryKey) {
+  const auto values = With("data.held_out_fraction=0.1").Values();
+  EXPECT_EQ(values.at("data.held_out_fraction"), "0.1");
+  EXPECT_EQ(values.at("data.source[0].path"), "'/base/texts'");
+  EXPECT_EQ(values.at("seed"), "1");
+  EXPECT_EQ(values.at("data.source[0].strip_license_header"), "false");
+}
+
 TEST(RunConfig, PrecisionAndFormFollowTheirNames) {
   EXPECT_EQ(With("precision.recipe=f32").ModelPrecision().act, DType::kF32);
   EXPECT_EQ(With("precision.recipe=bf16").ModelPrecision().act, DType::kBF16);
