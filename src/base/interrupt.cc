@@ -5,6 +5,8 @@
 #include <atomic>
 #include <csignal>
 
+#include "base/error.h"
+
 namespace fathom {
 namespace {
 
@@ -35,5 +37,9 @@ InterruptGuard::~InterruptGuard() {
 }
 
 bool InterruptGuard::Requested() { return requested.load(std::memory_order_relaxed); }
+
+void InterruptGuard::ThrowIfRequested(std::string_view work) {
+  if (Requested()) throw Error(work, "was interrupted");
+}
 
 }  // namespace fathom

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string_view>
+
 namespace fathom {
 
 // While it lives, the first SIGINT or SIGTERM sets a flag that long work polls, so that it can stop
@@ -12,6 +14,8 @@ class InterruptGuard {
   InterruptGuard& operator=(const InterruptGuard&) = delete;
 
   static bool Requested();
+  // Throws Error("WORK", "was interrupted") when it has been.
+  static void ThrowIfRequested(std::string_view work);
 };
 
 }  // namespace fathom

@@ -22,13 +22,13 @@ constexpr unsigned kMxcsr = 0x1f80 | 0x8000 | 0x0040;
 // Set while a thread runs a task: a nested Run has to stay on its thread.
 thread_local bool in_task = false;
 
-// Returns once `value` no longer holds `old`.
-void SpinThenPark(const std::atomic<uint32_t>& value, uint32_t old) {
+// Spins as long as `value` holds `old`; false when it still does after a while.
+bool SpinWhile(const std::atomic<uint32_t>& value, uint32_t old) {
   for (int spin = 0; spin < kSpins; ++spin) {
-    if (value.load(std::memory_order_acquire) != old) return;
+    if (value.load(std::memory_order_acquire) != old) return true;
     _mm_pause();
   }
-  while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
+  return false;
 }
 
 }  // namespace
@@ -42,46 +42,58 @@ int ThreadPool::AvailableProcessors() {
   return std::max(1, CPU_COUNT(&set));
 }
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads) : workers_(static_cast<size_t>(std::max(1, threads) - 1)) {
   FATHOM_CHECK(threads >= 1);
-  try {
-    for (int t = 1; t < threads; ++t) workers_.emplace_back(&ThreadPool::WorkerLoop, this, t);
-  } catch (const std::system_error& error) {
-    stop_ = true;
-    epoch_.fetch_add(1, std::memory_order_release);
-    epoch_.notify_all();
-    for (auto& worker : workers_) worker.join();
-    throw Error("thread pool",
-                fmt::format("the system refused thread {}: {}", workers_.size() + 1, error.what()),
-                "use fewer with --threads");
+  for (int part = 1; part < threads; ++part) {
+    try {
+      workers_[static_cast<size_t>(part - 1)].thread =
+          std::thread(&ThreadPool::WorkerLoop, this, part);
+    } catch (const std::system_error& error) {
+      Stop();
+      throw Error("thread pool",
+                  fmt::format("the system refused thread {}: {}", part + 1, error.what()),
+                  "use fewer with --threads");
+    }
   }
 }
 
-ThreadPool::~ThreadPool() {
-  stop_.store(true, std::memory_order_relaxed);
-  epoch_.fetch_add(1, std::memory_order_release);
-  epoch_.notify_all();
-  for (auto& worker : workers_) worker.join();
+ThreadPool::~ThreadPool() { Stop(); }
+
+void ThreadPool::Stop() {
+  for (Worker& worker : workers_) {
+    worker.state.exchange(kStop, std::memory_order_acq_rel);
+    worker.state.notify_one();
+    if (worker.thread.joinable()) worker.thread.join();
+  }
 }
 
-void ThreadPool::WorkerLoop(int thread) {
+void ThreadPool::WorkerLoop(int part) {
   ScopedFloatEnvironment environment;
-  uint32_t seen = 0;
+  std::atomic<uint32_t>& state = workers_[static_cast<size_t>(part - 1)].state;
   while (true) {
-    SpinThenPark(epoch_, seen);
-    // Only one task is ever under way, and the next one starts after this thread has finished: no
-    // epoch is missed.
-    ++seen;
-    if (stop_.load(std::memory_order_relaxed)) return;
-    RunTask(thread);
-    if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_one();
+    if (!SpinWhile(state, kIdle)) {
+      uint32_t idle = kIdle;
+      if (state.compare_exchange_strong(idle, kParked, std::memory_order_acq_rel))
+        state.wait(kParked, std::memory_order_acquire);
+    }
+    if (state.load(std::memory_order_acquire) == kStop) return;
+    if (Claim(part)) {
+      RunPart(part);
+      FinishPart();
+    }
   }
 }
 
-void ThreadPool::RunTask(int thread) {
+bool ThreadPool::Claim(int part) {
+  uint32_t offered = kOffered;
+  return workers_[static_cast<size_t>(part - 1)].state.compare_exchange_strong(
+      offered, kIdle, std::memory_order_acq_rel, std::memory_order_relaxed);
+}
+
+void ThreadPool::RunPart(int part) {
   in_task = true;
   try {
-    (*task_)(thread);
+    (*task_)(part);
   } catch (...) {
     std::lock_guard lock(exception_mutex_);
     if (!exception_) exception_ = std::current_exception();
@@ -89,28 +101,49 @@ void ThreadPool::RunTask(int thread) {
   in_task = false;
 }
 
-void ThreadPool::Run(FunctionRef<void(int thread)> fn) {
+void ThreadPool::FinishPart() {
+  const uint32_t before = unfinished_.fetch_sub(1, std::memory_order_acq_rel);
+  if (before == kCallerParked + 1) unfinished_.notify_one();
+}
+
+void ThreadPool::AwaitParts() {
+  for (int spin = 0; spin < kSpins; ++spin) {
+    if (unfinished_.load(std::memory_order_acquire) == 0) return;
+    _mm_pause();
+  }
+  uint32_t left = unfinished_.fetch_or(kCallerParked, std::memory_order_acq_rel) | kCallerParked;
+  while (left != kCallerParked) {
+    unfinished_.wait(left, std::memory_order_acquire);
+    left = unfinished_.load(std::memory_order_acquire);
+  }
+}
+
+void ThreadPool::Run(FunctionRef<void(int part)> fn) { RunParts(threads(), fn); }
+
+void ThreadPool::RunParts(int parts, FunctionRef<void(int part)> fn) {
   if (in_task) {
-    for (int t = 0; t < threads(); ++t) fn(t);
+    for (int part = 0; part < parts; ++part) fn(part);
     return;
   }
   ScopedFloatEnvironment environment;
   task_ = &fn;
-  if (!workers_.empty()) {
-    unfinished_.store(static_cast<uint32_t>(workers_.size()), std::memory_order_relaxed);
-    epoch_.fetch_add(1, std::memory_order_release);
-    epoch_.notify_all();
+  unfinished_.store(static_cast<uint32_t>(parts - 1), std::memory_order_relaxed);
+  for (int part = 1; part < parts; ++part) {
+    std::atomic<uint32_t>& state = workers_[static_cast<size_t>(part - 1)].state;
+    if (state.exchange(kOffered, std::memory_order_acq_rel) == kParked) state.notify_one();
   }
-  RunTask(0);
-  for (uint32_t left = unfinished_.load(std::memory_order_acquire); left != 0;
-       left = unfinished_.load(std::memory_order_acquire)) {
-    SpinThenPark(unfinished_, left);
+  RunPart(0);
+  for (int part = 1; part < parts; ++part) {
+    if (!Claim(part)) continue;
+    RunPart(part);
+    FinishPart();
   }
+  AwaitParts();
   if (exception_) std::rethrow_exception(std::exchange(exception_, nullptr));
 }
 
 void ThreadPool::ParallelFor(int64_t count, int64_t grain,
-                             FunctionRef<void(int64_t begin, int64_t end, int thread)> fn) {
+                             FunctionRef<void(int64_t begin, int64_t end, int part)> fn) {
   if (count <= 0) return;
   FATHOM_CHECK(grain > 0);
   const int64_t grains = (count + grain - 1) / grain;
@@ -120,11 +153,10 @@ void ThreadPool::ParallelFor(int64_t count, int64_t grain,
     fn(0, count, 0);
     return;
   }
-  Run([&](int thread) {
-    if (thread >= parts) return;
-    const int64_t begin = grains * thread / parts * grain;
-    const int64_t end = std::min(count, grains * (thread + 1) / parts * grain);
-    if (begin < end) fn(begin, end, thread);
+  RunParts(static_cast<int>(parts), [&](int part) {
+    const int64_t begin = grains * part / parts * grain;
+    const int64_t end = std::min(count, grains * (part + 1) / parts * grain);
+    fn(begin, end, part);
   });
 }
 

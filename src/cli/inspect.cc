@@ -127,6 +127,7 @@ void CountTypes(const SafetensorsFile& file, std::map<std::string, uint64_t>& by
 
 std::string TypeList(const std::map<std::string, uint64_t>& bytes_of) {
   std::vector<std::string> parts;
+  parts.reserve(bytes_of.size());
   for (const auto& [type, bytes] : bytes_of) {
     parts.push_back(fmt::format("{} {}", FormatBytes(static_cast<double>(bytes)), type));
   }

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/progress.h"
 #include "data/documents.h"
 #include "data/parallel_encoder.h"
@@ -21,8 +22,6 @@ constexpr int64_t kFormat = 1;
 
 constexpr std::array<const char*, 2> kSplits = {"train", "held_out"};
 
-constexpr std::string_view kRebuild = "delete this folder: it is made again from the text";
-
 std::string Hex(uint64_t value) { return fmt::format("{:016x}", value); }
 
 uint64_t ParseHex(const JsonValue& value) {
@@ -30,12 +29,12 @@ uint64_t ParseHex(const JsonValue& value) {
   uint64_t number = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number, 16);
   if (code != std::errc() || end != text.data() + text.size())
-    throw Error(value.path(), "is not a hexadecimal number", kRebuild);
+    throw Error(value.path(), "is not a hexadecimal number");
   return number;
 }
 
 uint64_t ParseCount(const JsonValue& value) {
-  if (value.Int() < 0) throw Error(value.path(), "is negative", kRebuild);
+  if (value.Int() < 0) throw Error(value.path(), "is negative");
   return static_cast<uint64_t>(value.Int());
 }
 
@@ -91,11 +90,7 @@ Header ReadHeader(const fs::path& path) {
   const JsonValue& root = document.root();
   Header header;
   header.format = root.At("format").Int();
-  if (header.format != kFormat) {
-    throw Error(path.string(),
-                fmt::format("has format {}; this program writes {}", header.format, kFormat),
-                kRebuild);
-  }
+  if (header.format != kFormat) return header;  // the rest is not ours to read
   header.source = ParseHex(root.At("source"));
   header.tokenizer = ParseHex(root.At("tokenizer"));
   header.vocabulary = root.At("vocabulary").Int();
@@ -119,27 +114,33 @@ TokenCorpus OpenWithHeader(const fs::path& directory, const Header& header) {
       std::make_shared<TokenStore>(directory / kSplits[0], header.splits[0], header.vocabulary);
   corpus.held_out =
       std::make_shared<TokenStore>(directory / kSplits[1], header.splits[1], header.vocabulary);
-  Hash64 hash;
-  for (const TokenStoreSummary& split : header.splits) {
-    hash.UpdateField(split.token_hash);
-    hash.UpdateField(split.table_hash);
-  }
-  corpus.fingerprint = hash.Digest();
   return corpus;
 }
 
 // The corpus in `directory`, if it is whole and was made from `wanted`'s source and tokenizer.
-std::optional<TokenCorpus> OpenIfCurrent(const fs::path& directory, const Header& wanted) {
+std::optional<TokenCorpus> OpenIfCurrent(const fs::path& directory, const Header& wanted,
+                                         bool quiet) {
   if (!fs::exists(directory / "corpus.json")) return std::nullopt;
   try {
     const Header header = ReadHeader(directory / "corpus.json");
-    if (header.source != wanted.source || header.tokenizer != wanted.tokenizer ||
-        header.vocabulary != wanted.vocabulary) {
+    if (header.format != wanted.format || header.source != wanted.source ||
+        header.tokenizer != wanted.tokenizer || header.vocabulary != wanted.vocabulary) {
       return std::nullopt;
     }
-    return OpenWithHeader(directory, header);
-  } catch (const Error&) {
-    return std::nullopt;  // damaged: made again
+    TokenCorpus corpus = OpenWithHeader(directory, header);
+    for (const auto& store : {corpus.train, corpus.held_out}) {
+      Progress progress(fmt::format("checking {}", directory.string()), "bytes",
+                        static_cast<double>(store->token_bytes()), quiet);
+      store->Verify([&](uint64_t bytes) {
+        InterruptGuard::ThrowIfRequested("checking the tokenised text");
+        progress.Update(static_cast<double>(bytes));
+      });
+    }
+    return corpus;
+  } catch (const Error& error) {
+    if (InterruptGuard::Requested()) throw;
+    spdlog::warn("the text is tokenised anew: {}", error.what());
+    return std::nullopt;
   }
 }
 
@@ -160,8 +161,7 @@ void Tokenize(const SourceSpec& spec, const HeldOutOptions& held_out,
   });
   const ReadStatistics statistics =
       ForEachDocument(spec, files, [&](const Document& document, const ReadStatistics& so_far) {
-        if (InterruptGuard::Requested())
-          throw Error(spec.Name(), "tokenising was interrupted", "start again to make it anew");
+        InterruptGuard::ThrowIfRequested("tokenising");
         const bool out = IsHeldOut(document.name, held_out.seed, held_out.fraction);
         encoder.Add(document.text, out ? 1 : 0);
         progress.Update(static_cast<double>(so_far.file_bytes));
@@ -177,21 +177,6 @@ void Tokenize(const SourceSpec& spec, const HeldOutOptions& held_out,
 
 }  // namespace
 
-TokenCorpus TokenCorpus::Open(const fs::path& directory, const TokenizerInfo& tokenizer) {
-  const Header header = ReadHeader(directory / "corpus.json");
-  if (header.vocabulary != tokenizer.vocabulary) {
-    throw Error(directory.string(),
-                fmt::format("was made for a vocabulary of {}, this tokenizer has {}",
-                            header.vocabulary, tokenizer.vocabulary),
-                "use the tokenizer it was made with, or delete the folder to make it again");
-  }
-  if (header.tokenizer != tokenizer.fingerprint) {
-    throw Error(directory.string(), "was made with another tokenizer",
-                "use the tokenizer it was made with, or delete the folder to make it again");
-  }
-  return OpenWithHeader(directory, header);
-}
-
 TokenCorpus MakeTokenCorpus(const SourceSpec& spec, const HeldOutOptions& held_out,
                             const TokenizerInfo& tokenizer, const fs::path& directory,
                             ThreadPool& pool, bool quiet) {
@@ -205,7 +190,7 @@ TokenCorpus MakeTokenCorpus(const SourceSpec& spec, const HeldOutOptions& held_o
   header.vocabulary = tokenizer.vocabulary;
   header.tokenizer = tokenizer.fingerprint;
   header.source = DescribeSource(spec, held_out, files);
-  auto corpus = OpenIfCurrent(directory, header);
+  auto corpus = OpenIfCurrent(directory, header, quiet);
   if (!corpus) {
     WriteDirectoryAtomically(directory, [&](const fs::path& temporary) {
       Tokenize(spec, held_out, files, tokenizer, temporary, pool, quiet, header);

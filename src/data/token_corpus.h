@@ -38,20 +38,15 @@ struct TokenCorpus {
   std::string name;
   std::shared_ptr<const TokenStore> train;
   std::shared_ptr<const TokenStore> held_out;
-  // Identifies the content: two corpora with the same one hold the same tokens.
-  uint64_t fingerprint = 0;
-
-  // Opens what MakeTokenCorpus wrote. Throws Error when a part is missing or damaged, or when it
-  // was made with another tokenizer or for another vocabulary.
-  static TokenCorpus Open(const std::filesystem::path& directory, const TokenizerInfo& tokenizer);
 };
 
 // Opens the corpus in `directory` if it was made from these very files (names, sizes, times of
-// change), options and tokenizer; otherwise makes it, in place of whatever is there, with a
-// progress line. Documents are tokenised on all threads of the pool, a few MiB of text at a time,
-// so that memory does not grow with the corpus; the files are the same whatever the number of
-// threads. Throws Error for bad sources (source.h, documents.h), a corpus without any document,
-// and a full disk; nothing half-made is left then, and an older corpus stays as it was.
+// change), options and tokenizer, and its checksums are right; otherwise makes it, in place of
+// whatever is there (with a warning, if that is damaged). Both with a progress line. Documents are
+// tokenised on all threads of the pool, a few MiB of text at a time, so that memory does not grow
+// with the corpus; the files are the same whatever the number of threads. Throws Error for bad
+// sources (source.h, documents.h), a corpus without any document, and a full disk; nothing
+// half-made is left then, and an older corpus stays as it was.
 TokenCorpus MakeTokenCorpus(const SourceSpec& spec, const HeldOutOptions& held_out,
                             const TokenizerInfo& tokenizer, const std::filesystem::path& directory,
                             ThreadPool& pool, bool quiet = false);

@@ -11,8 +11,6 @@ namespace fathom {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::string_view kRebuild = "delete this folder: it is made again from the text";
-
 fs::path WithEnd(const fs::path& stem, std::string_view end) {
   fs::path path = stem;
   path += end;
@@ -24,14 +22,22 @@ void CheckSize(const MappedFile& file, uint64_t count, uint64_t width) {
   const uint64_t size = file.bytes().size();
   if (size % width == 0 && size / width == count) return;
   throw Error(file.path().string(),
-              fmt::format("has {} bytes where {} entries of {} are recorded", size, count, width),
-              kRebuild);
+              fmt::format("has {} bytes where {} entries of {} are recorded", size, count, width));
 }
 
-void CheckHash(const MappedFile& file, uint64_t expected) {
-  if (HashOf(file.text()) == expected) return;
-  throw Error(file.path().string(), "is damaged: its checksum differs from the recorded one",
-              kRebuild);
+void CheckHash(
+    const MappedFile& file, uint64_t expected,
+    FunctionRef<void(uint64_t bytes)> done = [](uint64_t) {}) {
+  constexpr size_t kBlock = size_t{4} << 20;
+  const std::string_view content = file.text();
+  Hash64 hash;
+  for (size_t begin = 0; begin < content.size(); begin += kBlock) {
+    const std::string_view block = content.substr(begin, kBlock);
+    hash.Update(block.data(), block.size());
+    done(begin + block.size());
+  }
+  if (hash.Digest() == expected) return;
+  throw Error(file.path().string(), "is damaged: its checksum differs from the recorded one");
 }
 
 }  // namespace
@@ -42,8 +48,7 @@ TokenStore::TokenStore(const fs::path& stem, const TokenStoreSummary& summary, i
       token_file_(WithEnd(stem, ".tokens")),
       table_file_(WithEnd(stem, ".documents")) {
   if (summary.token_bytes != 2 && summary.token_bytes != 4) {
-    throw Error(stem.string(), fmt::format("records ids of {} bytes", summary.token_bytes),
-                kRebuild);
+    throw Error(stem.string(), fmt::format("records ids of {} bytes", summary.token_bytes));
   }
   CheckSize(token_file_, summary.tokens, static_cast<uint64_t>(summary.token_bytes));
   CheckSize(table_file_, summary.documents, 2 * sizeof(uint64_t));
@@ -52,8 +57,7 @@ TokenStore::TokenStore(const fs::path& stem, const TokenStoreSummary& summary, i
   uint64_t tokens = 0, bytes = 0;
   for (size_t i = 0; i < table_.size(); i += 2) {
     if (table_[i] <= tokens || table_[i + 1] < bytes) {
-      throw Error(table_file_.path().string(), fmt::format("document {} ends before it begins", i),
-                  kRebuild);
+      throw Error(table_file_.path().string(), fmt::format("document {} ends before it begins", i));
     }
     tokens = table_[i];
     bytes = table_[i + 1];
@@ -62,8 +66,7 @@ TokenStore::TokenStore(const fs::path& stem, const TokenStoreSummary& summary, i
     throw Error(
         table_file_.path().string(),
         fmt::format("its documents hold {} tokens and {} bytes where {} and {} are recorded",
-                    tokens, bytes, summary.tokens, summary.bytes),
-        kRebuild);
+                    tokens, bytes, summary.tokens, summary.bytes));
   }
 }
 
@@ -90,11 +93,13 @@ void TokenStore::Copy(uint64_t document, uint64_t begin, uint64_t count, int32_t
     throw Error(token_file_.path().string(),
                 fmt::format("document {} holds token {}, outside the vocabulary of {}", document,
                             largest, vocabulary_),
-                kRebuild);
+                "delete this folder: it is made again from the text");
   }
 }
 
-void TokenStore::Verify() const { CheckHash(token_file_, summary_.token_hash); }
+void TokenStore::Verify(FunctionRef<void(uint64_t bytes)> done) const {
+  CheckHash(token_file_, summary_.token_hash, done);
+}
 
 TokenStoreWriter::Output::Output(fs::path output_path)
     : path(std::move(output_path)), file(std::fopen(path.c_str(), "wbx")) {

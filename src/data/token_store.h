@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/function_ref.h"
 #include "base/hash.h"
 
 namespace fathom {
@@ -57,8 +58,10 @@ class TokenStore {
   // (a damaged file).
   void Copy(uint64_t document, uint64_t begin, uint64_t count, int32_t* ids) const;
 
-  // Reads all tokens and compares their checksum; throws Error when it differs.
-  void Verify() const;
+  // Reads all tokens and compares their checksum; throws Error when it differs. `done` is called
+  // now and then with the bytes read so far, of token_bytes() in all.
+  void Verify(FunctionRef<void(uint64_t bytes)> done) const;
+  uint64_t token_bytes() const { return token_file_.bytes().size(); }
 
  private:
   uint64_t TokenBegin(uint64_t document) const {

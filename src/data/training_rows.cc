@@ -166,8 +166,7 @@ std::vector<TrainingRows::Use> TrainingRows::UseAfter(uint64_t rows) const {
   const std::vector<uint64_t> counts = mixture_.Counts(rows);
   std::vector<Use> uses;
   for (size_t s = 0; s < sources_.size(); ++s) {
-    uses.push_back({sources_[s].name, counts[s],
-                    static_cast<double>(counts[s]) / static_cast<double>(states_[s].rows)});
+    uses.push_back({sources_[s].name, counts[s], states_[s].rows});
   }
   return uses;
 }

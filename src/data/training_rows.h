@@ -52,14 +52,13 @@ class TrainingRows {
 
   struct Use {
     std::string name;
-    // Of the first `rows` rows, and what that is in epochs of this source.
     uint64_t rows = 0;
-    double epochs = 0;
-  };
-  std::vector<Use> UseAfter(uint64_t rows) const;
+    uint64_t epoch_rows = 0;  // in an epoch of this source
 
-  // Rows in an epoch of a source.
-  uint64_t EpochRows(size_t source) const { return states_[source].rows; }
+    double epochs() const { return static_cast<double>(rows) / static_cast<double>(epoch_rows); }
+  };
+  // What the first `rows` rows of the run take from each source.
+  std::vector<Use> UseAfter(uint64_t rows) const;
 
   // A hash of everything that decides the rows: equal means that a resumed run goes on with the
   // data it would have seen.

@@ -150,6 +150,7 @@ void WriteSafetensors(const std::filesystem::path& path, const std::vector<Safet
   if (!metadata.empty()) header["__metadata__"] = metadata;
   // Wide elements first, so that every tensor starts at a multiple of its element's size.
   std::vector<const SafetensorsItem*> ordered;
+  ordered.reserve(items.size());
   for (const SafetensorsItem& item : items) ordered.push_back(&item);
   std::stable_sort(ordered.begin(), ordered.end(),
                    [](const SafetensorsItem* a, const SafetensorsItem* b) {

@@ -40,7 +40,7 @@ Allocator& HostAllocator();
 // thread-safe: one owner allocates.
 class Arena {
  public:
-  Arena(MemoryRole role, Allocator& allocator = HostAllocator())
+  explicit Arena(MemoryRole role, Allocator& allocator = HostAllocator())
       : role_(role), allocator_(&allocator) {}
   ~Arena();
   Arena(const Arena&) = delete;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/progress.h"
 #include "text/byte_level.h"
 
@@ -128,6 +129,7 @@ class Trainer {
     Progress progress("learning merges", "tokens", static_cast<double>(options_.vocab_size),
                       options_.quiet);
     while (static_cast<int64_t>(tokens_.size()) < options_.vocab_size && !queue_.empty()) {
+      InterruptGuard::ThrowIfRequested("tokenizer training");
       Candidate top = queue_.top();
       queue_.pop();
       // Counts in the queue go stale as merges take neighbours away; put right when they come up.

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/progress.h"
 #include "text/utf8.h"
 
@@ -86,6 +87,7 @@ WordCounts CountWords(const PreTokenizer& pre_tokenizer,
     size_t position = 0;
     for (const std::string_view document : documents) {
       if (position >= begin && position < end) {
+        InterruptGuard::ThrowIfRequested("tokenizer training");
         counts[thread].AddText(pre_tokenizer, document);
         progress.Update(static_cast<double>(position + document.size() - begin));
       }

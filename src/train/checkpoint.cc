@@ -16,7 +16,7 @@ namespace fathom {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr int kFormatVersion = 1;
+constexpr int kFormatVersion = 2;
 constexpr const char* kStepPrefix = "step-";
 
 void WriteModel(const fs::path& directory, const ModelConfig& config, const ParameterStore& store,
@@ -116,11 +116,15 @@ void SaveCheckpoint(const fs::path& directory, const ModelConfig& config,
         {"stage_step", progress.stage_step},
         {"tokens", progress.tokens},
         {"seconds", progress.seconds},
+        {"loss", progress.loss},
         {"micro_batch_tokens", progress.micro_batch_tokens},
         {"data_fingerprint", fmt::format("{:016x}", progress.data_fingerprint)},
+        {"row_settings", progress.row_settings},
         {"tokenizer_fingerprint", fmt::format("{:016x}", tokenizer.fingerprint())},
         {"ranks", 1}};
-    WriteFileAtomically(trainer / "state.json", state.dump(2) + "\n");
+    // Paths are the user's and may be any bytes.
+    constexpr auto kReplace = nlohmann::ordered_json::error_handler_t::replace;
+    WriteFileAtomically(trainer / "state.json", state.dump(2, ' ', false, kReplace) + "\n");
   });
 }
 
@@ -145,10 +149,13 @@ TrainingProgress ReadProgress(const fs::path& directory) {
   progress.stage_step = count("stage_step");
   progress.tokens = static_cast<uint64_t>(count("tokens"));
   progress.seconds = state.At("seconds").Number();
+  progress.loss = state.At("loss").Number();
   progress.micro_batch_tokens = count("micro_batch_tokens");
   const std::string_view fingerprint = state.At("data_fingerprint").String();
   std::from_chars(fingerprint.data(), fingerprint.data() + fingerprint.size(),
                   progress.data_fingerprint, 16);
+  for (const auto& [key, value] : state.At("row_settings").Object())
+    progress.row_settings.emplace(key, value.String());
   return progress;
 }
 

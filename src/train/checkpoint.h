@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
+#include <string>
 
 #include "model/parameters.h"
 #include "text/tokenizer.h"
@@ -17,9 +19,11 @@ struct TrainingProgress {
   int64_t stage_step = 0;  // ... and how many of its steps are done
   uint64_t tokens = 0;     // inputs seen
   double seconds = 0;      // spent training
-  // What the bits of the rest of the run depend on beside the configuration.
+  double loss = 0;         // of the last steps, smoothed
+  // What the bits of the rest of the run depend on.
   int64_t micro_batch_tokens = 0;
-  uint64_t data_fingerprint = 0;
+  uint64_t data_fingerprint = 0;                    // of the rows of this stage
+  std::map<std::string, std::string> row_settings;  // the keys that decide them, by value
 };
 
 // An exponential moving average of the parameters, in their type.

@@ -104,7 +104,9 @@ class Panel {
         y_most_(std::max(y_most, y_least + 1e-9)) {
     svg_ += fmt::format("<text x='{}' y='24' class='title'>{}</text>\n", left_, title);
     const double step = NiceStep((y_most_ - y_least_) / 5);
-    for (double y = std::ceil(y_least_ / step) * step; y <= y_most_; y += step) {
+    const auto last = static_cast<int64_t>(std::floor(y_most_ / step));
+    for (auto i = static_cast<int64_t>(std::ceil(y_least_ / step)); i <= last; ++i) {
+      const double y = static_cast<double>(i) * step;
       svg_ += fmt::format(
           "<line x1='{}' x2='{}' y1='{:.1f}' y2='{:.1f}' class='grid'/><text x='{}' y='{:.1f}' "
           "class='tick' text-anchor='end'>{:g}</text>\n",

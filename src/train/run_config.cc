@@ -10,124 +10,221 @@ namespace fathom {
 namespace {
 
 constexpr double kHuge = 1e300;
+constexpr int64_t kLargest = int64_t{1} << 53;
 
 std::filesystem::path PathIn(const std::filesystem::path& base, const std::string& path) {
   return path.empty() ? std::filesystem::path() : (base / path).lexically_normal();
 }
 
-SourceSpec ReadSource(TomlTable table, const std::filesystem::path& base) {
-  SourceSpec source;
-  const auto path = table.OptionalString("path");
-  if (!path || path->empty())
-    throw Error(table.PathOf("path"), "is missing", "give a file or a folder");
-  source.path = PathIn(base, *path);
-  source.name = table.String("name", "");
-  source.weight = table.Number("weight", 1, 1e-9, 1e9);
-  source.extensions = table.Strings("extensions", source.extensions);
-  source.text_field = table.String("text_field", source.text_field);
-  source.skip_bad_lines = table.Bool("skip_bad_lines", false);
-  source.document_separator = table.String("document_separator", "");
-  source.strip_license_header = table.Bool("strip_license_header", false);
-  table.Finish();
-  return source;
-}
+// Sets fields from a table; what the table lacks stays as it is.
+class FieldReader {
+ public:
+  FieldReader(TomlTable table, const std::filesystem::path& base)
+      : table_(std::move(table)), base_(base) {}
 
-void ReadSections(TomlTable& root, const std::filesystem::path& base, RunConfig& config) {
-  TomlTable model = root.Table("model");
-  config.model.preset = model.String("preset", "");
-  config.model.config = PathIn(base, model.String("config", ""));
-  config.model.init_from = PathIn(base, model.String("init_from", ""));
-  const double range = model.Number("initializer_range", 0, 0, 10);
-  if (range > 0) config.model.initializer_range = range;
-  config.model.mtp = model.Bool("mtp", true);
-  model.Finish();
+  void Field(std::string_view key, int64_t& value, int64_t least, int64_t most = kLargest) {
+    value = table_.Int(key, value, least, most);
+  }
+  void Field(std::string_view key, uint64_t& value, int64_t least) {
+    value = static_cast<uint64_t>(table_.Int(key, static_cast<int64_t>(value), least, kLargest));
+  }
+  void Field(std::string_view key, double& value, double least, double most) {
+    value = table_.Number(key, value, least, most);
+  }
+  void Field(std::string_view key, bool& value) { value = table_.Bool(key, value); }
+  void Field(std::string_view key, std::string& value) { value = table_.String(key, value); }
+  void Field(std::string_view key, std::string& value, const std::vector<std::string>& allowed) {
+    value = table_.Choice(key, value, allowed);
+  }
+  void Field(std::string_view key, std::vector<std::string>& value) {
+    value = table_.Strings(key, value);
+  }
+  void Field(std::string_view key, std::filesystem::path& value) {
+    if (const auto text = table_.OptionalString(key)) value = PathIn(base_, *text);
+  }
+  void Require(std::string_view key) { table_.Require(key); }
 
-  TomlTable tokenizer = root.Table("tokenizer");
-  config.tokenizer.path = PathIn(base, tokenizer.String("path", ""));
-  config.tokenizer.train_bytes = tokenizer.Int("train_bytes", config.tokenizer.train_bytes, 1);
-  tokenizer.Finish();
+  template <typename Fields>
+  void Section(std::string_view key, Fields fields) {
+    FieldReader section(table_.Table(key), base_);
+    fields(section);
+    section.Finish();
+  }
+  template <typename T, typename Fields>
+  void Sections(std::string_view key, std::vector<T>& list, const T& defaults, Fields fields) {
+    for (TomlTable& table : table_.Tables(key)) {
+      FieldReader section(std::move(table), base_);
+      fields(section, list.emplace_back(defaults));
+      section.Finish();
+    }
+  }
+  void Finish() { table_.Finish(); }
 
-  TomlTable data = root.Table("data");
-  config.data.sequence_length =
-      data.Int("sequence_length", config.data.sequence_length, 2, 1 << 24);
-  config.data.document_mask = data.Bool("document_mask", config.data.document_mask);
-  config.data.held_out_fraction =
-      data.Number("held_out_fraction", config.data.held_out_fraction, 0, 0.9);
-  config.data.fim_rate = data.Number("fim_rate", 0, 0, 1);
-  for (TomlTable& source : data.Tables("source"))
-    config.data.sources.push_back(ReadSource(source, base));
-  data.Finish();
+ private:
+  TomlTable table_;
+  const std::filesystem::path& base_;
+};
 
-  TomlTable optimizer = root.Table("optimizer");
-  auto& o = config.optimizer;
-  o.lr = optimizer.Number("lr", o.lr, 0, 1e3);
-  o.beta1 = optimizer.Number("beta1", o.beta1, 0, 0.9999999);
-  o.beta2 = optimizer.Number("beta2", o.beta2, 0, 0.9999999);
-  o.eps = optimizer.Number("eps", o.eps, 1e-30, 1);
-  o.weight_decay = optimizer.Number("weight_decay", o.weight_decay, 0, 100);
-  o.clip = optimizer.Number("clip", o.clip, 1e-9, kHuge);
-  o.moments = optimizer.Choice("moments", o.moments, {"f32", "bf16"});
-  optimizer.Finish();
+// Puts every field into a table; ranges are the reader's.
+class FieldWriter {
+ public:
+  toml::table Take() { return std::move(table_); }
 
-  TomlTable schedule = root.Table("schedule");
-  auto& s = config.schedule;
-  s.type = schedule.Choice("type", s.type, {"wsd", "cosine", "constant"});
-  s.warmup_steps = schedule.Int("warmup_steps", s.warmup_steps, 0);
-  s.decay_fraction = schedule.Number("decay_fraction", s.decay_fraction, 0, 1);
-  s.min_lr_ratio = schedule.Number("min_lr_ratio", s.min_lr_ratio, 0, 1);
-  schedule.Finish();
+  void Field(std::string_view key, int64_t value, int64_t, int64_t = 0) {
+    table_.insert(key, value);
+  }
+  void Field(std::string_view key, uint64_t value, int64_t) {
+    table_.insert(key, static_cast<int64_t>(value));
+  }
+  void Field(std::string_view key, double value, double, double) { table_.insert(key, value); }
+  void Field(std::string_view key, bool value) { table_.insert(key, value); }
+  void Field(std::string_view key, const std::string& value, const std::vector<std::string>& = {}) {
+    table_.insert(key, value);
+  }
+  void Field(std::string_view key, const std::vector<std::string>& values) {
+    toml::array array;
+    for (const std::string& value : values) array.push_back(value);
+    table_.insert(key, array);
+  }
+  void Field(std::string_view key, const std::filesystem::path& value) {
+    table_.insert(key, value.empty()
+                           ? std::string()
+                           : std::filesystem::absolute(value).lexically_normal().string());
+  }
+  void Require(std::string_view) {}
 
-  TomlTable precision = root.Table("precision");
-  auto& p = config.precision;
-  p.recipe = precision.Choice("recipe", p.recipe, {"bf16", "f32"});
-  p.recompute = precision.Bool("recompute", p.recompute);
-  p.attention = precision.Choice("attention", p.attention, {"expanded", "absorbed"});
-  precision.Finish();
-
-  TomlTable balance = root.Table("balance");
-  auto& b = config.balance;
-  b.bias_speed = balance.Number("bias_speed", b.bias_speed, 0, 1);
-  b.bias_stop_fraction = balance.Number("bias_stop_fraction", b.bias_stop_fraction, 0, 1);
-  b.sequence_alpha = balance.Number("sequence_alpha", b.sequence_alpha, 0, 10);
-  balance.Finish();
-
-  TomlTable mtp = root.Table("mtp");
-  auto& m = config.mtp;
-  m.weight = mtp.Number("weight", m.weight, 0, 100);
-  m.late_weight = mtp.Number("late_weight", m.late_weight, 0, 100);
-  m.switch_fraction = mtp.Number("switch_fraction", m.switch_fraction, 0, 1);
-  mtp.Finish();
-
-  for (TomlTable& table : root.Tables("extension")) {
-    RunConfig::Extension extension;
-    for (const char* key : {"steps", "sequence_length", "factor", "lr"}) table.Require(key);
-    extension.steps = table.Int("steps", 0, 1);
-    extension.sequence_length = table.Int("sequence_length", 0, 2, 1 << 24);
-    extension.batch_tokens = table.Int("batch_tokens", config.batch_tokens, 1);
-    extension.factor = table.Number("factor", 0, 1, 1e6);
-    extension.lr = table.Number("lr", 0, 0, 1e3);
-    table.Finish();
-    config.extensions.push_back(extension);
+  template <typename Fields>
+  void Section(std::string_view key, Fields fields) {
+    FieldWriter section;
+    fields(section);
+    table_.insert(key, section.Take());
+  }
+  template <typename T, typename Fields>
+  void Sections(std::string_view key, const std::vector<T>& list, const T&, Fields fields) {
+    if (list.empty()) return;
+    toml::array array;
+    for (const T& element : list) {
+      FieldWriter section;
+      fields(section, element);
+      array.push_back(section.Take());
+    }
+    table_.insert(key, array);
   }
 
-  TomlTable validation = root.Table("validation");
-  auto& v = config.validation;
-  v.every = validation.Int("every", v.every, 0);
-  v.tokens = validation.Int("tokens", v.tokens, 1);
-  v.byte_baseline = validation.Bool("byte_baseline", v.byte_baseline);
-  validation.Finish();
+ private:
+  toml::table table_;
+};
 
-  TomlTable sample = root.Table("sample");
-  config.sample.every = sample.Int("every", 0, 0);
-  config.sample.prompt = sample.String("prompt", "");
-  config.sample.tokens = sample.Int("tokens", config.sample.tokens, 1, 1 << 20);
-  config.sample.temperature = sample.Number("temperature", config.sample.temperature, 0, 100);
-  sample.Finish();
+// Every key of run.toml with its range, once for reading and writing.
+template <typename Config, typename Fields>
+void Describe(Config& config, Fields& fields) {
+  fields.Field("output", config.output);
+  fields.Field("steps", config.steps, 1);
+  fields.Field("batch_tokens", config.batch_tokens, 1);
+  fields.Field("micro_batch_tokens", config.micro_batch_tokens, 0);
+  fields.Field("seed", config.seed, 0);
+  fields.Field("ema_decay", config.ema_decay, 0, 0.9999999);
+  fields.Section("model", [&](auto& section) {
+    section.Field("preset", config.model.preset);
+    section.Field("config", config.model.config);
+    section.Field("init_from", config.model.init_from);
+    section.Field("initializer_range", config.model.initializer_range, 0, 10);
+    section.Field("mtp", config.model.mtp);
+  });
+  fields.Section("tokenizer", [&](auto& section) {
+    section.Field("path", config.tokenizer.path);
+    section.Field("train_bytes", config.tokenizer.train_bytes, 1);
+  });
+  fields.Section("data", [&](auto& section) {
+    section.Field("sequence_length", config.data.sequence_length, 2, 1 << 24);
+    section.Field("document_mask", config.data.document_mask);
+    section.Field("held_out_fraction", config.data.held_out_fraction, 0, 0.9);
+    section.Field("fim_rate", config.data.fim_rate, 0, 1);
+    section.Sections("source", config.data.sources, SourceSpec(), [](auto& table, auto& source) {
+      table.Require("path");
+      table.Field("path", source.path);
+      table.Field("name", source.name);
+      table.Field("weight", source.weight, 1e-9, 1e9);
+      table.Field("extensions", source.extensions);
+      table.Field("text_field", source.text_field);
+      table.Field("skip_bad_lines", source.skip_bad_lines);
+      table.Field("document_separator", source.document_separator);
+      table.Field("strip_license_header", source.strip_license_header);
+    });
+  });
+  fields.Section("optimizer", [&](auto& section) {
+    section.Field("lr", config.optimizer.lr, 0, 1e3);
+    section.Field("beta1", config.optimizer.beta1, 0, 0.9999999);
+    section.Field("beta2", config.optimizer.beta2, 0, 0.9999999);
+    section.Field("eps", config.optimizer.eps, 1e-30, 1);
+    section.Field("weight_decay", config.optimizer.weight_decay, 0, 100);
+    section.Field("clip", config.optimizer.clip, 1e-9, kHuge);
+    section.Field("moments", config.optimizer.moments, {"f32", "bf16"});
+  });
+  fields.Section("schedule", [&](auto& section) {
+    section.Field("type", config.schedule.type, {"wsd", "cosine", "constant"});
+    section.Field("warmup_steps", config.schedule.warmup_steps, 0);
+    section.Field("decay_fraction", config.schedule.decay_fraction, 0, 1);
+    section.Field("min_lr_ratio", config.schedule.min_lr_ratio, 0, 1);
+  });
+  fields.Section("precision", [&](auto& section) {
+    section.Field("recipe", config.precision.recipe, {"bf16", "f32"});
+    section.Field("recompute", config.precision.recompute);
+    section.Field("attention", config.precision.attention, {"expanded", "absorbed"});
+  });
+  fields.Section("balance", [&](auto& section) {
+    section.Field("bias_speed", config.balance.bias_speed, 0, 1);
+    section.Field("bias_stop_fraction", config.balance.bias_stop_fraction, 0, 1);
+    section.Field("sequence_alpha", config.balance.sequence_alpha, 0, 10);
+  });
+  fields.Section("mtp", [&](auto& section) {
+    section.Field("weight", config.mtp.weight, 0, 100);
+    section.Field("late_weight", config.mtp.late_weight, 0, 100);
+    section.Field("switch_fraction", config.mtp.switch_fraction, 0, 1);
+  });
+  const RunConfig::Extension stage{.batch_tokens = config.batch_tokens};
+  fields.Sections("extension", config.extensions, stage, [](auto& table, auto& extension) {
+    for (const char* key : {"steps", "sequence_length", "factor", "lr"}) table.Require(key);
+    table.Field("steps", extension.steps, 1);
+    table.Field("sequence_length", extension.sequence_length, 2, 1 << 24);
+    table.Field("batch_tokens", extension.batch_tokens, 1);
+    table.Field("factor", extension.factor, 1, 1e6);
+    table.Field("lr", extension.lr, 0, 1e3);
+  });
+  fields.Section("validation", [&](auto& section) {
+    section.Field("every", config.validation.every, 0);
+    section.Field("tokens", config.validation.tokens, 1);
+    section.Field("byte_baseline", config.validation.byte_baseline);
+  });
+  fields.Section("sample", [&](auto& section) {
+    section.Field("every", config.sample.every, 0);
+    section.Field("prompt", config.sample.prompt);
+    section.Field("tokens", config.sample.tokens, 1, 1 << 20);
+    section.Field("temperature", config.sample.temperature, 0, 100);
+  });
+  fields.Section("checkpoint", [&](auto& section) {
+    section.Field("every", config.checkpoint.every, 0);
+    section.Field("keep", config.checkpoint.keep, 1);
+  });
+}
 
-  TomlTable checkpoint = root.Table("checkpoint");
-  config.checkpoint.every = checkpoint.Int("every", config.checkpoint.every, 0);
-  config.checkpoint.keep = checkpoint.Int("keep", config.checkpoint.keep, 1);
-  checkpoint.Finish();
+void Flatten(const toml::node& node, const std::string& path,
+             std::map<std::string, std::string>& values) {
+  if (const toml::table* table = node.as_table()) {
+    for (const auto& [key, value] : *table)
+      Flatten(value, path.empty() ? std::string(key) : fmt::format("{}.{}", path, key.str()),
+              values);
+  } else if (node.is_array_of_tables()) {
+    const toml::array& array = *node.as_array();
+    for (size_t i = 0; i < array.size(); ++i)
+      Flatten(array[i], fmt::format("{}[{}]", path, i), values);
+  } else if (node.is_floating_point()) {
+    values[path] = fmt::format("{}", node.as_floating_point()->get());  // the shortest digits
+  } else {
+    std::ostringstream text;
+    text << toml::node_view<const toml::node>(node);
+    values[path] = text.str();
+  }
 }
 
 void CheckTogether(const RunConfig& config, std::string_view where) {
@@ -142,6 +239,8 @@ void CheckTogether(const RunConfig& config, std::string_view where) {
           "the run directory, for example output = \"runs/first\"");
   require(!config.data.sources.empty(), "there is no [[data.source]]",
           "give at least one, for example [[data.source]] path = \"texts\"");
+  for (const SourceSpec& source : config.data.sources)
+    require(!source.path.empty(), "the path of a data source is empty", "give a file or a folder");
   const auto whole_rows = [&](int64_t tokens, int64_t length, std::string_view key) {
     require(tokens % length == 0,
             fmt::format("{} {} is not a multiple of the sequence length {}", key, tokens, length));
@@ -164,98 +263,27 @@ RunConfig RunConfig::Parse(std::string_view text, std::string_view where,
                            const std::filesystem::path& base,
                            const std::vector<std::string>& overrides) {
   const toml::table table = ParseToml(text, where, overrides);
-  TomlTable root(&table, std::string(where));
+  FieldReader root(TomlTable(&table, std::string(where)), base);
   RunConfig config;
-  config.output = PathIn(base, root.String("output", ""));
-  config.steps = root.Int("steps", config.steps, 1);
-  config.batch_tokens = root.Int("batch_tokens", config.batch_tokens, 1);
-  config.micro_batch_tokens = root.Int("micro_batch_tokens", 0, 0);
-  config.seed = static_cast<uint64_t>(root.Int("seed", 1, 0));
-  config.ema_decay = root.Number("ema_decay", 0, 0, 0.9999999);
-  ReadSections(root, base, config);
+  Describe(config, root);
   root.Finish();
   CheckTogether(config, where);
   return config;
 }
 
+std::map<std::string, std::string> RunConfig::Values() const {
+  FieldWriter root;
+  Describe(*this, root);
+  std::map<std::string, std::string> values;
+  Flatten(root.Take(), "", values);
+  return values;
+}
+
 std::string RunConfig::ToToml() const {
-  const auto absolute = [](const std::filesystem::path& path) {
-    return path.empty() ? std::string()
-                        : std::filesystem::absolute(path).lexically_normal().string();
-  };
-  toml::table root;
-  root.insert("output", absolute(output));
-  root.insert("steps", steps);
-  root.insert("batch_tokens", batch_tokens);
-  root.insert("micro_batch_tokens", micro_batch_tokens);
-  root.insert("seed", static_cast<int64_t>(seed));
-  root.insert("ema_decay", ema_decay);
-  root.insert("model", toml::table{{"preset", model.preset},
-                                   {"config", absolute(model.config)},
-                                   {"init_from", absolute(model.init_from)},
-                                   {"initializer_range", model.initializer_range.value_or(0)},
-                                   {"mtp", model.mtp}});
-  root.insert("tokenizer", toml::table{{"path", absolute(tokenizer.path)},
-                                       {"train_bytes", tokenizer.train_bytes}});
-  toml::array sources;
-  for (const SourceSpec& source : data.sources) {
-    toml::array extension_list;
-    for (const std::string& extension : source.extensions) extension_list.push_back(extension);
-    sources.push_back(toml::table{{"path", absolute(source.path)},
-                                  {"name", source.name},
-                                  {"weight", source.weight},
-                                  {"extensions", extension_list},
-                                  {"text_field", source.text_field},
-                                  {"skip_bad_lines", source.skip_bad_lines},
-                                  {"document_separator", source.document_separator},
-                                  {"strip_license_header", source.strip_license_header}});
-  }
-  root.insert("data", toml::table{{"sequence_length", data.sequence_length},
-                                  {"document_mask", data.document_mask},
-                                  {"held_out_fraction", data.held_out_fraction},
-                                  {"fim_rate", data.fim_rate},
-                                  {"source", sources}});
-  root.insert("optimizer", toml::table{{"lr", optimizer.lr},
-                                       {"beta1", optimizer.beta1},
-                                       {"beta2", optimizer.beta2},
-                                       {"eps", optimizer.eps},
-                                       {"weight_decay", optimizer.weight_decay},
-                                       {"clip", optimizer.clip},
-                                       {"moments", optimizer.moments}});
-  root.insert("schedule", toml::table{{"type", schedule.type},
-                                      {"warmup_steps", schedule.warmup_steps},
-                                      {"decay_fraction", schedule.decay_fraction},
-                                      {"min_lr_ratio", schedule.min_lr_ratio}});
-  root.insert("precision", toml::table{{"recipe", precision.recipe},
-                                       {"recompute", precision.recompute},
-                                       {"attention", precision.attention}});
-  root.insert("balance", toml::table{{"bias_speed", balance.bias_speed},
-                                     {"bias_stop_fraction", balance.bias_stop_fraction},
-                                     {"sequence_alpha", balance.sequence_alpha}});
-  root.insert("mtp", toml::table{{"weight", mtp.weight},
-                                 {"late_weight", mtp.late_weight},
-                                 {"switch_fraction", mtp.switch_fraction}});
-  if (!extensions.empty()) {
-    toml::array stages;
-    for (const Extension& extension : extensions) {
-      stages.push_back(toml::table{{"steps", extension.steps},
-                                   {"sequence_length", extension.sequence_length},
-                                   {"batch_tokens", extension.batch_tokens},
-                                   {"factor", extension.factor},
-                                   {"lr", extension.lr}});
-    }
-    root.insert("extension", stages);
-  }
-  root.insert("validation", toml::table{{"every", validation.every},
-                                        {"tokens", validation.tokens},
-                                        {"byte_baseline", validation.byte_baseline}});
-  root.insert("sample", toml::table{{"every", sample.every},
-                                    {"prompt", sample.prompt},
-                                    {"tokens", sample.tokens},
-                                    {"temperature", sample.temperature}});
-  root.insert("checkpoint", toml::table{{"every", checkpoint.every}, {"keep", checkpoint.keep}});
+  FieldWriter root;
+  Describe(*this, root);
   std::ostringstream text;
-  text << root << "\n";
+  text << root.Take() << "\n";
   return text.str();
 }
 

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,8 +22,8 @@ struct RunConfig {
     std::string preset;               // or ...
     std::filesystem::path config;     // ... a config.json, or ...
     std::filesystem::path init_from;  // ... a model directory to go on from
-    std::optional<double> initializer_range;
-    bool mtp = true;  // false: leaves the MTP modules out
+    double initializer_range = 0;     // 0: the model's own
+    bool mtp = true;                  // false: leaves the MTP modules out
   } model;
 
   struct TokenizerChoice {
@@ -112,6 +112,8 @@ struct RunConfig {
                          const std::vector<std::string>& overrides);
   // All keys with their values, as TOML that Parse reads back.
   std::string ToToml() const;
+  // The same as pairs: "data.source[0].weight" -> "1.0".
+  std::map<std::string, std::string> Values() const;
 
   Precision ModelPrecision() const {
     return precision.recipe == "f32" ? Precision::F32() : Precision::BF16();

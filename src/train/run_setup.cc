@@ -4,7 +4,10 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/hash.h"
+#include "base/interrupt.h"
 #include "base/log.h"
+#include "base/progress.h"
 #include "base/random.h"
 #include "data/documents.h"
 #include "data/text_pieces.h"
@@ -16,40 +19,56 @@ namespace fathom {
 namespace fs = std::filesystem;
 namespace {
 
-// Text of all sources for the tokenizer to learn from, about `limit` bytes, each source in
-// proportion to its size on the disk; held-out documents are left out.
-std::vector<std::string> SampleDocuments(const RunConfig& config, int64_t limit) {
+// Text of all sources for the tokenizer to learn from: pieces of documents, `limit` bytes of them
+// at most, chosen by hash of document and number, so that each source counts in proportion to its
+// text and long documents like short ones. Held-out documents are left out.
+std::vector<std::string> SampleDocuments(const RunConfig& config, int64_t limit, bool quiet) {
+  struct Piece {
+    uint64_t place;  // those with the lowest are kept
+    std::string text;
+    bool operator<(const Piece& other) const { return place < other.place; }
+  };
   std::vector<std::vector<SourceFile>> files;
   double total = 0;
   for (const SourceSpec& source : config.data.sources) {
     files.push_back(ListFiles(source));
     for (const SourceFile& file : files.back()) total += static_cast<double>(file.size);
   }
-  // The share of all text that fits, in pieces chosen by document and number, so that the sample
-  // spreads over every source however long its documents are.
-  const double share = std::min(1.0, static_cast<double>(limit) / std::max(1.0, total));
   const auto piece_bytes = static_cast<size_t>(std::clamp<int64_t>(limit / 64, 256, 1 << 16));
-  std::vector<std::string> documents;
+  std::vector<Piece> heap;  // the highest place on top
+  uint64_t threshold = UINT64_MAX;
+  int64_t kept = 0;
+  double done = 0;
+  Progress progress("choosing text for the tokenizer", "bytes", total, quiet);
   for (size_t i = 0; i < files.size(); ++i) {
-    ForEachDocument(config.data.sources[i], files[i],
-                    [&](const Document& document, const ReadStatistics&) {
-                      if (IsHeldOut(document.name, config.seed, config.data.held_out_fraction))
-                        return;
-                      if (share == 1) {
-                        documents.emplace_back(document.text);
-                        return;
-                      }
-                      std::string_view rest = document.text;
-                      for (size_t piece = 0; !rest.empty(); ++piece) {
-                        const size_t length = FirstPieceLength(rest, piece_bytes);
-                        if (IsHeldOut(fmt::format("{}#{}", document.name, piece),
-                                      MixKey(config.seed, 1), share)) {
-                          documents.emplace_back(rest.substr(0, length));
-                        }
-                        rest.remove_prefix(length);
-                      }
-                    });
+    const auto take = [&](const Document& document, const ReadStatistics& so_far) {
+      InterruptGuard::ThrowIfRequested("choosing text for the tokenizer");
+      progress.Update(done + static_cast<double>(so_far.file_bytes));
+      if (IsHeldOut(document.name, config.seed, config.data.held_out_fraction)) return;
+      const uint64_t key = HashOf(document.name, MixKey(config.seed, i));
+      std::string_view rest = document.text;
+      for (uint64_t number = 0; !rest.empty(); ++number) {
+        const size_t length = FirstPieceLength(rest, piece_bytes);
+        const uint64_t place = MixKey(key, number);
+        if (place < threshold) {
+          heap.push_back({place, std::string(rest.substr(0, length))});
+          std::push_heap(heap.begin(), heap.end());
+          kept += static_cast<int64_t>(length);
+        }
+        while (kept > limit && heap.size() > 1) {
+          std::pop_heap(heap.begin(), heap.end());
+          kept -= static_cast<int64_t>(heap.back().text.size());
+          threshold = heap.back().place;
+          heap.pop_back();
+        }
+        rest.remove_prefix(length);
+      }
+    };
+    done += static_cast<double>(ForEachDocument(config.data.sources[i], files[i], take).file_bytes);
   }
+  std::vector<std::string> documents;
+  documents.reserve(heap.size());
+  for (Piece& piece : heap) documents.push_back(std::move(piece.text));
   return documents;
 }
 
@@ -63,7 +82,8 @@ std::shared_ptr<const Tokenizer> MakeTokenizer(const RunConfig& config, int64_t 
   // another model or other data.
   if (const auto checkpoint = NewestCheckpoint(config.output))
     return std::make_shared<Tokenizer>(Tokenizer::Load(*checkpoint));
-  const std::vector<std::string> documents = SampleDocuments(config, config.tokenizer.train_bytes);
+  const std::vector<std::string> documents =
+      SampleDocuments(config, config.tokenizer.train_bytes, quiet);
   const std::vector<std::string_view> views(documents.begin(), documents.end());
   BpeTrainerOptions options;
   options.vocab_size = vocab_size;
@@ -84,7 +104,7 @@ ModelConfig RunModelConfig(const RunConfig& config) {
   } else {
     model = ReadModelConfig(config.model.init_from);
   }
-  if (config.model.initializer_range) model.initializer_range = *config.model.initializer_range;
+  if (config.model.initializer_range > 0) model.initializer_range = config.model.initializer_range;
   if (!config.model.mtp) model.num_nextn_predict_layers = 0;
   model.max_position_embeddings =
       std::max(model.max_position_embeddings, config.data.sequence_length);
@@ -196,6 +216,18 @@ TrainingRows MakeTrainingRows(const RunConfig& config, const RunInputs& inputs, 
         {inputs.corpora[i].name, config.data.sources[i].weight, inputs.corpora[i].train});
   }
   return TrainingRows(std::move(sources), options);
+}
+
+std::map<std::string, std::string> RowSettings(const RunConfig& config, int stage) {
+  const std::string prefix = stage == 0 ? "" : fmt::format("extension[{}].", stage - 1);
+  std::map<std::string, std::string> settings = config.Values();
+  std::erase_if(settings, [&](const auto& setting) {
+    const std::string& key = setting.first;
+    const bool decides = (key.starts_with("data.") && !key.ends_with(".name")) || key == "seed" ||
+                         key == prefix + "batch_tokens" || key == prefix + "sequence_length";
+    return !decides;
+  });
+  return settings;
 }
 
 }  // namespace fathom

@@ -1,7 +1,8 @@
 #pragma once
 
+#include <map>
 #include <memory>
-#include <optional>
+#include <string>
 #include <vector>
 
 #include "data/token_corpus.h"
@@ -37,5 +38,9 @@ ModelConfig ExtendedConfig(const ModelConfig& base, const RunConfig& config,
 
 // The rows of one stage. stage 0 is the main one, stage i the i-th extension.
 TrainingRows MakeTrainingRows(const RunConfig& config, const RunInputs& inputs, int stage);
+
+// The keys of the configuration that decide which rows a step of that stage reads, with their
+// values; the texts and the tokenizer decide it too.
+std::map<std::string, std::string> RowSettings(const RunConfig& config, int stage);
 
 }  // namespace fathom

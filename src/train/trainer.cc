@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -24,6 +25,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 namespace fs = std::filesystem;
+
+// Text that is repeated more often than this teaches little.
+constexpr int kManyEpochs = 4;
 
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -52,8 +56,7 @@ class Trainer {
 
   TrainSummary Run() {
     Start();
-    RunLog log(config_.output / "log.jsonl", progress_.step);
-    log_ = &log;
+    log_.emplace(config_.output / "log.jsonl", progress_.step);
     ShowStart();
     for (; progress_.stage < static_cast<int64_t>(stages_.size());
          ++progress_.stage, progress_.stage_step = 0) {
@@ -67,7 +70,7 @@ class Trainer {
     summary_.step = progress_.step;
     summary_.tokens = progress_.tokens;
     summary_.seconds = progress_.seconds;
-    summary_.loss = smoothed_loss_;
+    summary_.loss = progress_.loss;
     return summary_;
   }
 
@@ -90,7 +93,11 @@ class Trainer {
     for (size_t i = 0; i < stages_.size(); ++i) {
       total_steps_ += stages_[i].steps;
       // A source that is too small for a later stage is an Error now, not when its turn comes.
-      MakeTrainingRows(config_, inputs_, static_cast<int>(i));
+      const TrainingRows rows = MakeTrainingRows(config_, inputs_, static_cast<int>(i));
+      const auto uses =
+          rows.UseAfter(static_cast<uint64_t>(stages_[i].steps * stages_[i].batch_rows));
+      epochs_.resize(uses.size());
+      for (size_t s = 0; s < uses.size(); ++s) epochs_[s] += uses[s].epochs();
     }
   }
 
@@ -120,6 +127,27 @@ class Trainer {
                  FormatCount(static_cast<double>(counts.active)),
                  FormatCount(static_cast<double>(counts.mtp)),
                  inputs_.model.num_nextn_predict_layers);
+    nlohmann::ordered_json sources = nlohmann::ordered_json::array();
+    for (size_t s = 0; s < epochs_.size(); ++s) {
+      const TokenCorpus& corpus = inputs_.corpora[s];
+      spdlog::info("{}: {:.2f} epochs in {} steps", corpus.name, epochs_[s], total_steps_);
+      if (epochs_[s] > kManyEpochs) {
+        spdlog::warn(
+            "{} will be read {:.1f} times; beyond {} times, text read again teaches less and less "
+            "(arXiv 2305.16264): give it more text or a smaller weight",
+            corpus.name, epochs_[s], kManyEpochs);
+      }
+      sources.push_back({{"name", corpus.name},
+                         {"documents", corpus.train->documents()},
+                         {"tokens", corpus.train->tokens()},
+                         {"held_out_documents", corpus.held_out->documents()},
+                         {"epochs", epochs_[s]}});
+    }
+    log_->Write({{"kind", "start"},
+                 {"step", progress_.step},
+                 {"parameters", counts.total},
+                 {"active_parameters", counts.active},
+                 {"sources", sources}});
     spdlog::info("memory by role:\n{}", plan_.ToTable());
     peak_flops_ = context_.backend->MeasurePeakFlops(context_, config_.ModelPrecision().act);
     spdlog::info("this machine multiplies {} at {} FLOP/s on {} thread(s)",
@@ -134,7 +162,7 @@ class Trainer {
     TrainingStep training_step(config_, transformer, store_, optimizer_,
                                context_.backend->allocator());
     TrainingRows rows = MakeTrainingRows(config_, inputs_, static_cast<int>(progress_.stage));
-    CheckSameData(rows.Fingerprint(), stage.micro_batch_rows * stage.sequence_length);
+    CheckSameData(stage, rows);
     const auto stage_tokens = static_cast<double>((stage.steps - progress_.stage_step) *
                                                   stage.batch_rows * stage.sequence_length);
     Progress progress(
@@ -168,12 +196,12 @@ class Trainer {
       stage_done += tokens;
       const double mfu =
           TrainingFlops(stage.model, tokens, result.attention_pairs) / seconds / peak_flops_;
-      smoothed_loss_ =
-          smoothed_loss_ == 0 ? result.loss : 0.95 * smoothed_loss_ + 0.05 * result.loss;
+      progress_.loss =
+          progress_.step == 1 ? result.loss : 0.95 * progress_.loss + 0.05 * result.loss;
       LogStep(result, lr, mtp_weight, tokens / seconds, mfu);
       progress.Update(stage_done,
                       fmt::format("step {}/{}, loss {:.3f}, {:.0f}% MFU", progress_.step,
-                                  total_steps_, smoothed_loss_, 100 * mfu));
+                                  total_steps_, progress_.loss, 100 * mfu));
       const bool last = progress_.stage_step == stage.steps;
       if (Due(config_.validation.every) && !last) Validate(stage, transformer, progress);
       if (Due(config_.sample.every) && options_.sample) Sample(transformer, progress);
@@ -192,22 +220,53 @@ class Trainer {
     return true;
   }
 
-  // The bits of a resumed run depend on these; anything else in the configuration may change on
-  // purpose.
-  void CheckSameData(uint64_t fingerprint, int64_t micro_batch_tokens) {
-    if (progress_.stage_step > 0 && progress_.data_fingerprint != fingerprint) {
-      throw Error(config_.output.string(),
-                  "the data, the tokenizer or the packing is not what the checkpoint was made with",
-                  "put it back, or start another run with init_from");
-    }
-    if (progress_.stage_step > 0 && progress_.micro_batch_tokens != micro_batch_tokens) {
-      spdlog::warn(
-          "the micro-batch changed from {} to {} tokens: sums are taken in another order from here "
-          "on",
-          progress_.micro_batch_tokens, micro_batch_tokens);
+  // A resumed stage has to read the rows that it would have read: no other ones, none twice. What
+  // else the configuration says may change on purpose.
+  void CheckSameData(const Stage& stage, const TrainingRows& rows) {
+    Hash64 hash;
+    hash.UpdateField(rows.Fingerprint());
+    hash.UpdateField(static_cast<uint64_t>(stage.batch_rows));
+    const uint64_t fingerprint = hash.Digest();
+    auto settings = RowSettings(config_, static_cast<int>(progress_.stage));
+    const int64_t micro_batch_tokens = stage.micro_batch_rows * stage.sequence_length;
+    if (progress_.stage_step > 0 && progress_.stage_step < stage.steps) {
+      if (progress_.data_fingerprint != fingerprint) ThrowOtherData(settings);
+      if (progress_.micro_batch_tokens != micro_batch_tokens) {
+        spdlog::warn(
+            "the micro-batch changed from {} to {} tokens: sums are taken in another order from "
+            "here on",
+            progress_.micro_batch_tokens, micro_batch_tokens);
+      }
     }
     progress_.data_fingerprint = fingerprint;
+    progress_.row_settings = std::move(settings);
     progress_.micro_batch_tokens = micro_batch_tokens;
+  }
+
+  [[noreturn]] void ThrowOtherData(const std::map<std::string, std::string>& settings) const {
+    const std::string hint = fmt::format(
+        "put it back; or start a run with another output that goes on from these weights, with "
+        "model.init_from = \"{}\"",
+        NewestCheckpoint(config_.output).value_or("").string());
+    const auto& before = progress_.row_settings;
+    for (const auto* keys : {&before, &settings}) {
+      for (const auto& [key, ignored] : *keys) {
+        const auto was = before.find(key), is = settings.find(key);
+        if (was != before.end() && is != settings.end() && was->second == is->second) continue;
+        const auto value = [](auto found, const auto& map) {
+          return found == map.end() ? std::string("absent") : found->second;
+        };
+        throw Error(key,
+                    fmt::format("is {}, but was {} when the checkpoint was made: rows of text "
+                                "would be repeated or left out",
+                                value(is, settings), value(was, before)),
+                    hint);
+      }
+    }
+    throw Error(config_.output.string(),
+                "the text of the data sources, or the tokenizer, is not what the checkpoint was "
+                "made with",
+                hint);
   }
 
   double RateAt(int64_t stage_step) const {
@@ -262,7 +321,7 @@ class Trainer {
                  {"bytes", score.bytes}});
     progress.Clear();
     spdlog::info("step {}: loss {:.3f}, held out {:.3f} bits per byte", progress_.step,
-                 smoothed_loss_, score.bits_per_byte);
+                 progress_.loss, score.bits_per_byte);
   }
 
   void Sample(Transformer& transformer, Progress& progress) {
@@ -336,11 +395,11 @@ class Trainer {
   std::optional<ParameterAverage> average_;
   std::vector<Stage> stages_;
   int64_t total_steps_ = 0;
+  std::vector<double> epochs_;  // of each source, over the whole run
   TrainingProgress progress_;
   TrainSummary summary_;
-  RunLog* log_ = nullptr;
+  std::optional<RunLog> log_;
   double peak_flops_ = 1;
-  double smoothed_loss_ = 0;
 };
 
 }  // namespace

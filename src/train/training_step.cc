@@ -154,7 +154,7 @@ StepResult TrainingStep::Run(Context& context, const TokenRows& rows, int64_t mi
 
 // In the order in which numbers are made: parameters, activations layer by layer, gradients.
 std::string TrainingStep::FindBad(Context& context) const {
-  const std::string parameter = FirstBadParameter(context, *store_);
+  std::string parameter = FirstBadParameter(context, *store_);
   if (!parameter.empty()) return parameter;
   for (size_t i = 0; i < saved_.layers.size(); ++i) {
     const LayerSaved& layer = saved_.layers[i];

@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <mutex>
+#include <set>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "base/error.h"
@@ -14,21 +17,39 @@ namespace {
 class ThreadPoolTest : public testing::TestWithParam<int> {};
 INSTANTIATE_TEST_SUITE_P(Threads, ThreadPoolTest, testing::Values(1, 2, 3, 8));
 
-TEST_P(ThreadPoolTest, RunCallsEveryThreadOnceAndTheCallerIsZero) {
+TEST_P(ThreadPoolTest, RunCallsEveryPartOnceAndTheCallerDoesTheFirst) {
   ThreadPool pool(GetParam());
   ASSERT_EQ(pool.threads(), GetParam());
   // Many rounds: a lost wake-up shows as a hang, a race as a wrong count.
   for (int round = 0; round < 500; ++round) {
     std::vector<std::atomic<int>> calls(static_cast<size_t>(GetParam()));
-    std::vector<std::thread::id> ids(calls.size());
-    pool.Run([&](int thread) {
-      ++calls[static_cast<size_t>(thread)];
-      ids[static_cast<size_t>(thread)] = std::this_thread::get_id();
+    std::thread::id first;
+    pool.Run([&](int part) {
+      ++calls[static_cast<size_t>(part)];
+      if (part == 0) first = std::this_thread::get_id();
     });
     for (const auto& count : calls) ASSERT_EQ(count, 1);
-    ASSERT_EQ(ids[0], std::this_thread::get_id());
-    for (size_t i = 1; i < ids.size(); ++i) ASSERT_NE(ids[i], ids[0]);
+    ASSERT_EQ(first, std::this_thread::get_id());
   }
+}
+
+TEST_P(ThreadPoolTest, PartsRunAtTheSameTime) {
+  ThreadPool pool(GetParam());
+  std::mutex mutex;
+  std::set<std::thread::id> ids;
+  // The caller's part takes long enough for every worker to begin its own.
+  pool.Run([&](int part) {
+    {
+      std::lock_guard lock(mutex);
+      ids.insert(std::this_thread::get_id());
+    }
+    const auto all_have_begun = [&] {
+      std::lock_guard lock(mutex);
+      return ids.size() == static_cast<size_t>(pool.threads());
+    };
+    while (part == 0 && !all_have_begun()) std::this_thread::yield();
+  });
+  EXPECT_EQ(ids.size(), static_cast<size_t>(pool.threads()));
 }
 
 TEST_P(ThreadPoolTest, RangesCoverEverythingOnceOnGrainBorders) {

@@ -43,9 +43,13 @@ class TrainingRowsTest : public testing::Test {
     return pairs;
   }
 
+  static uint64_t EpochRows(const TrainingRows& rows, size_t source) {
+    return rows.UseAfter(0)[source].epoch_rows;
+  }
+
   TokenRows ReadEpoch(TrainingRows& rows, uint64_t epoch) {
     TokenRows batch;
-    rows.Read(epoch * rows.EpochRows(0), static_cast<int64_t>(rows.EpochRows(0)), batch);
+    rows.Read(epoch * EpochRows(rows, 0), static_cast<int64_t>(EpochRows(rows, 0)), batch);
     return batch;
   }
 
@@ -220,7 +224,7 @@ TEST_F(TrainingRowsTest, MixesByWeightAndReportsEpochs) {
   EXPECT_EQ(uses[0].rows, 300u);
   EXPECT_EQ(uses[1].name, "small");
   EXPECT_EQ(uses[1].rows, 100u);
-  EXPECT_DOUBLE_EQ(uses[1].epochs, 100.0 / static_cast<double>(rows.EpochRows(1)));
+  EXPECT_DOUBLE_EQ(uses[1].epochs(), 100.0 / static_cast<double>(EpochRows(rows, 1)));
 }
 
 TEST_F(TrainingRowsTest, FillInTheMiddleRearrangesTheShareAndLosesNothing) {
@@ -282,14 +286,14 @@ TEST_F(TrainingRowsTest, FillInTheMiddleRearrangesTheShareAndLosesNothing) {
 TEST_F(TrainingRowsTest, TooLittleTextSaysHowMuchIsMissing) {
   const auto source = Source("a", {{10, 11, 12}, {13, 14}});  // 7 tokens with the ends
   options_.sequence_length = 6;
-  EXPECT_EQ(TrainingRows({source}, options_).EpochRows(0), 1u);
+  EXPECT_EQ(EpochRows(TrainingRows({source}, options_), 0), 1u);
   options_.sequence_length = 7;
   EXPECT_ERROR(TrainingRows({source}, options_),
                "a: is too small for one row: it has 7 tokens (its 2 documents with their border "
                "tokens), a row needs 8");
   options_.sequence_length = 3;
   options_.batch_rows = 2;
-  EXPECT_EQ(TrainingRows({source}, options_).EpochRows(0), 2u);
+  EXPECT_EQ(EpochRows(TrainingRows({source}, options_), 0), 2u);
   options_.batch_rows = 3;
   EXPECT_ERROR(TrainingRows({source}, options_),
                "is too small for one batch: it has 7 tokens (its 2 documents with their border "

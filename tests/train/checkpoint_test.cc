@@ -64,8 +64,10 @@ class CheckpointTest : public testing::Test {
             .stage_step = 3,
             .tokens = 12345678901,
             .seconds = 1.0 / 3,
+            .loss = 0.1,
             .micro_batch_tokens = 64,
-            .data_fingerprint = 0xfedcba9876543210};
+            .data_fingerprint = 0xfedcba9876543210,
+            .row_settings = {{"seed", "1"}, {"data.source[0].path", "'/a \"b\"'"}}};
   }
 
   TemporaryDirectory directory_;
@@ -87,6 +89,8 @@ TEST_F(CheckpointTest, LoadsBitForBitWhatWasSaved) {
     EXPECT_EQ(progress.seconds, given.seconds);
     EXPECT_EQ(progress.micro_batch_tokens, given.micro_batch_tokens);
     EXPECT_EQ(progress.data_fingerprint, given.data_fingerprint);
+    EXPECT_EQ(progress.row_settings, given.row_settings);
+    EXPECT_EQ(progress.loss, given.loss);
     for (size_t i = 0; i < saved.store.all().size(); ++i) {
       ExpectSameBits(loaded.store.all()[i]->master, saved.store.all()[i]->master);
       ExpectSameBits(loaded.average.averages()[i].second, saved.average.averages()[i].second);

@@ -30,7 +30,7 @@ TEST(RunConfig, TheSmallestHasTheDefaultsAndPathsFromTheFilesFolder) {
   EXPECT_EQ(config.steps, defaults.steps);
   EXPECT_EQ(config.optimizer.lr, defaults.optimizer.lr);
   EXPECT_EQ(config.schedule.type, "wsd");
-  EXPECT_EQ(config.model.initializer_range, std::nullopt);
+  EXPECT_EQ(config.model.initializer_range, 0);
   EXPECT_TRUE(config.extensions.empty());
   EXPECT_TRUE(config.tokenizer.path.empty());
 }
@@ -175,6 +175,14 @@ TEST(RunConfig, UnknownKeysNameTheNearestInEverySection) {
   EXPECT_ERROR(Parse(std::string(kMinimal) +
                      "[[extension]]\nsteps=1\nsequence_length=512\nfactor=2\nlr=1\nfacto=1\n"),
                "did you mean 'extension[0].factor'");
+}
+
+TEST(RunConfig, ValuesNameEveryKey) {
+  const auto values = With("data.held_out_fraction=0.1").Values();
+  EXPECT_EQ(values.at("data.held_out_fraction"), "0.1");
+  EXPECT_EQ(values.at("data.source[0].path"), "'/base/texts'");
+  EXPECT_EQ(values.at("seed"), "1");
+  EXPECT_EQ(values.at("data.source[0].strip_license_header"), "false");
 }
 
 TEST(RunConfig, PrecisionAndFormFollowTheirNames) {

@@ -16,9 +16,11 @@
 #include "backend/cpu/cpu_backend.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "formats/mapped_model.h"
 #include "formats/model_directory.h"
 #include "ops/test_tensors.h"
+#include "text/bpe_trainer.h"
 #include "text/special_tokens.h"
 #include "train/checkpoint.h"
 #include "train/evaluation.h"
@@ -160,6 +162,38 @@ TEST_F(TrainerTest, LogsEveryStep) {
   EXPECT_LT(steps.back().at("loss"), steps.front().at("loss"));
 }
 
+TEST_F(TrainerTest, SaysHowOftenEachSourceIsRead) {
+  // 40 documents of 40 words, a fifth of them held out; 12 steps of 4 rows of 64 tokens.
+  CapturedWarnings warnings;
+  const RunConfig config = Config();
+  RunTraining(config);
+  const auto start = Log(config, "start");
+  ASSERT_EQ(start.size(), 1);
+  const nlohmann::json& source = start[0].at("sources").at(0);
+  EXPECT_EQ(source.at("name"), (directory_ / "texts").string());
+  const int64_t tokens = source.at("tokens"), documents = source.at("documents");
+  EXPECT_EQ(documents + source.at("held_out_documents").get<int64_t>(), 40);
+  // Each document has a begin and an end token, and an epoch is rows of 64.
+  const double rows = std::ceil(static_cast<double>(tokens + 2 * documents - 1) / 64);
+  EXPECT_DOUBLE_EQ(source.at("epochs"), 48 / rows);
+  EXPECT_EQ(warnings.text(), "");
+  RunTraining(In("longer", {"steps=200"}));
+  EXPECT_NE(warnings.text().find(fmt::format("will be read {:.1f} times", 800 / rows)),
+            std::string::npos)
+      << warnings.text();
+}
+
+TEST_F(TrainerTest, PreparingStopsWhenAskedTo) {
+  const RunConfig config = Config();
+  ThreadPool pool(2);
+  InterruptGuard guard;
+  std::raise(SIGINT);
+  EXPECT_ERROR(PrepareRun(config, pool, true), "was interrupted");
+  const std::vector<std::string_view> documents = {"some text and some more text"};
+  EXPECT_ERROR(TrainTokenizer(PreTokenizer::DeepSeekV3(), documents, {}, pool),
+               "tokenizer training: was interrupted");
+}
+
 TEST_F(TrainerTest, TheFirstLogLineIsWhatTheConfigurationSays) {
   // config.toml of the run directory is the whole configuration: a run from it is the same run.
   const RunConfig config = Config();
@@ -273,6 +307,7 @@ TEST_F(TrainerTest, AFinishedRunResumedStaysAsItIs) {
   const TrainSummary again = Resume(config);
   EXPECT_EQ(again.step, 12);
   EXPECT_EQ(again.bits_per_byte, first.bits_per_byte);
+  EXPECT_EQ(again.loss, first.loss);
   EXPECT_TRUE(ReadFile(config.output / "model/model.safetensors") == model);
   EXPECT_EQ(Log(config, "step").size(), 12);
   EXPECT_EQ(Log(config, "result").size(), 1);
@@ -404,7 +439,7 @@ TEST_F(TrainerTest, FillInTheMiddleMarksItsDocuments) {
   const RunInputs inputs = PrepareRun(config, pool, true);
   TrainingRows rows = MakeTrainingRows(config, inputs, 0);
   TokenRows batch;
-  rows.Read(0, static_cast<int64_t>(rows.EpochRows(0)), batch);
+  rows.Read(0, static_cast<int64_t>(rows.UseAfter(0)[0].epoch_rows), batch);
   // Each token of an epoch is a target once.
   const auto count = [&](const char* token) {
     const int32_t id = inputs.tokenizer->RequireAddedTokenId(token);
@@ -502,7 +537,16 @@ TEST_F(TrainerTest, OtherDataIsRefusedOnResumeAndTheSameIsNot) {
   EXPECT_ERROR(Resume(config), "is not what the checkpoint was made with");
   EXPECT_EQ(LastCheckpoint(config), checkpoint);
   EXPECT_TRUE(ReadFile(checkpoint / "model.safetensors") == before);
-  EXPECT_ERROR(Resume(In("run", {"seed=2"})), "is not what the checkpoint was made with");
+  for (const auto& [setting, message] : std::vector<std::pair<std::string, std::string>>{
+           {"seed=2", "seed: is 2, but was 1"},
+           {"batch_tokens=512", "batch_tokens: is 512, but was 256"},
+           {"data.sequence_length=32", "data.sequence_length: is 32, but was 64"},
+           {"data.held_out_fraction=0.3", "data.held_out_fraction: is 0.3, but was 0.2"},
+           {"data.source=[{path='texts', text_field='t'}]", "data.source[0].text_field: is 't'"},
+           {"data.source=[{path='texts'}, {path='texts'}]", "data.source[1]."}}) {
+    EXPECT_ERROR(Resume(In("run", {setting})), message);
+  }
+  EXPECT_ERROR(Resume(In("run", {"seed=2"})), "model.init_from = \"" + checkpoint.string());
   // Put back, with another time of change.
   std::ofstream(directory_ / "texts/0003.txt") << text;
   Resume(config);

@@ -28,7 +28,7 @@ class HeadBackward {
  public:
   struct Args {
     ConstTensor dout, q;
-    float scale;
+    float scale = 0;
     ConstTensor out, lse;
     Tensor dq, dk, dv;
   };
@@ -202,11 +202,15 @@ class HeadBackward {
   int64_t begin_ = 0, count_ = 0, kv_head_ = 0;
   KeyBlock block_;
   int64_t panel_;
-  std::byte *q_strips_, *q_panels_, *dout_strips_, *dout_panels_;  // of all queries, one head
-  std::byte *key_panels_, *value_panels_, *key_columns_;           // of all keys
-  std::byte *p_strips_, *ds_strips_;                               // of one pair of chunks
-  float *s_, *dp_;                                                 // [queries, keys]
-  float *dq_, *dk_, *dv_, *delta_;
+  // Of all queries, one head.
+  std::byte *q_strips_ = nullptr, *q_panels_ = nullptr;
+  std::byte *dout_strips_ = nullptr, *dout_panels_ = nullptr;
+  // Of all keys.
+  std::byte *key_panels_ = nullptr, *value_panels_ = nullptr, *key_columns_ = nullptr;
+  // Of one pair of chunks; s and dp: [queries, keys].
+  std::byte *p_strips_ = nullptr, *ds_strips_ = nullptr;
+  float *s_ = nullptr, *dp_ = nullptr;
+  float *dq_ = nullptr, *dk_ = nullptr, *dv_ = nullptr, *delta_ = nullptr;
 };
 
 // The sums of dK and dV of one kv head over its heads, in ascending order.

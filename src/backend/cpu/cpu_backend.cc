@@ -1,17 +1,30 @@
 #include "backend/cpu/cpu_backend.h"
 
+#include <cpuid.h>
+
 #include <cstring>
 
 #include "backend/cpu/work.h"
 
 namespace fathom {
 
+namespace {
+
+// F16C, MOVBE and LZCNT, which __builtin_cpu_supports does not know in every compiler.
+bool HasFeaturesBesideAvx2() {
+  unsigned a, b, c, d;
+  constexpr unsigned kWanted = bit_F16C | bit_MOVBE;
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & kWanted) != kWanted) return false;
+  return __get_cpuid(0x80000001, &a, &b, &c, &d) != 0 && (c & bit_LZCNT) != 0;
+}
+
+}  // namespace
+
 bool HasCpuTarget(CpuTarget target) {
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                     __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-                    __builtin_cpu_supports("f16c") && __builtin_cpu_supports("lzcnt") &&
-                    __builtin_cpu_supports("movbe");
+                    HasFeaturesBesideAvx2();
   if (target != CpuTarget::kAvx512) return avx2;
   return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
