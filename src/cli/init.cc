@@ -41,7 +41,11 @@ ModelConfig Config(const Arguments& arguments) {
                        : path.extension() == ".json" ? throw Error(path.string(), "does not exist")
                                                      : PresetConfig(arguments.model);
   if (arguments.layers > 0) config.num_hidden_layers = arguments.layers;
-  if (arguments.vocabulary > 0) config.vocab_size = arguments.vocabulary;
+  if (arguments.vocabulary > 0) {
+    config.vocab_size = arguments.vocabulary;
+    if (config.bos_token_id >= config.vocab_size) config.bos_token_id = -1;
+    std::erase_if(config.eos_token_ids, [&](int64_t id) { return id >= config.vocab_size; });
+  }
   return config;
 }
 

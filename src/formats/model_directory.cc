@@ -133,7 +133,11 @@ void SaveModel(const fs::path& directory, const ModelConfig& config, const Param
                       config.ToJson(dtype == DType::kBF16 ? "bfloat16" : "float32"));
   nlohmann::ordered_json generation = {{"_from_model_config", true}};
   if (config.bos_token_id >= 0) generation["bos_token_id"] = config.bos_token_id;
-  if (!config.eos_token_ids.empty()) generation["eos_token_id"] = config.eos_token_ids;
+  if (config.eos_token_ids.size() == 1) {
+    generation["eos_token_id"] = config.eos_token_ids[0];
+  } else if (!config.eos_token_ids.empty()) {
+    generation["eos_token_id"] = config.eos_token_ids;
+  }
   WriteFileAtomically(directory / "generation_config.json", generation.dump(2) + "\n");
 
   std::vector<SafetensorsItem> items;

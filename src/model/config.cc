@@ -87,15 +87,23 @@ void ReadQuantization(const JsonValue& root, ModelConfig& config) {
   config.fp8_blocks = blocks;
 }
 
+// null says that there is none; a missing key leaves it to the family.
+bool IsNull(const JsonValue& root, std::string_view key) {
+  for (const auto& [name, value] : root.Object()) {
+    if (name == key) return value.IsNull();
+  }
+  return false;
+}
+
 void ReadTokens(const JsonValue& root, const FamilyNames& names, ModelConfig& config) {
-  config.bos_token_id = root.IntOr("bos_token_id", names.bos);
+  config.bos_token_id = root.IntOr("bos_token_id", IsNull(root, "bos_token_id") ? -1 : names.bos);
   config.eos_token_ids.clear();
   const auto eos = root.Find("eos_token_id");
   if (eos && eos->IsArray()) {
     for (const JsonValue& id : eos->Array()) config.eos_token_ids.push_back(id.Int());
   } else if (eos) {
     config.eos_token_ids.push_back(eos->Int());
-  } else if (names.eos >= 0) {
+  } else if (names.eos >= 0 && !IsNull(root, "eos_token_id")) {
     config.eos_token_ids.push_back(names.eos);
   }
 }

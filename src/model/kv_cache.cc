@@ -8,7 +8,7 @@
 namespace fathom {
 
 KvCache::KvCache(const ModelConfig& config, Precision precision, int64_t max_tokens,
-                         Allocator& allocator)
+                 Allocator& allocator)
     : config_(config), arena_(MemoryRole::kCache, allocator) {
   const int64_t pages = (max_tokens + kPageTokens - 1) / kPageTokens;
   storage_ = arena_.New(precision.act,

@@ -229,7 +229,7 @@ TEST_F(TrainCommand, WhatCannotWorkIsOneClearLine) {
        1, "does not fit the model's vocab_size of 280"},
       {set("model.config=" + (directory_ / "smaller.json").string()), 1, "200"},
       {set("model.config=" + put("broken.json", "{\"model_type\": ")), 1, "broken.json"},
-      {set("model.config=" + put("other.json", "{\"model_type\": \"llama\"}")), 1, "llama"},
+      {set("model.config=" + put("other.json", "{\"model_type\": \"gpt2\"}")), 1, "gpt2"},
       {set("model.config=nowhere.json"), 1, "nowhere.json"},
       {set("tokenizer.path=nowhere"), 1, "nowhere"},
       {set("tokenizer.path=" + put("tokenizer.json", "{}")), 1, "tokenizer.json"},

@@ -221,6 +221,19 @@ TEST(Config, ReadsLlama3AndEveryEndToken) {
   EXPECT_EQ(scaling.original_max_position_embeddings, 8192);
 }
 
+TEST(Config, NullIsNoTokenAndAMissingKeyIsTheFamilysOwn) {
+  ordered_json json = Llama(4096, 32, 32, 14336);
+  json["bos_token_id"] = json["eos_token_id"] = nullptr;
+  const ModelConfig none = Read(json);
+  EXPECT_EQ(none.bos_token_id, -1);
+  EXPECT_TRUE(none.eos_token_ids.empty());
+  EXPECT_EQ(Meaning(ModelConfig::FromJson(Meaning(none), "written")), Meaning(none));
+  json.erase("bos_token_id");
+  json.erase("eos_token_id");
+  EXPECT_EQ(Read(json).bos_token_id, 1);  // LlamaConfig's
+  EXPECT_EQ(Read(json).eos_token_ids, std::vector<int64_t>{2});
+}
+
 TEST(Config, ReadsHowV3StoresItsWeights) {
   const ModelConfig v3 = Read(DeepseekV3());
   ASSERT_TRUE(v3.fp8_blocks.has_value());
