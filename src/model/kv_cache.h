@@ -13,15 +13,19 @@ namespace fathom {
 
 // The cache of attention: one row a token and layer (MTP modules are layers) of cache_row_dim
 // elements of the model's act type: [normalised latent | rotated key] in latent attention, [rotated
-// keys | values] of all kv heads in grouped-query attention. Rows lie in pages of kPageTokens tokens
-// that belong to sequences; a sequence grows page by page and gives its pages back when it ends.
+// keys | values] of all kv heads in grouped-query attention. Rows lie in pages of kPageTokens
+// tokens that belong to sequences; a sequence grows page by page and gives its pages back when it
+// ends.
 class KvCache {
  public:
   static constexpr int64_t kPageTokens = 64;
+  // Pages that hold so many tokens of one sequence.
+  static constexpr int64_t Pages(int64_t tokens) {
+    return (tokens + kPageTokens - 1) / kPageTokens;
+  }
 
   // Room for max_tokens tokens, rounded up to pages.
-  KvCache(const ModelConfig& config, Precision precision, int64_t max_tokens,
-              Allocator& allocator);
+  KvCache(const ModelConfig& config, Precision precision, int64_t max_tokens, Allocator& allocator);
 
   static int64_t BytesPerToken(const ModelConfig& config, Precision precision);
 
@@ -35,8 +39,8 @@ class KvCache {
   // Stores the rows of the batch's tokens, act [batch.size, cache_row_dim], at their positions;
   // pages have to be there.
   void Write(Context& context, int64_t layer, const Batch& batch, ConstTensor rows);
-  // The keys and values of positions [0, length), [n, kv_heads, d]. In latent attention there is one
-  // kv head, whose keys are the rows and whose values are their first kv_lora_rank columns.
+  // The keys and values of positions [0, length), [n, kv_heads, d]. In latent attention there is
+  // one kv head, whose keys are the rows and whose values are their first kv_lora_rank columns.
   std::vector<KeyBlock> Blocks(int64_t layer, int64_t id, int64_t length) const;
 
  private:
