@@ -70,34 +70,13 @@ void ReportBytes(benchmark::State& state, double bytes) {
       bytes * 1e-9, benchmark::Counter::kIsIterationInvariantRate, benchmark::Counter::kIs1000);
 }
 
-// The fastest that a product can run: all operands in the first-level cache, one strip times one
-// panel over and over.
+// The fastest that a product can run, as training's utilisation counts it.
 void Peak(benchmark::State& state) {
-  const bool bf16 = state.range(0) != 0;
-  const cpu::KernelTable& kernels =
-      HasCpuTarget(CpuTarget::kAvx512) ? cpu::Avx512Kernels() : cpu::Avx2Kernels();
-  const int64_t rows = bf16 ? kernels.strip_bf16 : kernels.strip_f32, depth = 256;
-  constexpr int kRepeats = 2000;
-  ThreadPool pool(Threads());
-  std::vector<std::vector<float>> memory(static_cast<size_t>(pool.threads()),
-                                         std::vector<float>(65536));
-  for (auto _ : state) {
-    pool.Run([&](int thread) {
-      float* at = memory[static_cast<size_t>(thread)].data();
-      cpu::MultiplyArgs args;
-      args.type = bf16 ? cpu::Element::kBF16 : cpu::Element::kF32;
-      args.a = at;
-      args.rows = rows;
-      args.b = at + 16384;
-      args.columns = kernels.panel;
-      args.depth = depth;
-      args.c = at + 49152;
-      args.c_stride = kernels.panel;
-      for (int i = 0; i < kRepeats; ++i) kernels.multiply(args);
-    });
-  }
-  Report(state,
-         2.0 * static_cast<double>(rows * kernels.panel * depth * kRepeats) * pool.threads());
+  Machine machine;
+  double flops = 0;
+  for (auto _ : state)
+    flops = machine.backend->MeasurePeakFlops(machine.context, TypeOf(state.range(0)));
+  state.counters["GFLOP/s"] = flops * 1e-9;
 }
 BENCHMARK(Peak)->ArgName("bf16")->Arg(1)->Arg(0)->Apply(Clock);
 

@@ -129,8 +129,7 @@ class Generation {
         std::min(static_cast<int64_t>(request_.prompt.size()) +
                      std::min(request_.max_tokens, model_.config().max_position_embeddings),
                  model_.config().max_position_embeddings);
-    constexpr int64_t kPage = KvCache::kPageTokens;
-    return arguments_.choices * ((length + kPage - 1) / kPage * kPage);
+    return arguments_.choices * KvCache::Pages(length) * KvCache::kPageTokens;
   }
 
   void Take(const EngineEvent& event, bool stream) {

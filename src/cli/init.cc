@@ -106,9 +106,10 @@ void Init(Arguments& arguments) {
   ThreadPool pool(arguments.common.threads);
   // Gradients are never touched, so that there is no memory behind them.
   ParameterStore store(config, DType::kF32, HostAllocator());
-  InitializeParameters(config, seed, pool, store);
+  InitializeParameters(config, seed, pool, store, arguments.common.quiet);
   WriteDirectoryAtomically(arguments.out, [&](const fs::path& directory) {
-    SaveModel(directory, config, store, arguments.dtype == "bf16" ? DType::kBF16 : DType::kF32);
+    SaveModel(directory, config, store, arguments.dtype == "bf16" ? DType::kBF16 : DType::kF32,
+              arguments.common.quiet);
     if (tokenizer.tokenizer.empty()) return;
     WriteFileAtomically(directory / "tokenizer.json", tokenizer.tokenizer);
     WriteFileAtomically(directory / "tokenizer_config.json", tokenizer.config);

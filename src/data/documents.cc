@@ -40,7 +40,8 @@ class Reader {
 
  private:
   void Emit(std::string_view text, std::string_view name) {
-    if (spec_.strip_license_header) text = StripLicenseHeader(text);
+    std::string stripped;
+    if (spec_.strip_license_header) text = stripped = StripLicenseHeader(text);
     if (text.find_first_not_of(" \t\r\n\f\v") == std::string_view::npos) {
       ++statistics_.empty;
       return;

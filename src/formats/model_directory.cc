@@ -128,7 +128,7 @@ std::optional<std::string> HuggingFaceDirectory::SideFile(std::string_view name)
 }
 
 void SaveModel(const fs::path& directory, const ModelConfig& config, const ParameterStore& store,
-               DType dtype) {
+               DType dtype, bool quiet) {
   WriteFileAtomically(directory / "config.json",
                       config.ToJson(dtype == DType::kBF16 ? "bfloat16" : "float32"));
   nlohmann::ordered_json generation = {{"_from_model_config", true}};
@@ -165,14 +165,14 @@ void SaveModel(const fs::path& directory, const ModelConfig& config, const Param
   }
   const std::map<std::string, std::string> metadata = {{"format", "pt"}};
   if (shards.size() == 1) {
-    WriteSafetensors(directory / kSingleFile, shards[0], metadata);
+    WriteSafetensors(directory / kSingleFile, shards[0], metadata, quiet);
     return;
   }
   nlohmann::ordered_json index;
   index["metadata"]["total_size"] = total_bytes;
   for (size_t i = 0; i < shards.size(); ++i) {
     const std::string file = fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
-    WriteSafetensors(directory / file, shards[i], metadata);
+    WriteSafetensors(directory / file, shards[i], metadata, quiet);
     for (const SafetensorsItem& item : shards[i]) index["weight_map"][item.name] = file;
   }
   WriteFileAtomically(directory / kIndexFile, index.dump(2) + "\n");

@@ -50,8 +50,8 @@ class HuggingFaceDirectory : public ModelSource {
 
 // Writes config.json, generation_config.json and the weights (f32 or bf16; router biases always
 // f32), sharded above 5 GB, with the copies of embedding and head that MTP layers have in released
-// checkpoints. The directory exists.
+// checkpoints. The directory exists. Unless quiet, shows its progress.
 void SaveModel(const std::filesystem::path& directory, const ModelConfig& config,
-               const ParameterStore& store, DType dtype);
+               const ParameterStore& store, DType dtype, bool quiet = true);
 
 }  // namespace fathom

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/progress.h"
 
 namespace fathom {
 namespace {
@@ -145,7 +146,7 @@ ConstTensor SafetensorsFile::Get(std::string_view name) const {
 }
 
 void WriteSafetensors(const std::filesystem::path& path, const std::vector<SafetensorsItem>& items,
-                      const std::map<std::string, std::string>& metadata) {
+                      const std::map<std::string, std::string>& metadata, bool quiet) {
   nlohmann::ordered_json header;
   if (!metadata.empty()) header["__metadata__"] = metadata;
   // Wide elements first, so that every tensor starts at a multiple of its element's size.
@@ -176,21 +177,27 @@ void WriteSafetensors(const std::filesystem::path& path, const std::vector<Safet
   file.Write(text);
   constexpr int64_t kPiece = int64_t{1} << 20;
   std::vector<std::byte> buffer;
+  Progress progress(fmt::format("writing {}", path.filename().string()), "bytes",
+                    static_cast<double>(offset), quiet);
+  double done = 0;
   for (const SafetensorsItem* pointer : ordered) {
     const SafetensorsItem& item = *pointer;
     FATHOM_CHECK(item.value.contiguous());
     const int64_t count = item.value.elements();
     const ConstTensor flat = item.value.Reshape(Shape({count}));
-    if (item.value.dtype() == item.type) {
-      file.Write(flat.raw(), static_cast<size_t>(flat.bytes()));
-      continue;
-    }
     for (int64_t begin = 0; begin < count; begin += kPiece) {
       const int64_t end = std::min(count, begin + kPiece);
-      buffer.resize(static_cast<size_t>(end - begin) * SizeOf(item.type));
-      ConvertElements(flat.Rows(begin, end),
-                      Tensor(buffer.data(), item.type, Shape({end - begin})));
-      file.Write(buffer.data(), buffer.size());
+      const size_t bytes = static_cast<size_t>(end - begin) * SizeOf(item.type);
+      if (item.value.dtype() == item.type) {
+        file.Write(flat.Rows(begin, end).raw(), bytes);
+      } else {
+        buffer.resize(bytes);
+        ConvertElements(flat.Rows(begin, end),
+                        Tensor(buffer.data(), item.type, Shape({end - begin})));
+        file.Write(buffer.data(), bytes);
+      }
+      done += static_cast<double>(bytes);
+      progress.Update(done);
     }
   }
   file.Commit();

@@ -51,7 +51,8 @@ struct SafetensorsItem {
 };
 
 // Writes a file in one go, atomically. Values are converted piece by piece: nothing is held twice.
+// Unless quiet, shows its progress.
 void WriteSafetensors(const std::filesystem::path& path, const std::vector<SafetensorsItem>& items,
-                      const std::map<std::string, std::string>& metadata);
+                      const std::map<std::string, std::string>& metadata, bool quiet = true);
 
 }  // namespace fathom

@@ -13,11 +13,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-int64_t PagedTokens(int64_t tokens) {
-  constexpr int64_t kPage = KvCache::kPageTokens;
-  return (tokens + kPage - 1) / kPage * kPage;
-}
-
 class Benchmark {
  public:
   Benchmark(Context& context, const Transformer& transformer, const BenchmarkCase& measured)
@@ -116,8 +111,8 @@ class Benchmark {
 }  // namespace
 
 int64_t BenchmarkCacheTokens(const BenchmarkCase& measured) {
-  return measured.batch *
-         PagedTokens(measured.depth + std::max(measured.prompt, measured.generate));
+  const int64_t length = measured.depth + std::max(measured.prompt, measured.generate);
+  return measured.batch * KvCache::Pages(length) * KvCache::kPageTokens;
 }
 
 BenchmarkTimes RunBenchmark(Context& context, const Transformer& transformer,

@@ -7,14 +7,6 @@
 #include "ops/backend.h"
 
 namespace fathom {
-namespace {
-
-int64_t PagesFor(int64_t tokens) {
-  return (tokens + KvCache::kPageTokens - 1) / KvCache::kPageTokens;
-}
-
-}  // namespace
-
 std::string_view Name(FinishReason reason) {
   switch (reason) {
     case FinishReason::kNone:
@@ -70,12 +62,12 @@ int64_t Engine::AddRequest(GenerationRequest request) {
   }
   // The last token's keys are never needed.
   const int64_t cached = prompt + request.max_tokens - 1;
-  if (PagesFor(cached) > total_pages_) {
+  if (KvCache::Pages(cached) > total_pages_) {
     throw Error("request",
                 fmt::format("{} tokens of prompt + {} of answer need {} cache pages of {} tokens, "
                             "and there are {}",
-                            prompt, request.max_tokens, PagesFor(cached), KvCache::kPageTokens,
-                            total_pages_),
+                            prompt, request.max_tokens, KvCache::Pages(cached),
+                            KvCache::kPageTokens, total_pages_),
                 "shorten one of them or give more memory to the cache");
   }
   Sampler sampler(request.sampling, request.choice);

@@ -19,7 +19,6 @@ std::string InferenceMemory::ToString() const {
 InferenceMemory PlanInference(const ModelConfig& config, Precision precision, ParameterStore& store,
                               const Context& device, int64_t cache_tokens, int64_t batch_tokens,
                               int64_t logit_rows) {
-  constexpr int64_t kPage = KvCache::kPageTokens;
   constexpr int64_t kScratchOfThread = int64_t{4} << 20;
   PlanningBackend backend(*device.backend);
   Arena workspace(MemoryRole::kWorkspace, backend.allocator());
@@ -39,7 +38,7 @@ InferenceMemory PlanInference(const ModelConfig& config, Precision precision, Pa
       workspace.New(precision.sum, Shape({static_cast<int64_t>(rows.size()), config.vocab_size}));
   transformer.head().Logits(context, h, logits);
   return {.packed = static_cast<int64_t>(transformer.packed_bytes()),
-          .cache = (cache_tokens + kPage - 1) / kPage * kPage *
+          .cache = KvCache::Pages(cache_tokens) * KvCache::kPageTokens *
                    KvCache::BytesPerToken(config, precision),
           .workspace =
               static_cast<int64_t>(workspace.peak()) + device.pool->threads() * kScratchOfThread};

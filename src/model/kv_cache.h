@@ -19,6 +19,10 @@ namespace fathom {
 class KvCache {
  public:
   static constexpr int64_t kPageTokens = 64;
+  // Pages that hold so many tokens of one sequence.
+  static constexpr int64_t Pages(int64_t tokens) {
+    return (tokens + kPageTokens - 1) / kPageTokens;
+  }
 
   // Room for max_tokens tokens, rounded up to pages.
   KvCache(const ModelConfig& config, Precision precision, int64_t max_tokens, Allocator& allocator);

@@ -1,6 +1,9 @@
 #include "model/parameters.h"
 
+#include <algorithm>
+
 #include "base/error.h"
+#include "base/progress.h"
 #include "base/random.h"
 
 namespace fathom {
@@ -178,7 +181,12 @@ void ParameterStore::SetStored(std::string_view name, const StoredTensor& stored
 }
 
 void InitializeParameters(const ModelConfig& config, uint64_t seed, ThreadPool& pool,
-                          ParameterStore& store) {
+                          ParameterStore& store, bool quiet) {
+  constexpr int64_t kPiece = int64_t{1} << 24;
+  const ParameterCounts counts = CountParameters(config);
+  Progress progress("initialising", "parameters", static_cast<double>(counts.total + counts.mtp),
+                    quiet);
+  double done = 0;
   for (const auto& parameter : store.all()) {
     const Tensor& master = parameter->master;
     const uint64_t key = MixKey(seed, HashName(parameter->spec.name));
@@ -195,15 +203,20 @@ void InitializeParameters(const ModelConfig& config, uint64_t seed, ThreadPool& 
       }
       return 0.0;
     };
-    pool.ParallelFor(master.elements(), 4096, [&](int64_t begin, int64_t end, int) {
-      for (int64_t i = begin; i < end; ++i) {
-        if (master.dtype() == DType::kF64) {
-          master.data<double>()[i] = value_at(i);
-        } else {
-          master.data<float>()[i] = static_cast<float>(value_at(i));
+    for (int64_t first = 0; first < master.elements(); first += kPiece) {
+      const int64_t count = std::min(kPiece, master.elements() - first);
+      pool.ParallelFor(count, 4096, [&](int64_t begin, int64_t end, int) {
+        for (int64_t i = first + begin; i < first + end; ++i) {
+          if (master.dtype() == DType::kF64) {
+            master.data<double>()[i] = value_at(i);
+          } else {
+            master.data<float>()[i] = static_cast<float>(value_at(i));
+          }
         }
-      }
-    });
+      });
+      done += static_cast<double>(count);
+      progress.Update(done);
+    }
   }
   store.MarkChanged();
 }

@@ -96,8 +96,9 @@ class ParameterStore {
 };
 
 // Fills the masters: matrices normal(0, config.initializer_range), gains 1, biases 0. A value
-// depends on the seed, the tensor's name and the element's index alone. Host memory.
+// depends on the seed, the tensor's name and the element's index alone. Host memory. Unless quiet,
+// shows its progress.
 void InitializeParameters(const ModelConfig& config, uint64_t seed, ThreadPool& pool,
-                          ParameterStore& store);
+                          ParameterStore& store, bool quiet = true);
 
 }  // namespace fathom

@@ -20,8 +20,8 @@ constexpr int kFormatVersion = 2;
 constexpr const char* kStepPrefix = "step-";
 
 void WriteModel(const fs::path& directory, const ModelConfig& config, const ParameterStore& store,
-                const Tokenizer& tokenizer, DType dtype) {
-  SaveModel(directory, config, store, dtype);
+                const Tokenizer& tokenizer, DType dtype, bool quiet) {
+  SaveModel(directory, config, store, dtype, quiet);
   tokenizer.Save(directory / "tokenizer.json");
   WriteFileAtomically(directory / "tokenizer_config.json",
                       DeepSeekTokenizerConfig(config.max_position_embeddings));
@@ -90,10 +90,10 @@ void ParameterAverage::Swap(Context& context) {
 void SaveCheckpoint(const fs::path& directory, const ModelConfig& config,
                     const ParameterStore& store, const Optimizer& optimizer,
                     const ParameterAverage* average, const Tokenizer& tokenizer,
-                    const TrainingProgress& progress) {
+                    const TrainingProgress& progress, bool quiet) {
   fs::create_directories(directory.parent_path());
   WriteDirectoryAtomically(directory, [&](const fs::path& temporary) {
-    WriteModel(temporary, config, store, tokenizer, DType::kF32);
+    WriteModel(temporary, config, store, tokenizer, DType::kF32, quiet);
     const fs::path trainer = temporary / "trainer";
     fs::create_directories(trainer);
     std::vector<SafetensorsItem> items;
@@ -101,13 +101,13 @@ void SaveCheckpoint(const fs::path& directory, const ModelConfig& config,
       items.push_back({state.parameter->spec.name + ".m", state.m, state.m.dtype()});
       items.push_back({state.parameter->spec.name + ".v", state.v, state.v.dtype()});
     }
-    WriteSafetensors(trainer / "optimizer.safetensors", items, {});
+    WriteSafetensors(trainer / "optimizer.safetensors", items, {}, quiet);
     if (average != nullptr) {
       items.clear();
       for (const auto& [parameter, value] : average->averages()) {
         items.push_back({parameter->spec.name, value, value.dtype()});
       }
-      WriteSafetensors(trainer / "average.safetensors", items, {});
+      WriteSafetensors(trainer / "average.safetensors", items, {}, quiet);
     }
     const nlohmann::ordered_json state = {
         {"format", kFormatVersion},
@@ -190,9 +190,9 @@ void PruneCheckpoints(const fs::path& output, int64_t keep) {
 }
 
 void ExportModel(const fs::path& directory, const ModelConfig& config, const ParameterStore& store,
-                 const Tokenizer& tokenizer, DType dtype) {
+                 const Tokenizer& tokenizer, DType dtype, bool quiet) {
   WriteDirectoryAtomically(directory, [&](const fs::path& temporary) {
-    WriteModel(temporary, config, store, tokenizer, dtype);
+    WriteModel(temporary, config, store, tokenizer, dtype, quiet);
   });
 }
 

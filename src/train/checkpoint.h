@@ -46,11 +46,11 @@ class ParameterAverage {
 
 // A checkpoint is a model directory with f32 weights (the masters) and trainer/ beside them:
 // state.json, optimizer.safetensors and, with an average, average.safetensors. Written beside its
-// place and renamed into it.
+// place and renamed into it. Unless quiet, shows its progress.
 void SaveCheckpoint(const std::filesystem::path& directory, const ModelConfig& config,
                     const ParameterStore& store, const Optimizer& optimizer,
                     const ParameterAverage* average, const Tokenizer& tokenizer,
-                    const TrainingProgress& progress);
+                    const TrainingProgress& progress, bool quiet = true);
 
 // Throws Error when something is missing or does not fit.
 TrainingProgress LoadCheckpoint(const std::filesystem::path& directory, const ModelConfig& config,
@@ -66,6 +66,7 @@ void PruneCheckpoints(const std::filesystem::path& output, int64_t keep);
 
 // A model directory for others to use: weights in `dtype`, configuration, tokenizer.
 void ExportModel(const std::filesystem::path& directory, const ModelConfig& config,
-                 const ParameterStore& store, const Tokenizer& tokenizer, DType dtype);
+                 const ParameterStore& store, const Tokenizer& tokenizer, DType dtype,
+                 bool quiet = true);
 
 }  // namespace fathom

@@ -1,8 +1,9 @@
 #include "train/evaluation.h"
 
 #include <algorithm>
-#include <numbers>
+#include <vector>
 
+#include "base/interrupt.h"
 #include "base/progress.h"
 #include "data/byte_baseline.h"
 #include "data/documents.h"
@@ -57,18 +58,31 @@ HeldOutScore ScoreHeldOut(Context& context, const Transformer& transformer, cons
   return score;
 }
 
-double HeldOutByteBaseline(const RunConfig& config) {
-  ByteBaseline baseline;
-  double bits = 0, bytes = 0;
+double HeldOutByteBaseline(const RunConfig& config, bool quiet) {
+  constexpr const char* kWork = "the byte model";
+  std::vector<std::vector<SourceFile>> files;
+  double total = 0;
+  for (const SourceSpec& source : config.data.sources) {
+    files.push_back(ListFiles(source));
+    for (const SourceFile& file : files.back()) total += static_cast<double>(file.size);
+  }
+  // The files are read twice: for the training documents and for the held-out ones.
+  Progress progress(kWork, "bytes", 2 * total, quiet);
+  double done = 0;
   const auto for_each = [&](bool held_out, FunctionRef<void(const Document&)> visit) {
-    for (const SourceSpec& source : config.data.sources) {
-      ForEachDocument(
-          source, ListFiles(source), [&](const Document& document, const ReadStatistics&) {
-            if (IsHeldOut(document.name, config.seed, config.data.held_out_fraction) == held_out)
-              visit(document);
-          });
+    for (size_t i = 0; i < files.size(); ++i) {
+      const auto take = [&](const Document& document, const ReadStatistics& so_far) {
+        InterruptGuard::ThrowIfRequested(kWork);
+        progress.Update(done + static_cast<double>(so_far.file_bytes));
+        if (IsHeldOut(document.name, config.seed, config.data.held_out_fraction) == held_out)
+          visit(document);
+      };
+      done +=
+          static_cast<double>(ForEachDocument(config.data.sources[i], files[i], take).file_bytes);
     }
   };
+  ByteBaseline baseline;
+  double bits = 0, bytes = 0;
   for_each(false, [&](const Document& document) { baseline.Train(document.text); });
   baseline.Finish();
   for_each(true, [&](const Document& document) {

@@ -24,6 +24,6 @@ HeldOutScore ScoreHeldOut(Context& context, const Transformer& transformer, cons
 
 // Bits per byte of the order-4 byte model (data/byte_baseline.h), trained on the sources' training
 // documents, on the held-out ones.
-double HeldOutByteBaseline(const RunConfig& config);
+double HeldOutByteBaseline(const RunConfig& config, bool quiet);
 
 }  // namespace fathom

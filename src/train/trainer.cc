@@ -110,7 +110,7 @@ class Trainer {
       spdlog::info("resuming from {}", newest->string());
     } else {
       if (config_.model.init_from.empty()) {
-        InitializeParameters(inputs_.model, config_.seed, *context_.pool, store_);
+        InitializeParameters(inputs_.model, config_.seed, *context_.pool, store_, options_.quiet);
       } else {
         LoadMasters(config_.model.init_from, inputs_.model, store_);
       }
@@ -209,6 +209,7 @@ class Trainer {
       // A stage's last step belongs to the next stage's beginning in the checkpoint.
       if (Due(config_.checkpoint.every) || stop ||
           (last && progress_.stage + 1 == static_cast<int64_t>(stages_.size()))) {
+        progress.Clear();
         Save(stage);
       }
       if (stop && progress_.step < total_steps_) {
@@ -342,13 +343,21 @@ class Trainer {
     if (!bad.empty()) StopForBadNumbers(progress_.step, "its update is not finite", bad);
     SaveCheckpoint(config_.output / "checkpoints" / fmt::format("step-{}", progress_.step),
                    stage.model, store_, optimizer_, average_ ? &*average_ : nullptr,
-                   *inputs_.tokenizer, progress_);
+                   *inputs_.tokenizer, progress_, options_.quiet);
     PruneCheckpoints(config_.output, config_.checkpoint.keep);
   }
 
   void Finish() {
     const Stage& stage = stages_.back();
     const DType weights = config_.precision.recipe == "bf16" ? DType::kBF16 : DType::kF32;
+    summary_.model = config_.output / "model";
+    ExportModel(summary_.model, stage.model, store_, *inputs_.tokenizer, weights, options_.quiet);
+    if (average_) {
+      average_->Swap(context_);
+      ExportModel(config_.output / "model-average", stage.model, store_, *inputs_.tokenizer,
+                  weights, options_.quiet);
+      average_->Swap(context_);
+    }
     Transformer transformer(stage.model, config_.ModelPrecision(), store_,
                             context_.backend->allocator());
     transformer.Pack(context_, config_.Form(), /*training=*/false);
@@ -357,7 +366,12 @@ class Trainer {
                      config_.Form(), 0, config_.seed, options_.quiet);
     summary_.bits_per_byte = score.bits_per_byte;
     if (config_.validation.byte_baseline && score.bytes > 0) {
-      summary_.baseline_bits_per_byte = HeldOutByteBaseline(config_);
+      try {
+        summary_.baseline_bits_per_byte = HeldOutByteBaseline(config_, options_.quiet);
+      } catch (const Error& error) {
+        if (!InterruptGuard::Requested()) throw;
+        spdlog::warn("{}: it is left out of the result", error.what());
+      }
     }
     log_->Write({{"kind", "result"},
                  {"step", progress_.step},
@@ -366,14 +380,6 @@ class Trainer {
                  {"held_out_bytes", score.bytes},
                  {"baseline_bits_per_byte", summary_.baseline_bits_per_byte},
                  {"seconds", progress_.seconds}});
-    summary_.model = config_.output / "model";
-    ExportModel(summary_.model, stage.model, store_, *inputs_.tokenizer, weights);
-    if (average_) {
-      average_->Swap(context_);
-      ExportModel(config_.output / "model-average", stage.model, store_, *inputs_.tokenizer,
-                  weights);
-      average_->Swap(context_);
-    }
   }
 
   // Refused before anything is made.

@@ -5,7 +5,7 @@
 namespace fathom {
 namespace {
 
-TEST(StripLicenseHeader, TakesTitleAndLicenceOffALibraryHeader) {
+TEST(StripLicenseHeader, TakesTheLicenceOutOfALibraryHeader) {
   EXPECT_EQ(StripLicenseHeader("// Vector -*- C++ -*-\n"
                                "\n"
                                "// Copyright (C) 2001-2022 Somebody.\n"
@@ -21,7 +21,19 @@ TEST(StripLicenseHeader, TakesTitleAndLicenceOffALibraryHeader) {
                                "\n"
                                "/** @file stl_vector.h\n *  An internal header.\n */\n"
                                "#ifndef _V\n"),
+            "// Vector -*- C++ -*-\n\n"
             "/** @file stl_vector.h\n *  An internal header.\n */\n#ifndef _V\n");
+}
+
+TEST(StripLicenseHeader, ATitleInTheSameCommentStays) {
+  EXPECT_EQ(StripLicenseHeader("// A queue\n// for one reader.\n//\n// Copyright (C) 1999\n"
+                               "// Somebody.\n//\n// More of it.\n\nint x;\n"),
+            "// A queue\n// for one reader.\nint x;\n");
+  // Without a line between them, what is a title and what is not cannot be told.
+  EXPECT_EQ(StripLicenseHeader("// A queue\n// Copyright (C) 1999\nint x;\n"), "int x;\n");
+  EXPECT_EQ(StripLicenseHeader("/* A queue.\n\n   Copyright (C) 1999 */\nint x;\n"), "int x;\n");
+  EXPECT_EQ(StripLicenseHeader("/* A queue. */\n/* Copyright (C) 1999 */\nint x;\n"),
+            "/* A queue. */\nint x;\n");
 }
 
 TEST(StripLicenseHeader, GoesOnToTheEndOfTheParagraph) {
