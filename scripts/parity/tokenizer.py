@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Compares Fathom's tokenizer with Hugging Face `tokenizers`, or makes the small goldens of tests/golden/text.
+"""Compares Fathom's tokenizer with Hugging Face `tokenizers`, in ids and in speed, or makes the small goldens of
+tests/golden/text.
 
   scripts/parity/tokenizer.py compare [--fathom build/release/fathom] [--data DIR] [--headers DIR] [--strings N]
   scripts/parity/tokenizer.py golden [--data DIR]
+  scripts/parity/tokenizer.py speed [--bench build/release/bench/fathom_tokenizer_bench] [--data DIR]
 
 DIR holds deepseek-v3.tokenizer.json.gz, deepseek-v3.tokenizer_config.json, tinyshakespeare.txt and gsm8k-*.jsonl.
 Packages go into a virtual environment of the script's own (--venv).
@@ -201,24 +203,34 @@ def compare_invalid(report, fathom, model, reference, rng):
     report.line("V3 ids, bytes that are no UTF-8", [int(x) for x in out.split()] == theirs, f"{len(data):,} bytes")
 
 
-def measure_speed(fathom, bench, model, path):
-    """Both on one thread in one run: the text at once and (theirs only) as lines."""
+def measure_speed(bench, model, path):
+    """Ours and theirs on one thread in one run: the text at once and (theirs only) as lines."""
     from tokenizers import Tokenizer
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     reference = Tokenizer.from_file(str(model))
+    text = path.read_text()
     lines = text.splitlines(keepends=True)
-    size = len(text.encode()) / 1e6
 
-    def best(call):
+    def median(call):
         seconds = []
         for _ in range(5):
             start = time.perf_counter()
             call()
             seconds.append(time.perf_counter() - start)
-        return size / sorted(seconds)[2]
+        return len(text.encode()) / 1e6 / sorted(seconds)[2]
 
-    whole, by_line = best(lambda: reference.encode(text)), best(lambda: reference.encode_batch_fast(lines))
-    print(f"speed on {size:.1f} MB, one thread, median of 5: tokenizers {whole:.2f} MB/s at once, {by_line:.2f} MB/s by lines", flush=True)
+    out, _ = run(bench, model, path, "--benchmark_repetitions=5", "--benchmark_report_aggregates_only=true", "--benchmark_min_time=0.2",
+                 "--benchmark_format=json")
+    ours = {b["run_name"]: b["bytes_per_second"] / 1e6 for b in json.loads(out)["benchmarks"] if b["aggregate_name"] == "median"}
+    print(f"speed on {path.name}, one thread, medians of 5 in MB/s: " + ", ".join(f"{name} {speed:.1f}" for name, speed in ours.items()) +
+          f"; tokenizers {median(lambda: reference.encode(text)):.2f} at once, {median(lambda: reference.encode_batch_fast(lines)):.2f} by lines", flush=True)
+
+
+def speed(arguments):
+    with tempfile.TemporaryDirectory() as directory:
+        model = pathlib.Path(directory) / "v3.json"
+        model.write_bytes(gzip.open(arguments.data / "deepseek-v3.tokenizer.json.gz").read())
+        measure_speed(arguments.bench, model, arguments.data / "tinyshakespeare.txt")
 
 
 def compare(arguments):
@@ -294,8 +306,9 @@ def compare(arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["compare", "golden"])
+    parser.add_argument("command", choices=["compare", "golden", "speed"])
     parser.add_argument("--fathom", type=pathlib.Path, default=ROOT / "build" / "release" / "fathom")
+    parser.add_argument("--bench", type=pathlib.Path, default=ROOT / "build" / "release" / "bench" / "fathom_tokenizer_bench")
     parser.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--headers", type=pathlib.Path, default=pathlib.Path("/usr/include/c++/12"))
     parser.add_argument("--strings", type=int, default=200_000)
@@ -304,7 +317,7 @@ def main():
     parser.add_argument("--venv", type=pathlib.Path, default=ROOT / ".venv" / "tokenizer")
     arguments = parser.parse_args()
     enter_venv(arguments.venv)
-    {"compare": compare, "golden": golden}[arguments.command](arguments)
+    {"compare": compare, "golden": golden, "speed": speed}[arguments.command](arguments)
 
 
 if __name__ == "__main__":

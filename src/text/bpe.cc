@@ -29,7 +29,7 @@ BpeModel::BpeModel(std::vector<VocabularyToken> tokens, std::vector<Merge> merge
     ids_by_word_.reserve(tokens_.size());
     for (size_t id = 0; id < tokens_.size(); ++id) {
       const VocabularyToken& token = tokens_[id];
-      if (token.kind == VocabularyToken::Kind::kBytes && !token.bytes.empty()) {
+      if (token.kind == VocabularyToken::Kind::kBytes && !token.special) {
         ids_by_word_.emplace(token.bytes, static_cast<int32_t>(id));
       }
     }

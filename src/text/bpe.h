@@ -21,6 +21,8 @@ struct VocabularyToken {
   };
   std::string bytes;
   Kind kind = Kind::kNone;
+  // A special token: text that only looks like it must not become it as a whole word.
+  bool special = false;
 };
 
 // `left` beside `right` becomes `result`.
@@ -35,9 +37,9 @@ struct Merge {
 class BpeModel {
  public:
   // tokens: by id. merges: by rank; of a pair that occurs twice the later counts. whole_words: a
-  // word that is a kBytes token becomes that token without being merged (`ignore_merges` in
-  // tokenizer.json; Llama 3). Throws Error (with `where`) when one of the 256 bytes has no token or
-  // a merge's id has no token.
+  // word that is a kBytes token, not special, becomes that token without being merged
+  // (`ignore_merges` in tokenizer.json; Llama 3). Throws Error (with `where`) when one of the 256
+  // bytes has no token or a merge's id has no token.
   BpeModel(std::vector<VocabularyToken> tokens, std::vector<Merge> merges, std::string_view where,
            bool whole_words = false);
   BpeModel(BpeModel&&) = default;

@@ -286,6 +286,10 @@ class Translator {
       out_ += "\\x{b}";
       return;
     }
+    if (c == 'R' && !in_set) {
+      out_ += "(?>\\r\\n|[\\n-\\r\\x{85}\\x{2028}\\x{2029}])";
+      return;
+    }
     if (c == 'b' && !in_set) {
       const std::string word = WordSet().members;
       out_ += fmt::format("(?:(?<=[{0}])(?![{0}])|(?<![{0}])(?=[{0}]))", word);

@@ -9,7 +9,8 @@ namespace fathom {
 // MULTILINE, so that it matches the same texts:
 //   \p{L} and other general categories, \p{Han}: the characters of unicode.h, whatever the version
 //     of Unicode that PCRE2 knows; other scripts as PCRE2 knows them
-//   \s \d \w \h and their opposites, \b, [:digit:] [:space:] [:word:] [:xdigit:]: Oniguruma's sets
+//   \s \d \w \h and their opposites, \b, \R, [:digit:] [:space:] [:word:] [:xdigit:]: Oniguruma's
+//   sets
 //   {,n}: {0,n}; a{n}+ and a{n,m}+: (?:a{n})+ (not possessive); a{n}?: (?:a{n})?
 // What the two engines read differently and is not rewritten, and what no tokenizer needs, is an
 // Error (with `where`) that names it: sets inside sets and &&, other [:classes:], back references,

@@ -87,7 +87,8 @@ Tokenizer::Tokenizer(PreTokenizer pre_tokenizer, BpeModel model, std::vector<Add
     if (!added_ids_.emplace(token.content, token.id).second) {
       throw Error(where, fmt::format("the added token '{}' occurs twice", token.content));
     }
-    entry = {token.content, true, token.special};
+    // In the vocabulary it may be written with the characters that stand for bytes.
+    entry = {entry.exists ? entry.bytes : std::string_view(token.content), true, token.special};
   }
   for (const auto* ids : {&extras_.surrounding.before, &extras_.surrounding.after}) {
     for (const int32_t id : *ids) {

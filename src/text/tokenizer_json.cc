@@ -155,11 +155,8 @@ Tokenizer Tokenizer::FromJson(std::string_view json, std::string_view where) {
   std::vector<VocabularyToken> tokens = ReadVocabulary(model, ids);
   std::vector<Merge> merges = ReadMerges(model, ids);
   std::vector<AddedToken> added = ReadAddedTokens(root, ids);
-  // Text that only looks like a special token must not become one as a whole word.
   for (const AddedToken& token : added) {
-    if (token.special && ids.contains(token.content)) {
-      tokens[token.id] = {token.content, VocabularyToken::Kind::kLiteral};
-    }
+    if (token.special && ids.contains(token.content)) tokens[token.id].special = true;
   }
   return Tokenizer(std::move(pre_tokenizer),
                    BpeModel(std::move(tokens), std::move(merges), model.path(), whole_words),

@@ -63,12 +63,18 @@ TEST(PreTokenizer, WhiteSpaceIsTheUnicodeProperty) {
 }
 
 TEST(PreTokenizer, LongRunsAreLinear) {
+  const std::vector<PreTokenizer> families = {
+      PreTokenizer::DeepSeekV3(), PreTokenizer::DeepSeekV2(), PreTokenizer::DeepSeekCoder(),
+      PreTokenizer::Qwen2(),      PreTokenizer::Llama3(),     PreTokenizer::Gpt2()};
   for (const std::string_view unit : {" ", "a", "!", "\n", "1", " \n", "中", "\u0301"}) {
     std::string text;
-    while (text.size() < (4 << 20)) text += unit;
-    size_t bytes = 0;
-    PreTokenizer::DeepSeekV3().Split(text, [&](std::string_view piece) { bytes += piece.size(); });
-    EXPECT_EQ(bytes, text.size());
+    while (text.size() < (1 << 20)) text += unit;
+    text += "x";
+    for (const PreTokenizer& pre_tokenizer : families) {
+      size_t bytes = 0;
+      pre_tokenizer.Split(text, [&](std::string_view piece) { bytes += piece.size(); });
+      EXPECT_EQ(bytes, text.size());
+    }
   }
 }
 
@@ -77,15 +83,60 @@ TEST(PreTokenizer, AnEndlessPatternIsAnError) {
   EXPECT_THROW(Pieces(slow, std::string(60, 'a') + "b"), Error);
 }
 
-TEST(PreTokenizer, RefusesWhatItCannotRead) {
-  EXPECT_THROW(Splits({"("}), Error);
-  EXPECT_THROW(Splits({"[a[b]]"}), Error);
-  EXPECT_THROW(Splits({"[a&&b]"}), Error);
-  EXPECT_THROW(Splits({"[[:digit"}), Error);
-  EXPECT_THROW(Splits({"a\\Cb"}), Error);
-  EXPECT_THROW(Splits({std::string(100'000, 'a')}), Error);
-  EXPECT_THROW(Splits({std::string(5000, '(')}), Error);
-  EXPECT_NO_THROW(Splits({"[[:digit:]]+"}));
+Strings Cut(PreTokenizerStep::Kind kind, const std::string& pattern, SplitBehavior behavior,
+            bool invert, std::string_view text) {
+  return Pieces(PreTokenizer({PreTokenizerStep{kind, pattern, behavior, invert}}), text);
+}
+
+// The examples of the original's documentation.
+TEST(PreTokenizer, BehavesLikeTheOriginalAtMatches) {
+  const std::string_view text = "the-final--countdown";
+  for (const auto kind : {PreTokenizerStep::Kind::kRegex, PreTokenizerStep::Kind::kLiteral}) {
+    const auto cut = [&](SplitBehavior behavior) { return Cut(kind, "-", behavior, false, text); };
+    EXPECT_EQ(cut(SplitBehavior::kRemoved), (Strings{"the", "final", "countdown"}));
+    EXPECT_EQ(cut(SplitBehavior::kIsolated), (Strings{"the", "-", "final", "-", "-", "countdown"}));
+    EXPECT_EQ(cut(SplitBehavior::kMergedWithPrevious),
+              (Strings{"the-", "final-", "-", "countdown"}));
+    EXPECT_EQ(cut(SplitBehavior::kMergedWithNext), (Strings{"the", "-final", "-", "-countdown"}));
+    EXPECT_EQ(cut(SplitBehavior::kContiguous), (Strings{"the", "-", "final", "--", "countdown"}));
+  }
+  EXPECT_EQ(Cut(PreTokenizerStep::Kind::kRegex, "[a-z]+", SplitBehavior::kRemoved, true, text),
+            (Strings{"the", "final", "countdown"}));
+  EXPECT_EQ(Cut(PreTokenizerStep::Kind::kLiteral, "", SplitBehavior::kIsolated, false, "a\u00E9b"),
+            (Strings{"a", "\u00E9", "b"}));
+}
+
+TEST(PreTokenizer, OtherStepsAreTheOriginals) {
+  const auto digits = [](bool individual) {
+    return PreTokenizer({PreTokenizerStep::Digits(individual)});
+  };
+  EXPECT_EQ(Pieces(digits(true), "Call 911!"), (Strings{"Call ", "9", "1", "1", "!"}));
+  EXPECT_EQ(Pieces(digits(false), "Call 911!"), (Strings{"Call ", "911", "!"}));
+  EXPECT_EQ(
+      Cut(PreTokenizerStep::Kind::kPunctuation, "", SplitBehavior::kIsolated, false, "Hello, you$"),
+      (Strings{"Hello", ",", " you", "$"}));
+  EXPECT_EQ(Cut(PreTokenizerStep::Kind::kWhitespace, "", SplitBehavior::kRemoved, true,
+                "Hello there! a_b..."),
+            (Strings{"Hello", "there", "!", "a_b", "..."}));
+  EXPECT_EQ(
+      Cut(PreTokenizerStep::Kind::kWhitespaceSplit, "", SplitBehavior::kRemoved, false, " a  b!\n"),
+      (Strings{"a", "b!"}));
+}
+
+TEST(PreTokenizer, ByteLevelCanAddASpaceAndCutWords) {
+  EXPECT_EQ(Pieces(PreTokenizer({}, {.add_prefix_space = true}), "a b"), Strings{" a b"});
+  EXPECT_EQ(Pieces(PreTokenizer({}, {.add_prefix_space = true, .use_regex = true}), "it's  12"),
+            (Strings{" it", "'s", " ", " 12"}));
+  EXPECT_EQ(
+      Pieces(PreTokenizer({PreTokenizerStep::Regex("b")}, {.add_prefix_space = true}), " abc"),
+      (Strings{" a", " b", " c"}));
+  EXPECT_EQ(Pieces(PreTokenizer::Gpt2(), "Hello  world's 2"),
+            (Strings{"Hello", " ", " world", "'s", " 2"}));
+}
+
+TEST(PreTokenizer, RefusesTooManySteps) {
+  EXPECT_THROW(Splits(Strings(65, "a")), Error);
+  EXPECT_NO_THROW(Splits(Strings(64, "a")));
 }
 
 TEST(PreTokenizer, ServesSeveralThreads) {
