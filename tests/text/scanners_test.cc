@@ -99,12 +99,15 @@ TEST(Scanners, FindWhatPcreFindsBesideEveryCharacter) {
 }
 
 TEST(Unicode, PatternsKnowTheCategoriesOfTheTable) {
-  // One text of all characters: the runs that a pattern finds are the table's.
+  // One text of all characters, but few of those of planes that hold only one kind: the runs that a
+  // pattern finds in it are the table's.
   std::string all;
   std::vector<size_t> offsets(0x110001);
   for (char32_t c = 0; c <= 0x10FFFF; ++c) {
     offsets[c] = all.size();
-    if (c < 0xD800 || c > 0xDFFF) AppendUtf8(c, all);
+    const bool surrogate = c >= 0xD800 && c <= 0xDFFF;
+    const bool dull = (c >= 0x34000 && c < 0xE0000) || c >= 0xE1000;
+    if (!surrogate && (!dull || c % 0x1000 >= 0xFFE)) AppendUtf8(c, all);
   }
   offsets[0x110000] = all.size();
   for (const char* category :
@@ -114,7 +117,7 @@ TEST(Unicode, PatternsKnowTheCategoriesOfTheTable) {
          {"\\p{" + name + "}+", "[\\p{" + name + "}]+", "[^\\P{" + name + "}]+"}) {
       const Regex regex(pattern, "test");
       size_t start = 0;
-      // Surrogates are in no text: runs on both sides of them are one.
+      // Runs on both sides of what is left out are one.
       std::vector<TextRange> expected;
       for (const CodePointRange& range : CodePointsOf(name)) {
         const TextRange bytes{offsets[range.first], offsets[range.last + 1]};
