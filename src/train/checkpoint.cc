@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "formats/model_directory.h"
 #include "ops/backend.h"
-#include "text/chat_template.h"
+#include "text/chat/fathom_format.h"
 
 namespace fathom {
 namespace fs = std::filesystem;

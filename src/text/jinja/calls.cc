@@ -1,10 +1,10 @@
 #include <algorithm>
-#include <ctime>
 
 #include "base/error.h"
 #include "text/jinja/interpreter.h"
 #include "text/jinja/methods.h"
 #include "text/jinja/operations.h"
+#include "text/jinja/time_text.h"
 
 namespace fathom::jinja {
 
@@ -106,7 +106,7 @@ Value Interpreter::CallGlobal(const std::string& name, const Arguments& argument
     runtime_.Fail(message);
   }
   const BoundArguments bound(runtime_, arguments, name, {"format"}, 1);
-  return runtime_.String(TimeText(bound.Str(0).bytes()));
+  return runtime_.String(Text(TimeText(runtime_, bound.Str(0).bytes(), now_), true));
 }
 
 Value Interpreter::MakeDict(const Arguments& arguments) {
@@ -148,21 +148,6 @@ Value Interpreter::MakeRange(const Arguments& arguments) {
   }
   runtime_.Step(items.size());
   return runtime_.Sequence(SequenceObject::Form::kRange, std::move(items));
-}
-
-std::string Interpreter::TimeText(const std::string& format) const {
-  constexpr size_t kMaxFormat = 256, kMaxText = 4096;
-  if (format.empty()) return {};
-  if (format.size() > kMaxFormat) runtime_.Fail("the format of a time is too long");
-  std::tm parts{};
-  const std::time_t seconds = now_ ? static_cast<std::time_t>(*now_) : std::time(nullptr);
-  const bool known = (now_ ? gmtime_r(&seconds, &parts) : localtime_r(&seconds, &parts)) != nullptr;
-  if (!known) runtime_.Fail("the time is beyond the calendar");
-  char text[kMaxText];
-  // One character more, so that an empty result is not taken for a failure.
-  const size_t length = std::strftime(text, sizeof(text), (format + "x").c_str(), &parts);
-  if (length == 0) runtime_.Fail("a time is too long");
-  return std::string(text, length - 1);
 }
 
 }  // namespace fathom::jinja

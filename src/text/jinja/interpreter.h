@@ -58,7 +58,6 @@ class Interpreter {
   Value CallGlobal(const std::string& name, const Arguments& arguments);
   Value MakeDict(const Arguments& arguments);
   Value MakeRange(const Arguments& arguments);
-  std::string TimeText(const std::string& format) const;
   Value Global(const std::string& name);
 
   Runtime& runtime_;

@@ -8,22 +8,6 @@
 namespace fathom::jinja {
 namespace {
 
-// \r\n and \r become \n; one newline at the end is dropped.
-std::string NormalizeNewlines(std::string_view source) {
-  std::string out;
-  out.reserve(source.size());
-  for (size_t i = 0; i < source.size(); ++i) {
-    if (source[i] == '\r') {
-      out += '\n';
-      if (i + 1 < source.size() && source[i + 1] == '\n') ++i;
-    } else {
-      out += source[i];
-    }
-  }
-  if (out.ends_with('\n')) out.pop_back();
-  return out;
-}
-
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsNameCharacter(char c) {
   return IsDigit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
@@ -260,6 +244,21 @@ class Lexer {
 };
 
 }  // namespace
+
+std::string NormalizeNewlines(std::string_view source) {
+  std::string out;
+  out.reserve(source.size());
+  for (size_t i = 0; i < source.size(); ++i) {
+    if (source[i] == '\r') {
+      out += '\n';
+      if (i + 1 < source.size() && source[i + 1] == '\n') ++i;
+    } else {
+      out += source[i];
+    }
+  }
+  if (out.ends_with('\n')) out.pop_back();
+  return out;
+}
 
 std::vector<Token> Tokenize(std::string_view source, std::string_view where) {
   return Lexer(NormalizeNewlines(source), where).Run();

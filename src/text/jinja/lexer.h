@@ -31,4 +31,7 @@ struct Token {
 // line.
 std::vector<Token> Tokenize(std::string_view source, std::string_view where);
 
+// A template as Jinja reads it: \r\n and \r become \n; one newline at the end is dropped.
+std::string NormalizeNewlines(std::string_view source);
+
 }  // namespace fathom::jinja

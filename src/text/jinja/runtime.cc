@@ -6,7 +6,7 @@
 namespace fathom::jinja {
 
 void Runtime::Fail(std::string_view what) const {
-  throw Error(fmt::format("{}, line {}", where_, line_), what);
+  throw Error(line_ > 0 ? fmt::format("{}, line {}", where_, line_) : std::string(where_), what);
 }
 
 void Runtime::FailDepth() {

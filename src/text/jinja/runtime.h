@@ -25,6 +25,7 @@ class Runtime {
   Runtime& operator=(const Runtime&) = delete;
 
   const Limits& limits() const { return limits_; }
+  // For errors; 0: there are no lines.
   void set_line(int line) { line_ = line; }
   int line() const { return line_; }
   [[noreturn]] void Fail(std::string_view what) const;
@@ -83,7 +84,7 @@ class Runtime {
 
   std::string_view where_;
   const Limits& limits_;
-  int line_ = 1;
+  int line_ = 0;
   int depth_ = 0;
   uint64_t steps_ = 0;
   size_t memory_ = 0;
