@@ -26,6 +26,9 @@ class JsonValue {
   bool IsArray() const { return element_.is_array(); }
   bool IsString() const { return element_.is_string(); }
   bool IsInt() const { return element_.is_int64(); }
+  // A positive integer that int64_t cannot hold, or any other one that is not negative.
+  bool IsUnsigned() const { return element_.is_uint64(); }
+  bool IsBool() const { return element_.is_bool(); }
 
   int64_t Int() const;
   double Number() const;

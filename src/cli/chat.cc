@@ -6,17 +6,18 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "cli/answer_view.h"
 #include "cli/common.h"
 #include "cli/generation_options.h"
 #include "infer/engine.h"
-#include "text/chat_template.h"
-#include "text/special_tokens.h"
+#include "text/chat/chat_template.h"
 #include "text/stream_decoder.h"
 
 namespace fathom {
@@ -30,7 +31,7 @@ struct Arguments {
   std::string system;
   int64_t max_tokens = 1024;
   int64_t context = 8192;
-  bool think = false;
+  std::optional<bool> think;
 };
 
 constexpr int64_t kChunk = 512;
@@ -41,13 +42,12 @@ class Conversation {
       : arguments_(arguments),
         device_(arguments.common.device, arguments.common.threads),
         model_(arguments.directory, arguments.precision.Get()),
+        template_(ChatTemplate::Load(arguments.directory, &model_.RequireTokenizer())),
         terminal_(isatty(STDIN_FILENO) != 0 && !arguments.common.quiet) {
     context_ = std::min(arguments.context, model_.config().max_position_embeddings);
     sampling_ = arguments.sampling.Resolve(model_.defaults(), arguments.common.Seed());
     stop_ids_ = model_.defaults().stop_ids;
-    // What the template ends an answer with, and a model that goes on to speak for the user.
-    stop_ids_.push_back(model_.RequireTokenizer().RequireAddedTokenId(kEndOfSentence));
-    stop_ids_.push_back(model_.RequireTokenizer().RequireAddedTokenId(kUser));
+    for (const int32_t id : template_.StopIds(model_.RequireTokenizer())) stop_ids_.push_back(id);
     if (!arguments.system.empty()) messages_.push_back({"system", arguments.system});
     model_.Pack(device_.context(), context_, kChunk, 1);
     cache_ = std::make_unique<KvCache>(model_.config(), model_.precision(), context_,
@@ -67,8 +67,7 @@ class Conversation {
       }
       messages_.push_back({"user", line});
       try {
-        std::string answer = Answer();
-        messages_.push_back({"assistant", std::move(answer)});
+        messages_.push_back(Answer());
       } catch (const Error& error) {
         // The conversation goes on without what could not be answered.
         messages_.pop_back();
@@ -85,16 +84,24 @@ class Conversation {
     return static_cast<bool>(std::getline(std::cin, line));
   }
 
+  struct Prompt {
+    std::vector<int32_t> ids;
+    bool inside_thinking;  // the answer begins there
+  };
+
   // The conversation's ids, the oldest questions and answers left out as far as the context asks
   // for it.
-  std::vector<int32_t> Prompt() {
+  Prompt MakePrompt() {
     const size_t fixed = arguments_.system.empty() ? 0 : 1;
     for (;;) {
-      std::vector<int32_t> ids =
-          EncodeChat(model_.RequireTokenizer(), messages_, {.think = arguments_.think});
+      const jinja::Text text =
+          template_.Render(ChatMessagesToData(messages_), {.think = arguments_.think});
+      std::vector<int32_t> ids = EncodePrompt(model_.RequireTokenizer(), text);
       // Room for an answer: a quarter of the context, or as much as may be written.
       const int64_t room = std::min(arguments_.max_tokens, std::max<int64_t>(1, context_ / 4));
-      if (static_cast<int64_t>(ids.size()) + room <= context_) return ids;
+      if (static_cast<int64_t>(ids.size()) + room <= context_) {
+        return {std::move(ids), EndsInsideThinking(text)};
+      }
       if (messages_.size() < fixed + 3) {
         throw Error("chat",
                     fmt::format("{} tokens do not fit into the context of {} with {} for "
@@ -107,23 +114,20 @@ class Conversation {
     }
   }
 
-  std::string Answer() {
-    std::vector<int32_t> prompt = Prompt();
-    const auto length = static_cast<int64_t>(prompt.size());
+  ChatMessage Answer() {
+    Prompt prompt = MakePrompt();
+    const auto length = static_cast<int64_t>(prompt.ids.size());
     Engine engine(device_.context(), model_.transformer(), *cache_,
                   {.chunk_tokens = kChunk, .max_length = context_});
     // Each answer draws from a stream of its own, as if it were another choice.
-    engine.AddRequest({.prompt = std::move(prompt),
+    engine.AddRequest({.prompt = std::move(prompt.ids),
                        .sampling = sampling_,
                        .choice = answers_++,
                        .max_tokens = std::min(arguments_.max_tokens, context_ - length),
                        .stop_ids = stop_ids_});
     StreamDecoder decoder(model_.RequireTokenizer());
-    std::string answer = arguments_.think ? std::string(kThinkBegin) + "\n" : std::string();
-    const auto show = [&](const std::string& piece) {
-      answer += piece;
-      WriteStandardOutput(piece);
-    };
+    AnswerView view(prompt.inside_thinking, isatty(STDOUT_FILENO) != 0);
+    const auto show = [&](const std::string& piece) { WriteStandardOutput(view.Push(piece)); };
     InterruptGuard guard;
     while (!engine.idle() && !InterruptGuard::Requested()) {
       for (const EngineEvent& event : engine.Step()) {
@@ -131,13 +135,16 @@ class Conversation {
       }
     }
     show(decoder.Finish());
-    WriteStandardOutput("\n");
+    WriteStandardOutput(view.Finish() + "\n");
+    ChatMessage answer{.role = "assistant", .content = view.answer()};
+    if (!view.thoughts().empty()) answer.reasoning = view.thoughts();
     return answer;
   }
 
   Arguments& arguments_;
   Device device_;
   LoadedModel model_;
+ChatTemplate template_;
   std::unique_ptr<KvCache> cache_;
   SamplingParams sampling_;
   std::vector<int32_t> stop_ids_;
@@ -163,8 +170,11 @@ void AddChatCommand(CLI::App& app) {
                    "Tokens of the conversation that are kept, at most the model's context")
       ->check(CLI::Range(int64_t{16}, int64_t{1} << 24))
       ->capture_default_str();
-  command->add_flag("--think", arguments->think,
-                    "Begin every answer inside <think>, as R1 is prompted");
+  command->add_flag_callback(
+      "--think", [arguments] { arguments->think = true; },
+      "Let the model think first, where its template lets one choose");
+  command->add_flag_callback(
+      "--no-think", [arguments] { arguments->think = false; }, "Let it answer at once");
   arguments->sampling.AddTo(*command);
   arguments->precision.AddTo(*command);
   arguments->common.AddTo(*command);

@@ -16,7 +16,7 @@
 #include "cli/common.h"
 #include "formats/model_directory.h"
 #include "model/parameters.h"
-#include "text/chat_template.h"
+#include "text/chat/fathom_format.h"
 #include "text/tokenizer.h"
 
 namespace fathom {

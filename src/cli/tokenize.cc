@@ -16,8 +16,9 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/thread_pool.h"
+#include "cli/tokenize_chat.h"
 #include "text/bpe_trainer.h"
-#include "text/chat_template.h"
+#include "text/chat/fathom_format.h"
 #include "text/tokenizer.h"
 
 namespace fathom {
@@ -229,6 +230,7 @@ void AddTokenizeCommand(CLI::App& app) {
   AddTrain(*command);
   AddEncode(*command);
   AddDecode(*command);
+  AddTokenizeChatCommand(*command);
 }
 
 }  // namespace fathom

@@ -4,7 +4,7 @@
 
 namespace fathom {
 
-// fathom tokenize train | encode | decode.
+// fathom tokenize train | encode | decode | chat.
 void AddTokenizeCommand(CLI::App& app);
 
 }  // namespace fathom

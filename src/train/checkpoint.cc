@@ -10,7 +10,7 @@
 #include "formats/mapped_model.h"
 #include "formats/model_directory.h"
 #include "ops/backend.h"
-#include "text/chat_template.h"
+#include "text/chat/fathom_format.h"
 
 namespace fathom {
 namespace fs = std::filesystem;

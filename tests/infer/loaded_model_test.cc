@@ -17,7 +17,7 @@
 #include "infer/model_summary.h"
 #include "model/tiny_model.h"
 #include "text/bpe_trainer.h"
-#include "text/chat_template.h"
+#include "text/chat/fathom_format.h"
 
 namespace fathom::test {
 namespace {

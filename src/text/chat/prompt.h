@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "text/jinja/text.h"
+#include "text/tokenizer.h"
+
+namespace fathom {
+
+// The ids of a rendered prompt. Added tokens are found only where every byte of them is trusted:
+// nothing that a user writes becomes one, alone or together with what the template puts around it.
+// Everything else is encoded as the one text it is, so that where nobody writes the names of
+// special tokens the ids are those of Hugging Face.
+std::vector<int32_t> EncodePrompt(const Tokenizer& tokenizer, const jinja::Text& prompt);
+
+// Whether the answer to a prompt begins inside of <think>, because the template opened it.
+bool EndsInsideThinking(const jinja::Text& prompt);
+
+}  // namespace fathom
