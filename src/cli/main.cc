@@ -11,6 +11,7 @@
 #include "cli/generate.h"
 #include "cli/init.h"
 #include "cli/inspect.h"
+#include "cli/pull.h"
 #include "cli/score.h"
 #include "cli/tokenize.h"
 #include "cli/train.h"
@@ -38,6 +39,7 @@ int main(int argc, char** argv) {
   CLI::App app("Fathom trains, serves and costs DeepSeek-style language models.", "fathom");
   app.require_subcommand(1);
   fathom::AddInitCommand(app);
+  fathom::AddPullCommand(app);
   fathom::AddInspectCommand(app);
   fathom::AddTokenizeCommand(app);
   fathom::AddTrainCommand(app);

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/function_ref.h"
+#include "base/interrupt.h"
+
+namespace fathom {
+
+struct HttpOptions {
+  // Sent as "Authorization: Bearer ..." to the origin (scheme, host, port) of the request's URL
+  // and to no other that it redirects to. Empty: none.
+  std::string token;
+  long connect_seconds = 30;
+  // A transfer slower than 1 KiB/s for so long is given up.
+  long stall_seconds = 30;
+  // Polled at least once a second; true ends the transfer with Cancelled. Ctrl-C by default.
+  std::function<bool()> cancelled = InterruptGuard::Requested;
+};
+
+// Work was stopped because HttpOptions::cancelled said so; not an error.
+class Cancelled : public std::exception {
+ public:
+  const char* what() const noexcept override { return "cancelled"; }
+};
+
+// Names in lower case.
+using HttpHeaders = std::map<std::string, std::string, std::less<>>;
+
+struct HttpResponse {
+  // Of the last answer; 0 when none arrived.
+  int status = 0;
+  HttpHeaders headers;
+  // Of all answers that came from the request's own origin, the last of each name: a hub describes a
+  // file in the redirect to where its bytes are.
+  HttpHeaders origin_headers;
+  // Why the body did not arrive whole (no connection, a drop, a stall); empty when it did. Another
+  // try may do better.
+  std::string failure;
+  // The begin of the body when the status is not 2xx.
+  std::string error_body;
+  // How long the server asks to be left alone.
+  std::optional<double> retry_after_seconds;
+
+  // Empty when there is none.
+  std::string_view Header(std::string_view name) const;
+  std::string_view OriginHeader(std::string_view name) const;
+};
+
+// GET over HTTP and HTTPS. One request at a time; a thread has a client of its own. Connections are
+// kept between requests. Proxies are taken from the environment (https_proxy, no_proxy, ...), and
+// certificates are checked against the system's or CURL_CA_BUNDLE's or SSL_CERT_FILE's.
+class HttpClient {
+ public:
+  explicit HttpClient(HttpOptions options);
+  ~HttpClient();
+  HttpClient(const HttpClient&) = delete;
+  HttpClient& operator=(const HttpClient&) = delete;
+
+  // Takes a piece of the body; false: no more of it is wanted.
+  using Sink = FunctionRef<bool(const HttpResponse& head, std::string_view data)>;
+
+  // Follows redirects, never from https to http. `first_byte` > 0 asks for the rest of the body
+  // from there (a server may answer 206, or 200 with all of it). Bodies of 2xx answers go to
+  // `sink`, whose exceptions are passed on. Throws Error for what no other try will change (a URL
+  // that is none, a certificate that does not hold, endless redirects), Cancelled.
+  HttpResponse Get(const std::string& url, int64_t first_byte, Sink sink);
+
+ private:
+  struct Transfer;
+
+  // One answer, redirects not followed; where it redirects to, or "".
+  std::string GetOnce(const std::string& url, int64_t first_byte, Transfer& transfer);
+
+  HttpOptions options_;
+  void* handle_;
+};
+
+// One path component or query value, percent-encoded.
+std::string EscapeUrl(std::string_view text);
+
+}  // namespace fathom
