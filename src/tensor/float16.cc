@@ -11,10 +11,10 @@ namespace {
 
 // What of [0, count) a vector loop has done is returned; the caller does the rest.
 template <typename To>
-FATHOM_AVX2 int64_t DecodeVectors(const F16* x, int64_t count, To* y) {
+FATHOM_AVX2 int64_t DecodeVectors(const std::byte* x, int64_t count, To* y) {
   int64_t i = 0;
   for (; i + avx2::kLanes <= count; i += avx2::kLanes) {
-    const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i));
+    const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x + 2 * i));
     avx2::Store(_mm256_cvtph_ps(bits), y + i);
   }
   return i;
@@ -30,11 +30,11 @@ FATHOM_AVX2 int64_t EncodeVectors(const float* x, int64_t count, F16* y) {
 }
 
 template <typename To>
-void Decode(const F16* x, int64_t count, To* y) {
+void Decode(const std::byte* x, int64_t count, To* y) {
   int64_t i = avx2::Available() ? DecodeVectors(x, count, y) : 0;
   for (; i < count; ++i) {
     F16 half;
-    std::memcpy(&half, x + i, sizeof(half));
+    std::memcpy(&half, x + 2 * i, sizeof(half));
     y[i] = static_cast<To>(static_cast<float>(half));
   }
 }
@@ -74,9 +74,9 @@ F16::operator float() const {
   return std::bit_cast<float>(sign | ((magnitude << 13) + ((127u - 15u) << 23)));
 }
 
-void DecodeF16(const F16* x, int64_t count, float* y) { Decode(x, count, y); }
-void DecodeF16(const F16* x, int64_t count, BF16* y) { Decode(x, count, y); }
-void DecodeF16(const F16* x, int64_t count, double* y) { Decode(x, count, y); }
+void DecodeF16(const std::byte* x, int64_t count, float* y) { Decode(x, count, y); }
+void DecodeF16(const std::byte* x, int64_t count, BF16* y) { Decode(x, count, y); }
+void DecodeF16(const std::byte* x, int64_t count, double* y) { Decode(x, count, y); }
 
 void EncodeF16(const float* x, int64_t count, F16* y) {
   int64_t i = avx2::Available() ? EncodeVectors(x, count, y) : 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "tensor/dtype.h"
@@ -21,10 +22,12 @@ struct F16 {
 };
 static_assert(sizeof(F16) == 2);
 
-// y[i] = x[i]; with the processor's own instructions where it has them. x and y may be unaligned.
-void DecodeF16(const F16* x, int64_t count, float* y);
-void DecodeF16(const F16* x, int64_t count, BF16* y);
-void DecodeF16(const F16* x, int64_t count, double* y);
+// y[i] = x[i], with the processor's own instructions where it has them. x: `count` F16, which may
+// start at any byte, as in a file.
+void DecodeF16(const std::byte* x, int64_t count, float* y);
+void DecodeF16(const std::byte* x, int64_t count, BF16* y);
+void DecodeF16(const std::byte* x, int64_t count, double* y);
+// y[i] = x[i].
 void EncodeF16(const float* x, int64_t count, F16* y);
 
 }  // namespace fathom

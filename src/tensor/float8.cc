@@ -1,5 +1,6 @@
 #include "tensor/float8.h"
 
+#include <algorithm>
 #include <array>
 
 #include "tensor/vector_avx2.h"
@@ -85,12 +86,31 @@ FATHOM_AVX2 int64_t EncodeVectors(const float* x, float scale, int64_t count, E4
   return i;
 }
 
+FATHOM_AVX2 int64_t LargestOfVectors(const float* x, int64_t count, uint32_t& largest) {
+  const __m256i mask = _mm256_set1_epi32(0x7fffffff);
+  __m256i most = _mm256_setzero_si256();
+  int64_t i = 0;
+  for (; i + avx2::kLanes <= count; i += avx2::kLanes)
+    most = _mm256_max_epu32(most, _mm256_and_si256(_mm256_castps_si256(avx2::Load(x + i)), mask));
+  alignas(32) std::array<uint32_t, avx2::kLanes> lanes;
+  _mm256_store_si256(reinterpret_cast<__m256i*>(lanes.data()), most);
+  for (const uint32_t lane : lanes) largest = std::max(largest, lane);
+  return i;
+}
+
 }  // namespace
 
 void DecodeE4M3(const E4M3* x, float scale, int64_t count, float* y) { Decode(x, scale, count, y); }
 void DecodeE4M3(const E4M3* x, float scale, int64_t count, BF16* y) { Decode(x, scale, count, y); }
 void DecodeE4M3(const E4M3* x, float scale, int64_t count, double* y) {
   Decode(x, scale, count, y);
+}
+
+uint32_t LargestMagnitude(const float* x, int64_t count) {
+  uint32_t largest = 0;
+  int64_t i = avx2::Available() ? LargestOfVectors(x, count, largest) : 0;
+  for (; i < count; ++i) largest = std::max(largest, std::bit_cast<uint32_t>(x[i]) & 0x7fffffffu);
+  return largest;
 }
 
 void EncodeE4M3(const float* x, float scale, int64_t count, E4M3* y) {

@@ -48,11 +48,14 @@ struct E4M3 {
 };
 static_assert(sizeof(E4M3) == 1);
 
-// y[i] = x[i] * scale, the product in f32, rounded once more to bf16 where y is; x and y may be
-// unaligned.
+// y[i] = x[i] * scale, the product in f32, rounded once more to bf16 where y is.
 void DecodeE4M3(const E4M3* x, float scale, int64_t count, float* y);
 void DecodeE4M3(const E4M3* x, float scale, int64_t count, BF16* y);
 void DecodeE4M3(const E4M3* x, float scale, int64_t count, double* y);
+
+// The largest of |x[i]|, as its bits, in whose order NaN comes after infinity and that after all
+// numbers.
+uint32_t LargestMagnitude(const float* x, int64_t count);
 
 // y[i] = x[i] / scale.
 void EncodeE4M3(const float* x, float scale, int64_t count, E4M3* y);
