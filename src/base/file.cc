@@ -87,6 +87,15 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   return *this;
 }
 
+void ReleasePages(std::span<const std::byte> mapped) {
+  if (mapped.empty()) return;
+  static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(mapped.data()) / page * page;
+  const uintptr_t end = reinterpret_cast<uintptr_t>(mapped.data()) + mapped.size();
+  // It is advice: what it returns does not matter.
+  madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
 std::string ReadFile(const fs::path& path) {
   const MappedFile file(path);
   return std::string(file.text());
@@ -112,6 +121,20 @@ void AtomicFile::Write(const void* data, size_t size) {
       ThrowErrno(path_, "cannot be written", errno);
     }
     next += written;
+    size -= static_cast<size_t>(written);
+  }
+}
+
+void AtomicFile::WriteAt(uint64_t offset, const void* data, size_t size) {
+  const char* next = static_cast<const char*>(data);
+  while (size > 0) {
+    const ssize_t written = pwrite(descriptor_, next, size, static_cast<off_t>(offset));
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      ThrowErrno(path_, "cannot be written", errno);
+    }
+    next += written;
+    offset += static_cast<uint64_t>(written);
     size -= static_cast<size_t>(written);
   }
 }

@@ -29,6 +29,10 @@ class MappedFile {
   size_t size_ = 0;
 };
 
+// Gives the memory of mapped pages back, that of the pages at both ends too; they come in again
+// when they are touched.
+void ReleasePages(std::span<const std::byte> mapped);
+
 // The whole content. Throws Error (missing, a directory, unreadable).
 std::string ReadFile(const std::filesystem::path& path);
 
@@ -45,6 +49,8 @@ class AtomicFile {
 
   void Write(const void* data, size_t size);
   void Write(std::string_view text) { Write(text.data(), text.size()); }
+  // At a place of the file, wherever Write is.
+  void WriteAt(uint64_t offset, const void* data, size_t size);
   void Commit();
 
  private:

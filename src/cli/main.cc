@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cli/bench.h"
 #include "cli/chat.h"
+#include "cli/convert.h"
 #include "cli/generate.h"
 #include "cli/init.h"
 #include "cli/inspect.h"
@@ -42,6 +43,7 @@ int main(int argc, char** argv) {
   fathom::AddPullCommand(app);
   fathom::AddInspectCommand(app);
   fathom::AddTokenizeCommand(app);
+  fathom::AddConvertCommand(app);
   fathom::AddTrainCommand(app);
   fathom::AddGenerateCommand(app);
   fathom::AddScoreCommand(app);

@@ -1,20 +1,17 @@
 #include "formats/model_directory.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "base/error.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/progress.h"
+#include "formats/safetensors_writer.h"
+#include "formats/weights_writer.h"
 
 namespace fathom {
 namespace fs = std::filesystem;
 namespace {
-
-constexpr const char* kSingleFile = "model.safetensors";
-constexpr const char* kIndexFile = "model.safetensors.index.json";
-constexpr int64_t kLargestShard = 5'000'000'000;
 
 std::string MtpPrefix(const ModelConfig& config, int64_t index) {
   return fmt::format("model.layers.{}.", config.num_hidden_layers + index);
@@ -23,21 +20,6 @@ std::string MtpPrefix(const ModelConfig& config, int64_t index) {
 ModelConfig ReadConfig(const fs::path& path) {
   return ModelConfig::FromJson(ReadFile(path), path.string());
 }
-
-// A tensor of a type that backends compute with.
-class PlainTensor : public StoredTensor {
- public:
-  PlainTensor(const SafetensorsEntry& entry, ConstTensor value)
-      : StoredTensor(value.shape(), entry.type, entry.end - entry.begin), value_(value) {}
-
-  ConstTensor View() const override { return value_; }
-  void Read(int64_t begin, Tensor y) const override {
-    ConvertElements(value_.Rows(begin, begin + y.dim(0)), y);
-  }
-
- private:
-  ConstTensor value_;
-};
 
 }  // namespace
 
@@ -83,8 +65,11 @@ const SafetensorsFile& WeightFiles::FileOf(std::string_view name) const {
 
 ConstTensor WeightFiles::Get(std::string_view name) const { return FileOf(name).Get(name); }
 
-const SafetensorsEntry& WeightFiles::entry(std::string_view name) const {
-  return FileOf(name).entries().find(name)->second;
+SafetensorsTensor::Part WeightFiles::Part(std::string_view name) const {
+  const SafetensorsFile& file = FileOf(name);
+  const auto found = file.entries().find(name);
+  return {fmt::format("{}: {}", file.path().string(), name), std::string(name), &found->second,
+          file.Bytes(name)};
 }
 
 std::vector<std::string> WeightFiles::names() const {
@@ -102,14 +87,48 @@ HuggingFaceDirectory::HuggingFaceDirectory(const fs::path& directory)
     config_.num_nextn_predict_layers = 0;
   }
   for (const std::string& name : files_.names()) {
-    const ConstTensor value = files_.Get(name);
-    if (value.dtype() == DType::kI32)
-      throw Error(directory.string(), fmt::format("tensor '{}' holds integers", name));
-    tensors_.emplace(name, std::make_unique<PlainTensor>(files_.entry(name), value));
+    if (auto tensor = MakeTensor(name)) tensors_.emplace(name, std::move(tensor));
   }
 }
 
-std::vector<std::string> HuggingFaceDirectory::names() const { return files_.names(); }
+// Nothing for scales, which belong to their weight.
+std::unique_ptr<StoredTensor> HuggingFaceDirectory::MakeTensor(const std::string& name) const {
+  SafetensorsTensor::Part part = files_.Part(name);
+  if (name.ends_with(kScaleSuffix)) {
+    const std::string weight = name.substr(0, name.size() - kScaleSuffix.size());
+    if (!files_.Has(weight))
+      throw Error(part.where, fmt::format("is there without '{}', which it scales", weight));
+    const SafetensorsTensor::Part scaled = files_.Part(weight);
+    if (scaled.entry->type != kFp8Type) {
+      throw Error(part.where, fmt::format("is there, but '{}' is {} and not {}", weight,
+                                          scaled.entry->type, kFp8Type));
+    }
+    return nullptr;
+  }
+  if (part.entry->type != kFp8Type) return MakeSafetensorsTensor(std::move(part));
+
+  const std::string scales = name + std::string(kScaleSuffix);
+  if (!files_.Has(scales)) {
+    throw Error(part.where, fmt::format("is {}, but '{}' is not there", kFp8Type, scales),
+                files_.Has(name + "_scale")
+                    ? "scales of whole tensors are not supported, those of 128 x 128 blocks are"
+                    : "the checkpoint is not complete");
+  }
+  if (!config_.fp8_blocks) {
+    throw Error(part.where,
+                fmt::format("is {}, but config.json has no quantization_config", kFp8Type),
+                "take the config.json that belongs to these weights");
+  }
+  return MakeFp8BlockTensor(std::move(part), files_.Part(scales), Fp8Blocks::kRows,
+                            Fp8Blocks::kColumns);
+}
+
+std::vector<std::string> HuggingFaceDirectory::names() const {
+  std::vector<std::string> names;
+  names.reserve(tensors_.size());
+  for (const auto& [name, tensor] : tensors_) names.push_back(name);
+  return names;
+}
 
 const StoredTensor* HuggingFaceDirectory::Find(std::string_view name) const {
   const auto found = tensors_.find(name);
@@ -151,31 +170,18 @@ void SaveModel(const fs::path& directory, const ModelConfig& config, const Param
         {prefix + "embed_tokens.weight", store.Get("model.embed_tokens.weight").value, dtype});
     items.push_back({prefix + "shared_head.head.weight", store.Get("lm_head.weight").value, dtype});
   }
-  std::vector<std::vector<SafetensorsItem>> shards(1);
-  int64_t shard_bytes = 0, total_bytes = 0;
-  for (SafetensorsItem& item : items) {
-    const int64_t bytes = item.value.elements() * static_cast<int64_t>(SizeOf(item.type));
-    if (shard_bytes > 0 && shard_bytes + bytes > kLargestShard) {
-      shards.emplace_back();
-      shard_bytes = 0;
-    }
-    shard_bytes += bytes;
-    total_bytes += bytes;
-    shards.back().push_back(std::move(item));
+  std::vector<SafetensorsDeclaration> tensors;
+  for (const SafetensorsItem& item : items) tensors.push_back(item.Declare());
+  WeightsWriter writer(directory, std::move(tensors));
+  Progress progress("writing weights", "bytes", static_cast<double>(writer.total_bytes()), quiet);
+  double done = 0;
+  for (size_t i = 0; i < items.size(); ++i) {
+    ForEachPiece(items[i].value, items[i].type, [&](const void* data, size_t size) {
+      writer.Append(i, data, size);
+      progress.Update(done += static_cast<double>(size));
+    });
   }
-  const std::map<std::string, std::string> metadata = {{"format", "pt"}};
-  if (shards.size() == 1) {
-    WriteSafetensors(directory / kSingleFile, shards[0], metadata, quiet);
-    return;
-  }
-  nlohmann::ordered_json index;
-  index["metadata"]["total_size"] = total_bytes;
-  for (size_t i = 0; i < shards.size(); ++i) {
-    const std::string file = fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
-    WriteSafetensors(directory / file, shards[i], metadata, quiet);
-    for (const SafetensorsItem& item : shards[i]) index["weight_map"][item.name] = file;
-  }
-  WriteFileAtomically(directory / kIndexFile, index.dump(2) + "\n");
+  writer.Commit();
 }
 
 }  // namespace fathom

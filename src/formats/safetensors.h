@@ -1,23 +1,18 @@
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/file.h"
-#include "tensor/stored_tensor.h"
+#include "formats/safetensors_header.h"
+#include "tensor/tensor.h"
 
 namespace fathom {
-
-// One tensor of a safetensors file as its header describes it.
-struct SafetensorsEntry {
-  std::string type;  // "F32", "BF16", "F64", "I32", or one that Fathom does not compute with
-  std::vector<int64_t> shape;
-  uint64_t begin = 0, end = 0;  // bytes, from the start of the data
-};
 
 // A safetensors file, mapped: 8 bytes of header length (little-endian), a JSON header, the data.
 // The header is checked whole when the file is opened; tensors are views that live as long as this
@@ -28,31 +23,21 @@ class SafetensorsFile {
   explicit SafetensorsFile(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return file_.path(); }
-  const std::map<std::string, SafetensorsEntry, std::less<>>& entries() const { return entries_; }
-  const std::map<std::string, std::string>& metadata() const { return metadata_; }
-  // Error when there is no tensor of that name, its type is not one that Fathom computes with, or
-  // it has more than four dimensions.
+  const std::map<std::string, SafetensorsEntry, std::less<>>& entries() const {
+    return header_.entries;
+  }
+  const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
+  // Of a tensor of any type, wherever it starts. Error when there is none of that name.
+  std::span<const std::byte> Bytes(std::string_view name) const;
+  // Error when there is no tensor of that name, its type is not one that Fathom computes with, it
+  // has more than four dimensions, or does not start at a multiple of its elements' size.
   ConstTensor Get(std::string_view name) const;
 
  private:
-  void ParseHeader();
+  const SafetensorsEntry& Entry(std::string_view name) const;
 
   MappedFile file_;
-  std::map<std::string, SafetensorsEntry, std::less<>> entries_;
-  std::map<std::string, std::string> metadata_;
-  uint64_t data_begin_ = 0;
+  SafetensorsHeader header_;
 };
-
-// A tensor to be written: contiguous, converted to `type` on the way.
-struct SafetensorsItem {
-  std::string name;
-  ConstTensor value;
-  DType type;
-};
-
-// Writes a file in one go, atomically. Values are converted piece by piece: nothing is held twice.
-// Unless quiet, shows its progress.
-void WriteSafetensors(const std::filesystem::path& path, const std::vector<SafetensorsItem>& items,
-                      const std::map<std::string, std::string>& metadata, bool quiet = true);
 
 }  // namespace fathom

@@ -3,12 +3,27 @@
 #include <algorithm>
 #include <cstring>
 
+#include "tensor/vector_avx2.h"
+
 namespace fathom {
 namespace {
 
+// What of [0, count) the vector loop has done.
+template <typename From, typename To>
+FATHOM_AVX2 int64_t ConvertVectors(const From* x, To* y, int64_t count) {
+  int64_t i = 0;
+  for (; i + avx2::kLanes <= count; i += avx2::kLanes) avx2::Store(avx2::Load(x + i), y + i);
+  return i;
+}
+template <typename To>
+int64_t ConvertVectors(const double*, To*, int64_t) {
+  return 0;
+}
+
 template <typename From, typename To>
 void ConvertSpan(const From* x, To* y, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) y[i] = static_cast<To>(static_cast<float>(x[i]));
+  int64_t i = avx2::Available() ? ConvertVectors(x, y, count) : 0;
+  for (; i < count; ++i) y[i] = static_cast<To>(static_cast<float>(x[i]));
 }
 
 }  // namespace

@@ -31,6 +31,9 @@ class StoredTensor {
   // y = rows [begin, begin + rows of y) (elements, of a vector), rounded once to y's type: f64, f32
   // or bf16; y is contiguous, on the host.
   virtual void Read(int64_t begin, Tensor y) const = 0;
+  // Gives the memory of its pages back, after a pass over a file that may be larger than memory;
+  // they come in again when they are read.
+  virtual void Release() const {}
 
  private:
   Shape shape_;

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "formats/mapped_model.h"
 #include "formats/model_directory.h"
+#include "formats/safetensors_writer.h"
 #include "ops/backend.h"
 #include "text/chat/fathom_format.h"
 

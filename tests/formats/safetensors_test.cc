@@ -7,6 +7,8 @@
 
 #include "base/error.h"
 #include "base/temporary_directory.h"
+#include "formats/safetensors_writer.h"
+#include "tensor/stored_tensor.h"
 
 namespace fathom::test {
 namespace {
@@ -138,7 +140,22 @@ TEST_F(SafetensorsTest, MalformedHeadersAreErrors) {
       {R"({"__metadata__":"pt"})", "expected an object"},
       {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
        R"("b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
-       "overlap"},
+       "tensor 'b' and another overlap at byte 4"},
+      // Bytes that no tensor has: before the first, between two, after the last.
+      {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", "bytes 0 to 4"},
+      {R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
+       R"("b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
+       "bytes 1 to 4 of the data belong to no tensor; 'b' follows"},
+      {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "bytes 4 to 8"},
+      {"{}", "bytes 0 to 8"},
+      // A dimension of 0 among others that cannot be.
+      {tensor("\"F32\"", "[0,4611686018427387904,4]", "[0,0]"), "shape"},
+      {tensor("\"F32\"", "[0,-1]", "[0,0]"), "shape"},
+      // Numbers that no integer is, or none of 64 bits.
+      {tensor("\"F32\"", "[1e30]", "[0,8]"), "header: a.shape[0]: expected an integer"},
+      {tensor("\"F32\"", "[2]", "[0,1e30]"), "header: a.data_offsets[1]: expected an integer"},
+      {tensor("\"F32\"", "[2]", "[0,9007199254740993]"), "ends at byte 9007199254740993"},
+      {tensor("\"F32\"", "[2]", "[0,9223372036854775808]"), "expected an integer"},
       {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"
        R"("a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
        "twice"},
@@ -156,6 +173,11 @@ TEST_F(SafetensorsTest, WhatCannotBeComputedWithIsAnErrorOnlyWhenItIsAskedFor) {
   EXPECT_EQ(file.entries().size(), 2U);
   EXPECT_ERROR(file.Get("half"), "type F16 is not supported");
   EXPECT_ERROR(file.Get("deep"), "5 dimensions");
+  std::string ones = "1";
+  for (int i = 1; i < 100; ++i) ones += ",1";
+  const SafetensorsFile deeper(
+      PutHeader(R"({"a":{"dtype":"F64","shape":[)" + ones + R"(],"data_offsets":[0,8]}})"));
+  EXPECT_ERROR(deeper.Get("a"), "100 dimensions");
 }
 
 TEST_F(SafetensorsTest, DataThatIsNotAlignedIsAnError) {

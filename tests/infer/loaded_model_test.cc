@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/temporary_directory.h"
 #include "formats/model_directory.h"
+#include "formats/safetensors_writer.h"
 #include "infer/engine.h"
 #include "infer/forward.h"
 #include "infer/model_summary.h"
