@@ -5,8 +5,8 @@
 namespace fathom {
 namespace {
 
-// What a checkpoint may hold beside the parameters: the shared tensors' copies in MTP layers, a tied
-// head's, and tables that some programs save.
+// What a checkpoint may hold beside the parameters: the shared tensors' copies in MTP layers, a
+// tied head's, and tables that some programs save.
 bool IsKnownExtra(const ModelConfig& config, std::string_view name) {
   if (name.ends_with("rotary_emb.inv_freq")) return true;
   if (config.tie_word_embeddings && name == "lm_head.weight") return true;
