@@ -27,7 +27,8 @@ struct AddedToken {
 // single_word refuses is not tried again with a shorter token.
 class AddedTokenMatcher {
  public:
-  AddedTokenMatcher(const std::vector<AddedToken>& tokens, const Normalizer& normalizer);
+  explicit AddedTokenMatcher(const std::vector<AddedToken>& tokens,
+                             const Normalizer& normalizer = {});
 
   // Calls emit(piece, id) for all of `text`, valid UTF-8, in order; id is -1 for text between added
   // tokens, which is normalized then. No piece of text is empty; pieces are valid during the call.

@@ -45,7 +45,7 @@ class SearchState {
 
   pcre2_match_data* data() { return data_; }
   pcre2_match_context* ContextFor(size_t subject_bytes) {
-    const uint64_t steps = 1'000'000 + 64 * static_cast<uint64_t>(subject_bytes);
+    const uint64_t steps = 100'000 + 64 * static_cast<uint64_t>(subject_bytes);
     pcre2_set_match_limit(context_, static_cast<uint32_t>(std::min<uint64_t>(steps, UINT32_MAX)));
     return context_;
   }
@@ -94,7 +94,9 @@ Regex::Regex(std::string_view pattern, std::string_view where) {
                              PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C,
                              &error, &offset, context.get());
   if (code->code == nullptr) {
-    throw Error(where, fmt::format("pattern '{}' does not compile: {}", pattern, MessageOf(error)));
+    throw Error(where,
+                fmt::format("the pattern '{}{}' does not compile: {}", pattern.substr(0, 200),
+                            pattern.size() > 200 ? "..." : "", MessageOf(error)));
   }
   code->jit = pcre2_jit_compile(code->code, PCRE2_JIT_COMPLETE) == 0;
   code_ = std::move(code);

@@ -19,7 +19,7 @@ class Regex final : public Matcher {
   // Throws Error with `where` when the pattern does not compile.
   Regex(std::string_view pattern, std::string_view where);
 
-  // Throws Error when the search takes more steps than the bound (a million and 64 a byte).
+  // Throws Error when the search takes more steps than the bound (100,000 and 64 a byte).
   std::optional<TextRange> Find(std::string_view text, size_t start) const override;
 
  private:

@@ -197,9 +197,14 @@ std::string Tokenizer::ToJson() const {
     if (token.kind == VocabularyToken::Kind::kNone) continue;
     vocabulary.Container::emplace_back(keys.back(), id);
   }
+  // "left right", which every version of the original reads, unless a token has a space in it.
+  const bool as_pairs = std::any_of(keys.begin(), keys.end(), [](const std::string& key) {
+    return key.find(' ') != std::string::npos;
+  });
   Json merges = Json::array();
   for (const Merge& merge : model_->merges()) {
-    merges.push_back(keys[merge.left] + " " + keys[merge.right]);
+    const std::string &left = keys[merge.left], &right = keys[merge.right];
+    merges.push_back(as_pairs ? Json::array({left, right}) : Json(left + " " + right));
   }
   Json root = {{"version", "1.0"},
                {"truncation", nullptr},

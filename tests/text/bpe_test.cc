@@ -128,7 +128,7 @@ TEST(Bpe, RefusesAnIncompleteVocabulary) {
 
 std::string Split(const std::vector<AddedToken>& tokens, std::string_view text) {
   std::string out;
-  AddedTokenMatcher(tokens, Normalizer()).Split(text, [&](std::string_view piece, int32_t id) {
+  AddedTokenMatcher(tokens).Split(text, [&](std::string_view piece, int32_t id) {
     out += id < 0 ? std::string(piece) : "[" + std::to_string(id) + "]";
     out += '.';
   });

@@ -57,6 +57,19 @@ TEST(Tokenizer, IsTheSameAfterSavingAndLoading) {
   EXPECT_THROW(Tokenizer::Load(directory), Error);
 }
 
+TEST(Tokenizer, TokensWithSpacesAreSavedToo) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::parse(GoldenText("tokenizer.json"));
+  auto& model = json["model"];
+  const size_t size = model["vocab"].size();
+  model["vocab"]["x y"] = size;
+  model["vocab"]["ax y"] = size + 1;
+  json["added_tokens"].erase(json["added_tokens"].end() - 4, json["added_tokens"].end());
+  model["merges"].push_back({"a", "x y"});
+  const Tokenizer tokenizer = Tokenizer::FromJson(json.dump(), "changed");
+  EXPECT_EQ(Tokenizer::FromJson(tokenizer.ToJson(), "saved").fingerprint(),
+            tokenizer.fingerprint());
+}
+
 TEST(Tokenizer, AnyBytesComeBack) {
   RandomStream random(3);
   for (int i = 0; i < 300; ++i) {
