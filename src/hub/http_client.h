@@ -38,14 +38,12 @@ struct HttpResponse {
   // Of the last answer; 0 when none arrived.
   int status = 0;
   HttpHeaders headers;
-  // Of all answers that came from the request's own origin, the last of each name: a hub describes a
-  // file in the redirect to where its bytes are.
+  // Of all answers that came from the request's own origin, the last of each name: a hub describes
+  // a file in the redirect to where its bytes are.
   HttpHeaders origin_headers;
   // Why the body did not arrive whole (no connection, a drop, a stall); empty when it did. Another
   // try may do better.
   std::string failure;
-  // The begin of the body when the status is not 2xx.
-  std::string error_body;
   // How long the server asks to be left alone.
   std::optional<double> retry_after_seconds;
 
