@@ -141,11 +141,12 @@ class Downloader {
       };
       const HttpResponse response = hub.Get(listing_.commit, file, begin, sink);
       if (part.size() == file.size) return;
-      if (problem.empty()) problem = response.failure;
-      if (response.status == 416 || (response.status == 206 && !began)) {
+      // Another range than the one asked for, or none: the next try is for the whole file.
+      if (response.status == 416 || (response.status == 206 && !began && !problem.empty())) {
         if (problem.empty()) problem = fmt::format("it cannot be gone on with from byte {}", begin);
         restart();
       }
+      if (problem.empty()) problem = response.failure;
       if (problem.empty()) {
         problem = fmt::format("{} of {} bytes came", part.size() - begin, file.size - begin);
       }

@@ -13,7 +13,8 @@ namespace fathom {
 namespace {
 
 constexpr int kMostRedirects = 10;
-constexpr size_t kMostErrorBody = 4096;
+// Of a body that nobody reads (of an error, a redirect), before the connection is closed instead.
+constexpr size_t kMostIgnored = 64 << 10;
 constexpr size_t kMostHeaders = 200;
 constexpr long kSlowestBytesPerSecond = 1024;
 constexpr long kReceiveBuffer = 256 << 10;
@@ -113,7 +114,8 @@ struct HttpClient::Transfer {
   Sink sink;
   HttpResponse response;
   bool is_origin = true;
-  bool stopped_by_sink = false, cancelled = false;
+  size_t ignored = 0;  // bytes of bodies that are not 2xx
+  bool stopped = false, cancelled = false;
   std::exception_ptr exception;
 
   static size_t OnHeader(char* data, size_t size, size_t count, void* user) {
@@ -129,14 +131,19 @@ struct HttpClient::Transfer {
       }
       return line.size();
     }
-    const size_t colon = line.find(':');
-    if (Trim(line).empty() && transfer.is_origin) {
+    if (Trim(line).empty() && transfer.is_origin) {  // the last line
       for (const auto& [name, value] : response.headers) response.origin_headers[name] = value;
     }
+    const size_t colon = line.find(':');
     if (colon != std::string_view::npos && response.headers.size() < kMostHeaders) {
       std::string name(line.substr(0, colon));
       for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-      response.headers[std::move(name)] = Trim(line.substr(colon + 1));
+      std::string value(Trim(line.substr(colon + 1)));
+      // Parts of it end up in messages.
+      for (char& c : value) {
+        if (std::iscntrl(static_cast<unsigned char>(c)) != 0) c = '?';
+      }
+      response.headers[std::move(name)] = std::move(value);
     }
     return line.size();
   }
@@ -148,14 +155,12 @@ struct HttpClient::Transfer {
     try {
       if (response.status / 100 == 2) {
         if (!transfer.sink(response, piece)) {
-          transfer.stopped_by_sink = true;
+          transfer.stopped = true;
           return 0;
         }
-      } else if (response.status / 100 != 3) {
-        const size_t room = kMostErrorBody - response.error_body.size();
-        response.error_body += piece.substr(0, room);
-        transfer.stopped_by_sink = piece.size() > room;
-        if (transfer.stopped_by_sink) return 0;
+      } else if ((transfer.ignored += piece.size()) > kMostIgnored) {
+        transfer.stopped = true;
+        return 0;
       }
     } catch (...) {
       transfer.exception = std::current_exception();
@@ -201,6 +206,7 @@ std::string HttpClient::GetOnce(const std::string& url, int64_t first_byte, Tran
     Set(handle, CURLOPT_PROXY_CAINFO, bundle);
     break;
   }
+  Set(handle, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);  // a proxy's answer is not the server's
   Set(handle, CURLOPT_HEADERFUNCTION, Transfer::OnHeader);
   Set(handle, CURLOPT_HEADERDATA, static_cast<void*>(&transfer));
   Set(handle, CURLOPT_WRITEFUNCTION, Transfer::OnBody);
@@ -227,11 +233,12 @@ std::string HttpClient::GetOnce(const std::string& url, int64_t first_byte, Tran
   response.status = 0;
   response.headers.clear();
   response.failure.clear();
-  response.error_body.clear();
+  transfer.ignored = 0;
+  transfer.stopped = false;
   const CURLcode code = curl_easy_perform(handle);
   if (transfer.exception) std::rethrow_exception(transfer.exception);
   if (transfer.cancelled) throw Cancelled();
-  if (code != CURLE_OK && !transfer.stopped_by_sink) {
+  if (code != CURLE_OK && !transfer.stopped) {
     response.failure = *message != 0 ? message : curl_easy_strerror(code);
     if (IsFinal(code)) throw Error(WithoutQuery(url), response.failure, HintFor(code));
     return "";

@@ -44,8 +44,6 @@ struct HttpResponse {
   // Why the body did not arrive whole (no connection, a drop, a stall); empty when it did. Another
   // try may do better.
   std::string failure;
-  // The begin of the body when the status is not 2xx.
-  std::string error_body;
   // How long the server asks to be left alone.
   std::optional<double> retry_after_seconds;
 

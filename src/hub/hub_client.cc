@@ -41,15 +41,10 @@ HubOptions Checked(HubOptions options) {
   return options;
 }
 
-// What the server says about an error, fit for a terminal; empty when it says nothing.
-std::string ServerMessage(const HttpResponse& response) {
+// What the server says about an error, as much as a line takes; empty when it says nothing.
+std::string_view ServerMessage(const HttpResponse& response) {
   constexpr size_t kMost = 300;
-  std::string message(response.Header("x-error-message"));
-  if (message.size() > kMost) message.resize(kMost);
-  for (char& c : message) {
-    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f) c = '?';
-  }
-  return message;
+  return response.Header("x-error-message").substr(0, kMost);
 }
 
 // A header's entity tag without its quotes.
@@ -120,7 +115,7 @@ void HubClient::Judge(HttpResponse& response, std::string_view where) const {
   if (!response.failure.empty()) return;
   const int status = response.status;
   if (status / 100 == 2 || status == 416) return;
-  const std::string said = ServerMessage(response);
+  const std::string_view said = ServerMessage(response);
   const std::string answer =
       fmt::format("the hub answers {}{}{}", status, said.empty() ? "" : ": ", said);
   if (status == 408 || status == 425 || status == 429 || status / 100 == 5) {

@@ -98,10 +98,8 @@ PullResult Pull(const PullOptions& options) {
     record.commit = listing.commit;
     record.Save(directory);
 
-    const auto to_download = std::count(plan.download.begin(), plan.download.end(), true);
-    if (to_download < static_cast<int64_t>(listing.files.size())) {
-      spdlog::info("{} files are there already", listing.files.size() - to_download);
-    }
+    const auto there = std::count(plan.download.begin(), plan.download.end(), false);
+    if (there > 0) spdlog::info("there already: {} of {} files", there, listing.files.size());
     result.received = DownloadFiles(options.hub, listing, plan, directory, record,
                                     {.jobs = options.jobs, .quiet = options.quiet});
     for (size_t i = 0; i < listing.files.size(); ++i) {

@@ -2,7 +2,6 @@
 
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -82,7 +81,7 @@ PullPlan::PullPlan(const HubListing& listing, const fs::path& directory, bool ve
         throw Error(part.string(), "is there, and it is not known what it is a part of",
                     "remove it, or choose another directory");
       }
-      arrived = std::min<int64_t>(info->st_size, file.size);
+      if (info->st_size <= file.size) arrived = info->st_size;
     }
     remaining += file.size - arrived;
     record.parts.insert_or_assign(file.name, file.checksum);

@@ -97,11 +97,20 @@ FakeHub::~FakeHub() {
     const std::lock_guard lock(mutex_);
     closing_ = true;
     shutdown(listener_, SHUT_RDWR);  // ends accept()
-    for (const int connection : connections_) shutdown(connection, SHUT_RDWR);
   }
   if (acceptor_.joinable()) acceptor_.join();
-  for (std::thread& thread : threads_) thread.join();
+  Settle();
   close(listener_);
+}
+
+void FakeHub::Settle() {
+  std::vector<std::thread> threads;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const int connection : connections_) shutdown(connection, SHUT_RDWR);
+    threads.swap(threads_);
+  }
+  for (std::thread& thread : threads) thread.join();
 }
 
 void FakeHub::End() {
@@ -110,6 +119,7 @@ void FakeHub::End() {
 }
 
 void FakeHub::Add(const std::string& name, std::string content, bool is_large) {
+  Settle();
   files_[name] = {std::move(content), is_large};
 }
 

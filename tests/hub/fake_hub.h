@@ -57,12 +57,14 @@ class FakeHub {
   // Has a look at every request first; true: it has answered.
   std::function<bool(const FakeRequest&, FakeConnection&)> intercept;
 
-  // What is set above has to be set before this is called (again).
   std::string endpoint();
   // Everything that was asked so far.
   std::vector<FakeRequest> requests();
   // Those whose target holds `text`.
   std::vector<FakeRequest> RequestsFor(std::string_view text);
+  // Ends all connections and waits until nothing is answered any more: before anything above is
+  // changed between two runs.
+  void Settle();
   // Lets requests that wait in WaitForEnd go; called by the destructor.
   void End();
   // Blocks the calling request until End().

@@ -60,6 +60,7 @@ class PullTest : public testing::Test {
 
   // The next `times` requests for the bytes of the weights are answered by `answer`.
   void AnswerWeights(int times, std::function<void(const FakeRequest&, FakeConnection&)> answer) {
+    hub_.Settle();
     left_ = times;
     hub_.intercept = [this, answer](const FakeRequest& request, FakeConnection& connection) {
       if (request.target.find("/store/model.safetensors") == std::string::npos) return false;
@@ -70,6 +71,7 @@ class PullTest : public testing::Test {
   }
   // Every request is answered with this.
   void AnswerAll(const std::string& status, const std::string& headers) {
+    hub_.Settle();
     hub_.intercept = [=](const FakeRequest&, FakeConnection& connection) {
       connection.Answer(status, headers, "");
       return true;

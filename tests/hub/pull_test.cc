@@ -124,6 +124,7 @@ TEST_F(PullTest, APartOfOtherContentIsNotGoneOnWith) {
   options.hub.attempts = 1;
   EXPECT_ERROR(Pull(options), "model.safetensors");
   EXPECT_EQ(Read("model.safetensors.part").size(), 100'000u);
+  hub_.Settle();
   for (char& c : weights_) c ^= 0x55;
   hub_.Add("model.safetensors", weights_, true);
   Run();

@@ -134,6 +134,15 @@ TEST_F(TransferTest, AnotherRangeThanAskedForIsNotWritten) {
   EXPECT_EQ(Range(2), "");
 }
 
+TEST_F(TransferTest, ADropBeforeTheFirstByteLosesNothing) {
+  AnswerWeights(2, [this](const FakeRequest& request, FakeConnection& connection) {
+    Drop(request, connection, request.first_byte() == 0 ? kHalf : 0);
+  });
+  Run();
+  ExpectModelIsThere();
+  EXPECT_EQ(Range(2), "bytes=150000-");
+}
+
 TEST_F(TransferTest, AWrongChecksumIsTriedOnceMore) {
   std::string damaged = weights_;
   damaged[7] ^= 1;
