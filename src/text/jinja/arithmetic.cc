@@ -41,14 +41,18 @@ Value Power(Runtime& runtime, int64_t base, int64_t exponent) {
 
 Value Integers(Runtime& runtime, char operation, bool doubled, int64_t a, int64_t b) {
   int64_t result = 0;
+  bool overflow = false;
   switch (operation) {
     case '+':
-      return Checked(runtime, __builtin_add_overflow(a, b, &result), result);
+      overflow = __builtin_add_overflow(a, b, &result);
+      return Checked(runtime, overflow, result);
     case '-':
-      return Checked(runtime, __builtin_sub_overflow(a, b, &result), result);
+      overflow = __builtin_sub_overflow(a, b, &result);
+      return Checked(runtime, overflow, result);
     case '*':
       if (doubled) return Power(runtime, a, b);
-      return Checked(runtime, __builtin_mul_overflow(a, b, &result), result);
+      overflow = __builtin_mul_overflow(a, b, &result);
+      return Checked(runtime, overflow, result);
     default:
       break;
   }
@@ -58,7 +62,8 @@ Value Integers(Runtime& runtime, char operation, bool doubled, int64_t a, int64_
   }
   if (b == -1) {  // the one quotient that can overflow
     if (operation == '%') return Value::Int(0);
-    return Checked(runtime, __builtin_sub_overflow(int64_t{0}, a, &result), result);
+    overflow = __builtin_sub_overflow(int64_t{0}, a, &result);
+    return Checked(runtime, overflow, result);
   }
   const bool adjust = a % b != 0 && (a % b < 0) != (b < 0);  // Python rounds down
   if (operation == '%') return Value::Int(a % b + (adjust ? b : 0));

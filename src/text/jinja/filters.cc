@@ -209,6 +209,8 @@ Value Select(const Call& call, bool keep, bool by_attribute) {
     test = name.bytes();
   }
   std::vector<Value> items;
+  // Nothing, be it none, has no items.
+  if (!IsTrue(call.value)) return call.runtime.Generator({});
   for (const Value& item : call.Items()) {
     const Value tested = by_attribute ? ItemAttribute(call.runtime, item, attribute) : item;
     const bool holds = has_test ? ApplyTest(call.runtime, test, tested, rest) : IsTrue(tested);
