@@ -161,9 +161,7 @@ const Type* FindType(uint32_t number) {
 
 }  // namespace
 
-BlockLayout LayoutOf(BlockFormat format) {
-  return FindType(static_cast<uint32_t>(format))->layout;
-}
+BlockLayout LayoutOf(BlockFormat format) { return FindType(static_cast<uint32_t>(format))->layout; }
 
 std::optional<BlockFormat> BlockFormatOf(uint32_t type_number) {
   const Type* type = FindType(type_number);
