@@ -12,8 +12,7 @@ namespace fs = std::filesystem;
 void GgufMetadata::Add(GgufValue value) {
   const std::string_view key = value.key();
   const std::string where = value.where();
-  if (!values_.emplace(key, std::move(value)).second)
-    throw Error(where, "the key occurs twice");
+  if (!values_.emplace(key, std::move(value)).second) throw Error(where, "the key occurs twice");
 }
 
 const GgufValue* GgufMetadata::Find(std::string_view key) const {
@@ -85,8 +84,7 @@ void GgufFile::OpenRest() {
   if (const GgufValue* total = metadata().Find("split.tensors.count")) {
     const auto found = static_cast<int64_t>(contents_.tensors.size());
     if (const int64_t expected = total->Int(0, INT64_MAX); expected != found) {
-      throw Error(total->where(),
-                  fmt::format("is {}, the files hold {} tensors", expected, found));
+      throw Error(total->where(), fmt::format("is {}, the files hold {} tensors", expected, found));
     }
   }
 }

@@ -59,8 +59,9 @@ class Parser {
   // Moves on over `size` bytes, which have to be there.
   const std::byte* Take(uint64_t size, std::string_view what) {
     if (size > Remaining()) {
-      throw Error(At(position_), fmt::format("{} of {} bytes goes beyond the end of the file at {}",
-                                             what, size, bytes_.size()),
+      throw Error(At(position_),
+                  fmt::format("{} of {} bytes goes beyond the end of the file at {}", what, size,
+                              bytes_.size()),
                   "the file is truncated or damaged");
     }
     const std::byte* data = bytes_.data() + position_;
@@ -120,9 +121,10 @@ class Parser {
     const auto version = Read<uint32_t>("the version");
     if (version != 2 && version != 3) {
       const bool swapped = (version & 0xffffu) == 0;
-      throw Error(At(4), swapped ? "the file is big-endian"
-                                 : fmt::format("version {} is not supported", version),
-                  "little-endian files of version 2 and 3 are");
+      throw Error(
+          At(4),
+          swapped ? "the file is big-endian" : fmt::format("version {} is not supported", version),
+          "little-endian files of version 2 and 3 are");
     }
     constexpr uint64_t kSmallestTensor = 8 + 1 + 4 + 8 + 4 + 8;
     constexpr uint64_t kSmallestKey = 8 + 1 + 4 + 1;
