@@ -23,6 +23,8 @@ test-long: test
 
 bench: build
 	@build/$(PRESET)/bench/fathom_kernels_bench
+	@if [ -d $(DATA) ]; then scripts/parity/tokenizer.py speed --data $(DATA) \
+		--bench build/$(PRESET)/bench/fathom_tokenizer_bench; fi
 
 # Against the original implementations, in virtual environments that the scripts make: the goldens are made again and
 # compared, transformers loads what the demo trained, and the tokenizer is compared on large texts.
@@ -30,7 +32,8 @@ parity: build
 	@scripts/parity/make_goldens.sh build/parity-venv build/parity-goldens
 	@diff -r build/parity-goldens tests/golden/model && echo "model goldens: the same bytes"
 	@if [ -d runs/demo/model ]; then build/parity-venv/bin/python scripts/parity/trained_model.py runs/demo/model; fi
-	@scripts/parity/tokenizer.py compare --fathom build/$(PRESET)/fathom --data $(DATA)
+	@scripts/parity/tokenizer.py compare --fathom build/$(PRESET)/fathom \
+		--bench build/$(PRESET)/bench/fathom_tokenizer_bench --data $(DATA)
 
 demo: build
 	@scripts/demo.sh build/$(PRESET)/fathom

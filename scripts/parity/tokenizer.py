@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Compares Fathom's tokenizer with Hugging Face `tokenizers`, or makes the small goldens of tests/golden/text.
+"""Compares Fathom's tokenizer with Hugging Face `tokenizers`, in ids and in speed, or makes the small goldens of
+tests/golden/text.
 
   scripts/parity/tokenizer.py compare [--fathom build/release/fathom] [--data DIR] [--headers DIR] [--strings N]
   scripts/parity/tokenizer.py golden [--data DIR]
+  scripts/parity/tokenizer.py speed [--bench build/release/bench/fathom_tokenizer_bench] [--data DIR]
 
 DIR holds deepseek-v3.tokenizer.json.gz, deepseek-v3.tokenizer_config.json, tinyshakespeare.txt and gsm8k-*.jsonl.
 Packages go into a virtual environment of the script's own (--venv).
@@ -18,7 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
-import unicodedata
+
+import tokenizer_families
+from tokenizer_inputs import FIXED, MORE, golden_documents, random_string, sweep
 
 PACKAGES = ["tokenizers==0.23.3", "jinja2==3.1.6"]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -59,67 +63,7 @@ def pair_list(merges):
     return [m if isinstance(m, str) else " ".join(m) for m in merges]
 
 
-# ---- strings that tokenizers get wrong -----------------------------------------------------------------------------
-
-FIXED = [
-    "", " ", "  ", "a", " a", "  a", "a ", "\n", "\r\n", "\n\n\n", " \n ", "\t\ta", "a\tb", "hello world", "Hello, World!",
-    "don't I'll we've", "3", "34", "345", "3456", "3.14159", "1234567890", "x2y3", "²³¼", "٣٤٥٦", "Ⅷ", "１２３４",
-    "你好世界", "你好，世界。", "ひらがなカタカナ漢字", "ー々〆", "한국어", "a中b文c", "中文123中文", "čeština", "ﬁ", "ß", "İ", "ǅ",
-    "e\u0301", "\u0301", " \u0301a", "a\u0308\u0301b", "नमस्ते", "ไทย", "שלום", "مرحبا", "👍🏽", "👩‍👩‍👧‍👦", "🇩🇪🇫🇷", "🏴󠁧󠁢󠁥󠁮󠁧󠁿",
-    "a\u00a0b", "a\u2003b", "a\u3000b", "\u1680", "\u180e", "a\u180eb", "\u2028", "\u2029", "a\u0085b", "\u0085\n", "\ufeffx",
-    "\u200b", "a\u200db", "\x00", "a\x00b", "\x1c\x1d", "\x0b\x0c", "\u202f1", "...", "!!!\n\n", " !", "?!\r\n", "#include <vector>\n",
-    "int main() { return 0; }\n", "    x = y[i];\n\n\n  z", "a_b_c", "__init__", "_x", "(foo)", "/usr/bin", "\\n", "$x", "€5", "©", "x²",
-    "`a`", "{a|b}", "~~~", "^^", "<a>", "https://a.b/c?d=e&f=g#h", "\ud7ff\ue000\uffff", "\U00010000\U0010ffff", "𝒜𝓑", "龥龦", "㐀", "𠀀",
-    "\u303f\u3040\u309f\u30a0\u30ff\u3100", " " * 100, "\n" * 50, " \n" * 30, "a" * 300, "1" * 100, "ab" * 100, "." * 200, "中" * 100,
-    "a\n b", "a \n b", "a  \n  b", "\n a", "  \n", "\t\n\t", "word\u00a0\n", "A.B", ".a", "..a", "!a1", "'s", "''s", "-x", "--x", "@x", " @x",
-    "\u0300\u0300", "1\u0300", "\u20e3", "1\u20e3", "\u00ad", "a\u00adb", "\u061c", "\u2060", "\ufffd", "\u0378", "\u0e33", "\uff9e",
-]
-
-
-def random_string(rng):
-    kind = rng.randrange(7)
-    length = rng.randrange(1, 25)
-    if kind == 0:  # any plane
-        def scalar():
-            while True:
-                c = rng.choice([rng.randrange(0x80), rng.randrange(0x800), rng.randrange(0x10000), rng.randrange(0x110000)])
-                # Characters younger than PCRE2's Unicode (10.42 knows version 14, as Python 3.11 does) are letters there
-                # and nothing here: a known difference, left out. Planes 4 to 13 have none.
-                if unicodedata.category(chr(c)) not in ("Cs", "Cn") or 0x40000 <= c < 0xE0000:
-                    return chr(c)
-        return "".join(scalar() for _ in range(length))
-    if kind == 1:  # white space and letters
-        space = " \t\n\r\x0b\x0c\x1c\x1f\x85\xa0\u1680\u180e\u2000\u200a\u200b\u2028\u2029\u202f\u205f\u3000\ufeff"
-        return "".join(rng.choice(space) if rng.random() < 0.7 else rng.choice("aZ1.中") for _ in range(length))
-    if kind == 2:  # punctuation, letters, digits
-        return "".join(rng.choice("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ \n aZ09é中") for _ in range(length))
-    if kind == 3:  # digits of several scripts
-        return "".join(rng.choice("0123456789٠٣९๙Ⅷ²½１ a") for _ in range(length))
-    if kind == 4:  # CJK and its borders
-        return "".join(chr(rng.choice([0x4DFF, 0x4E00, 0x9FA5, 0x9FA6, 0x3040, 0x309F, 0x30A0, 0x30FF, 0x3100, 0x3001, 0x20000, 0x61]))
-                       if rng.random() < 0.5 else chr(rng.randrange(0x3000, 0xA000)) for _ in range(length))
-    if kind == 5:  # emoji and what joins them
-        return "".join(rng.choice("👍🏽👩‍👧\u200d\ufe0f🇩🇪\u20e3❤ 1\U000e0067") for _ in range(length))
-    return "".join(rng.choice(["the ", "int ", " x", "\n", "\n\n", "    ", "foo_", "Bar", "()", "{", "};", "123", "'s", " ", "é", "日本"])
-                   for _ in range(length))
-
-
 # ---- golden --------------------------------------------------------------------------------------------------------
-
-def golden_documents():
-    """Text made of few syllables, so that many pairs are equally frequent."""
-    rng = random.Random(20)
-    syllables = ["ka", "to", "mi", "re", "lo", "an", "ing", "st", "er", "é", "中", "ü"]
-    words = ["".join(rng.choice(syllables) for _ in range(rng.randrange(1, 5))) for _ in range(160)]
-    documents = []
-    for _ in range(12):
-        text = ""
-        while len(text) < 900:
-            text += rng.choice(words) + rng.choice([" ", " ", " ", ", ", ".\n", "\n\n", "(", ");\n    ", " 12", "1999 ", "aaaa", "  "])
-        documents.append(text)
-    documents.append("<think>" * 5 + "aaaaaaaabaaaabaab" * 3)
-    return documents
-
 
 CHATS = [
     [("user", "Hello!")],
@@ -144,7 +88,8 @@ def golden(arguments):
     out.mkdir(parents=True, exist_ok=True)
     v3 = load_v3(arguments.data)
     rng = random.Random(7)
-    strings = FIXED + [random_string(rng) for _ in range(400)]
+    short = [s for s in MORE if len(s) < 500]
+    strings = FIXED + short + [random_string(rng) for _ in range(400)]
 
     def write(name, value):
         # One row a line, so that a change reads well.
@@ -178,6 +123,15 @@ def golden(arguments):
     with_added = ["<｜User｜>x", "a<｜User｜><｜Assistant｜>", "<｜User｜", "<｜User｜>>", "outstanding stan standin", "x日本語éx日本語", "<think></think>",
                   "<｜end▁of▁sentence｜>\n\n<｜begin▁of▁sentence｜> a", "<<think>>", "<｜<｜User｜>"]
     write("ids.json", {"cases": [{"text": s, "ids": tokenizer.encode(s).ids} for s in strings + with_added]})
+
+    # Every other family, and what no family has: the file and its ids.
+    made = [*tokenizer_families.families(documents, 380), *tokenizer_families.odd(documents, 290, 10, seed=3)]
+    for name, reference in made:
+        tokens = [t.content for t in reference.get_added_tokens_decoder().values()]
+        count = 40 if name.startswith("odd") else 100
+        texts = FIXED[::1 if count == 100 else 3] + short + [random_string(rng, tokens) for _ in range(count)]
+        cases = [{"text": s, "ids": reference.encode(s, add_special_tokens=False).ids} for s in texts]
+        write(f"family_{name}.json", {"tokenizer": json.loads(reference.to_str()), "whole": reference.encode("a").ids, "cases": cases})
 
     template = json.loads((arguments.data / "deepseek-v3.tokenizer_config.json").read_text())["chat_template"]
     chats = []
@@ -223,6 +177,62 @@ def compare_ids(report, name, fathom, model, reference, text):
         report.line(name + ", decoded", back == text.encode(), f"{len(back):,} bytes")
 
 
+def compare_strings(report, name, fathom, model, reference, strings, surround=False):
+    """Each string on its own, with and without what the post-processor puts around it."""
+    lines = "".join(json.dumps(s) + "\n" for s in strings)
+    out, seconds = run(fathom, "tokenize", "encode", "--json-lines", *(["--surround"] if surround else []), model, stdin=lines.encode())
+    ours = [json.loads(line) for line in out.splitlines()]
+    start = time.perf_counter()
+    theirs = [e.ids for e in reference.encode_batch(strings, add_special_tokens=surround)]
+    their_seconds = time.perf_counter() - start
+    wrong = [i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b]
+    detail = f"{len(strings):,} strings, {sum(map(len, theirs)):,} ids, whole process {seconds:.2f} s, theirs {their_seconds:.2f} s"
+    if wrong:
+        i = min(wrong, key=lambda i: len(strings[i]))
+        detail += f"; {len(wrong)} differ, {strings[i][:100]!r}: {ours[i][:20]} against {theirs[i][:20]}"
+    report.line(name, not wrong and len(ours) == len(theirs), detail)
+
+
+def compare_invalid(report, fathom, model, reference, rng):
+    """Random bytes, which are no UTF-8; Python's replacement characters are the ones meant."""
+    pieces = [bytes(rng.choice([rng.randrange(256), rng.choice(b"a \xe4\xb8\xad\xf0\x9f\x98\x80\xed\xa0\x80\xc0\xf5")]) for _ in range(rng.randrange(1, 40)))
+              for _ in range(20_000)]
+    data = END.encode().join(pieces)
+    out, _ = run(fathom, "tokenize", "encode", model, stdin=data)
+    theirs = reference.encode(data.decode(errors="replace"), add_special_tokens=False).ids
+    report.line("V3 ids, bytes that are no UTF-8", [int(x) for x in out.split()] == theirs, f"{len(data):,} bytes")
+
+
+def measure_speed(bench, model, path):
+    """Ours and theirs on one thread in one run: the text at once and (theirs only) as lines."""
+    from tokenizers import Tokenizer
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    reference = Tokenizer.from_file(str(model))
+    text = path.read_text()
+    lines = text.splitlines(keepends=True)
+
+    def median(call):
+        seconds = []
+        for _ in range(5):
+            start = time.perf_counter()
+            call()
+            seconds.append(time.perf_counter() - start)
+        return len(text.encode()) / 1e6 / sorted(seconds)[2]
+
+    out, _ = run(bench, model, path, "--benchmark_repetitions=5", "--benchmark_report_aggregates_only=true", "--benchmark_min_time=0.2",
+                 "--benchmark_format=json")
+    ours = {b["run_name"]: b["bytes_per_second"] / 1e6 for b in json.loads(out)["benchmarks"] if b["aggregate_name"] == "median"}
+    print(f"speed on {path.name}, one thread, medians of 5 in MB/s: " + ", ".join(f"{name} {speed:.1f}" for name, speed in ours.items()) +
+          f"; tokenizers {median(lambda: reference.encode(text)):.2f} at once, {median(lambda: reference.encode_batch_fast(lines)):.2f} by lines", flush=True)
+
+
+def speed(arguments):
+    with tempfile.TemporaryDirectory() as directory:
+        model = pathlib.Path(directory) / "v3.json"
+        model.write_bytes(gzip.open(arguments.data / "deepseek-v3.tokenizer.json.gz").read())
+        measure_speed(arguments.bench, model, arguments.data / "tinyshakespeare.txt")
+
+
 def compare(arguments):
     from tokenizers import Tokenizer
     report = Report()
@@ -241,9 +251,29 @@ def compare(arguments):
         compare_ids(report, "V3 ids, GSM8K test", fathom, v3_file, v3, school[1])
         compare_ids(report, "V3 ids, C++ headers", fathom, v3_file, v3, "".join(headers))
         rng = random.Random(arguments.seed)
-        strings = FIXED + [random_string(rng) for _ in range(arguments.strings)]
-        # An added token between two strings keeps each on its own.
-        compare_ids(report, f"V3 ids, {len(strings):,} adversarial strings", fathom, v3_file, v3, END.join(strings))
+        code_points = list(sweep())
+
+        def strings_for(reference, count):
+            tokens = [t.content for t in reference.get_added_tokens_decoder().values()]
+            return FIXED + MORE + [random_string(rng, tokens) for _ in range(count)]
+
+        compare_strings(report, "V3 ids, adversarial strings", fathom, v3_file, v3, strings_for(v3, arguments.strings))
+        compare_strings(report, "V3 ids, every code point", fathom, v3_file, v3, code_points)
+        compare_invalid(report, fathom, v3_file, v3, rng)
+        for name, reference in tokenizer_families.families([shakespeare, *golden_documents()], 3000):
+            model = directory / f"{name}.json"
+            model.write_text(reference.to_str())
+            compare_ids(report, f"{name} ids, tinyshakespeare", fathom, model, reference, shakespeare)
+            compare_ids(report, f"{name} ids, GSM8K test", fathom, model, reference, school[1])
+            compare_strings(report, f"{name} ids, adversarial strings", fathom, model, reference, strings_for(reference, arguments.strings // 4))
+            compare_strings(report, f"{name} ids, with what surrounds", fathom, model, reference, strings_for(reference, 500), surround=True)
+            compare_strings(report, f"{name} ids, every code point", fathom, model, reference, code_points)
+        for name, reference in tokenizer_families.odd([shakespeare[:100_000], *golden_documents()], 1000, arguments.odd, arguments.seed):
+            model = directory / f"{name}.json"
+            model.write_text(reference.to_str())
+            compare_strings(report, f"{name} ids", fathom, model, reference, strings_for(reference, arguments.strings // 20), surround=True)
+            compare_strings(report, f"{name} ids, code points", fathom, model, reference, code_points[::10])
+        measure_speed(arguments.bench, v3_file, arguments.data / "tinyshakespeare.txt")
 
         texts = {"headers": ([str(p) for p in header_files], headers),
                  "Shakespeare + GSM8K": ([str(arguments.data / n) for n in ("tinyshakespeare.txt", "gsm8k-train.jsonl", "gsm8k-test.jsonl")],
@@ -276,16 +306,18 @@ def compare(arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["compare", "golden"])
+    parser.add_argument("command", choices=["compare", "golden", "speed"])
     parser.add_argument("--fathom", type=pathlib.Path, default=ROOT / "build" / "release" / "fathom")
+    parser.add_argument("--bench", type=pathlib.Path, default=ROOT / "build" / "release" / "bench" / "fathom_tokenizer_bench")
     parser.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--headers", type=pathlib.Path, default=pathlib.Path("/usr/include/c++/12"))
     parser.add_argument("--strings", type=int, default=200_000)
+    parser.add_argument("--odd", type=int, default=40, help="tokenizers with random steps and flags")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--venv", type=pathlib.Path, default=ROOT / ".venv" / "tokenizer")
     arguments = parser.parse_args()
     enter_venv(arguments.venv)
-    {"compare": compare, "golden": golden}[arguments.command](arguments)
+    {"compare": compare, "golden": golden, "speed": speed}[arguments.command](arguments)
 
 
 if __name__ == "__main__":

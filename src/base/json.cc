@@ -46,6 +46,8 @@ std::string_view JsonValue::String() const {
   return value;
 }
 
+std::string JsonValue::Minified() const { return simdjson::minify(element_); }
+
 std::vector<JsonValue> JsonValue::Array() const {
   simdjson::dom::array array;
   if (element_.get(array) != simdjson::SUCCESS) WrongKind("an array");

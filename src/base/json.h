@@ -32,6 +32,9 @@ class JsonValue {
   bool Bool() const;
   std::string_view String() const;
 
+  // The value as JSON text without white space.
+  std::string Minified() const;
+
   // Elements in order.
   std::vector<JsonValue> Array() const;
   // (key, value) pairs in the order of the file.

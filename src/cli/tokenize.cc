@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/thread_pool.h"
 #include "text/bpe_trainer.h"
@@ -95,18 +96,46 @@ void Train(const TrainArguments& arguments) {
   }
 }
 
-void Encode(const std::filesystem::path& model, bool plain, bool json) {
-  const Tokenizer tokenizer = Tokenizer::Load(model);
-  const auto ids = tokenizer.Encode(ReadStandardInput(), {.added_tokens = !plain});
+struct EncodeArguments {
+  std::filesystem::path model;
+  bool plain = false;
+  bool surround = false;
+  bool json = false;
+  bool json_lines = false;
+};
+
+void Encode(const EncodeArguments& arguments) {
+  const Tokenizer tokenizer = Tokenizer::Load(arguments.model);
+  const std::string input = ReadStandardInput();
   std::string out;
-  out.reserve(ids.size() * 6);
-  if (json) out += '[';
-  for (size_t i = 0; i < ids.size(); ++i) {
-    if (i > 0) out += json ? ',' : ' ';
-    fmt::format_to(std::back_inserter(out), "{}", ids[i]);
+  const auto encode = [&](std::string_view text) {
+    std::vector<int32_t> ids;
+    const SurroundingTokens& around = tokenizer.surrounding_tokens();
+    if (arguments.surround) ids = around.before;
+    tokenizer.Encode(text, {.added_tokens = !arguments.plain}, ids);
+    if (arguments.surround) ids.insert(ids.end(), around.after.begin(), around.after.end());
+    const bool json = arguments.json || arguments.json_lines;
+    if (json) out += '[';
+    for (size_t i = 0; i < ids.size(); ++i) {
+      if (i > 0) out += json ? ',' : ' ';
+      fmt::format_to(std::back_inserter(out), "{}", ids[i]);
+    }
+    if (json) out += ']';
+    out += '\n';
+  };
+  if (!arguments.json_lines) {
+    encode(input);
+  } else {
+    int line = 0;
+    for (std::string_view rest = input; !rest.empty();) {
+      const size_t end = std::min(rest.find('\n'), rest.size());
+      const JsonDocument document(rest.substr(0, end),
+                                  fmt::format("standard input, line {}", ++line));
+      encode(document.root().String());
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
   }
-  if (json) out += ']';
-  WriteStandardOutput(out + "\n");
+  WriteStandardOutput(out);
 }
 
 void Decode(const std::filesystem::path& model, bool skip_special) {
@@ -160,20 +189,21 @@ void AddTrain(CLI::App& parent) {
 }
 
 void AddEncode(CLI::App& parent) {
-  struct Arguments {
-    std::filesystem::path model;
-    bool plain = false;
-    bool json = false;
-  };
   CLI::App* command = parent.add_subcommand(
       "encode", "Read text on stdin, write its token ids separated by spaces.");
   command->footer("Example: echo 'Hello, world' | fathom tokenize encode model");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<EncodeArguments>();
   command->add_flag("--plain", arguments->plain,
                     "Treat special tokens in the text as plain text, as for what a user wrote");
+  command->add_flag("--surround", arguments->surround,
+                    "Add the tokens that tokenizer.json puts around a text, such as Llama 3's "
+                    "begin-of-text");
   command->add_flag("--json", arguments->json, "Write a JSON array");
+  command->add_flag("--json-lines", arguments->json_lines,
+                    "Every line of stdin is a text of its own, as a JSON string; write one JSON "
+                    "array a line");
   command->add_option("DIR", arguments->model, "Model directory, or a tokenizer.json")->required();
-  command->callback([arguments] { Encode(arguments->model, arguments->plain, arguments->json); });
+  command->callback([arguments] { Encode(*arguments); });
 }
 
 void AddDecode(CLI::App& parent) {

@@ -7,8 +7,11 @@
 namespace fathom {
 
 BpeModel::BpeModel(std::vector<VocabularyToken> tokens, std::vector<Merge> merges,
-                   std::string_view where)
-    : tokens_(std::move(tokens)), merges_(std::move(merges)), table_(merges_.size()) {
+                   std::string_view where, bool whole_words)
+    : tokens_(std::move(tokens)),
+      merges_(std::move(merges)),
+      table_(merges_.size()),
+      whole_words_(whole_words) {
   byte_ids_.fill(-1);
   for (size_t id = 0; id < tokens_.size(); ++id) {
     const VocabularyToken& token = tokens_[id];
@@ -20,6 +23,15 @@ BpeModel::BpeModel(std::vector<VocabularyToken> tokens, std::vector<Merge> merge
     if (byte_ids_[byte] < 0) {
       throw Error(where, fmt::format("the vocabulary has no token for the byte 0x{:02X}", byte),
                   "a byte-level vocabulary has one for each of the 256");
+    }
+  }
+  if (whole_words_) {
+    ids_by_word_.reserve(tokens_.size());
+    for (size_t id = 0; id < tokens_.size(); ++id) {
+      const VocabularyToken& token = tokens_[id];
+      if (token.kind == VocabularyToken::Kind::kBytes && !token.special) {
+        ids_by_word_.emplace(token.bytes, static_cast<int32_t>(id));
+      }
     }
   }
   const auto exists = [&](int32_t id) {

@@ -38,14 +38,7 @@ uint64_t HashWord(std::string_view word) {
 BpeEncoder::BpeEncoder(const BpeModel& model) : model_(model), cache_(kCacheSlots) {}
 
 void BpeEncoder::Encode(std::string_view word, std::vector<int32_t>& ids) {
-  if (word.size() > kCachedBytes) {
-    if (word.size() <= kShortWord) {
-      MergeShort(word, ids);
-    } else {
-      MergeLong(word, ids);
-    }
-    return;
-  }
+  if (word.size() > kCachedBytes) return EncodeUnseen(word, ids);
   if (word.size() == 1) {
     ids.push_back(model_.ByteId(static_cast<uint8_t>(word[0])));
     return;
@@ -58,13 +51,23 @@ void BpeEncoder::Encode(std::string_view word, std::vector<int32_t>& ids) {
     return;
   }
   const size_t before = ids.size();
-  MergeShort(word, ids);
+  EncodeUnseen(word, ids);
   const size_t count = ids.size() - before;
   if (count > kCachedIds) return;
   cached.bytes = static_cast<uint8_t>(word.size());
   cached.count = static_cast<uint8_t>(count);
   std::memcpy(cached.word.data(), word.data(), word.size());
   std::copy(ids.begin() + static_cast<ptrdiff_t>(before), ids.end(), cached.ids.begin());
+}
+
+void BpeEncoder::EncodeUnseen(std::string_view word, std::vector<int32_t>& ids) {
+  if (const int32_t whole = model_.WholeWord(word); whole >= 0) {
+    ids.push_back(whole);
+  } else if (word.size() <= kShortWord) {
+    MergeShort(word, ids);
+  } else {
+    MergeLong(word, ids);
+  }
 }
 
 void BpeEncoder::MergeShort(std::string_view word, std::vector<int32_t>& ids) {

@@ -16,7 +16,8 @@ class BpeEncoder {
   explicit BpeEncoder(const BpeModel& model);
 
   // Appends the ids of `word`: its bytes, merged by the lowest rank first, by the leftmost of equal
-  // ones (Sennrich et al. 2016). n log n in the length of the word.
+  // ones (Sennrich et al. 2016); or the one token that it is, if the model says so. n log n in the
+  // length of the word.
   void Encode(std::string_view word, std::vector<int32_t>& ids);
 
  private:
@@ -32,6 +33,7 @@ class BpeEncoder {
     std::array<int32_t, kCachedIds> ids;
   };
 
+  void EncodeUnseen(std::string_view word, std::vector<int32_t>& ids);
   void MergeShort(std::string_view word, std::vector<int32_t>& ids);
   void MergeLong(std::string_view word, std::vector<int32_t>& ids);
 

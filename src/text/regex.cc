@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "base/error.h"
+#include "text/regex_translate.h"
 
 namespace fathom {
 namespace {
@@ -15,62 +16,6 @@ constexpr size_t kMaxPatternBytes = 1 << 16;
 constexpr size_t kJitStackStart = 32 << 10;
 constexpr size_t kJitStackMax = 1 << 20;
 constexpr uint32_t kHeapLimitKib = 64 << 10;
-
-// White space by Unicode's White_Space property. PCRE2's own \s also holds U+180E.
-constexpr std::string_view kSpaceSet = "\\t-\\r\\x{85}\\p{Z}";
-// Its complement as ranges, for use inside a set: \p{Z} is 20, a0, 1680, 2000-200a, 2028, 2029,
-// 202f, 205f, 3000.
-constexpr std::string_view kNotSpaceSet =
-    "\\x{0}-\\x{8}\\x{e}-\\x{1f}\\x{21}-\\x{84}\\x{86}-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}"
-    "\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}\\x{3001}-"
-    "\\x{10ffff}";
-
-std::string TranslateForPcre(std::string_view pattern, std::string_view where) {
-  std::string out;
-  bool in_set = false;
-  for (size_t i = 0; i < pattern.size(); ++i) {
-    const char c = pattern[i];
-    if (c == '\\' && i + 1 < pattern.size()) {
-      const char next = pattern[++i];
-      if (next == 's') {
-        out += in_set ? std::string(kSpaceSet) : fmt::format("[{}]", kSpaceSet);
-      } else if (next == 'S') {
-        out += in_set ? std::string(kNotSpaceSet) : fmt::format("[^{}]", kSpaceSet);
-      } else {
-        out += c;
-        out += next;
-      }
-    } else if (in_set) {
-      if (c == '[' && (i + 1 == pattern.size() || pattern[i + 1] != ':')) {
-        throw Error(
-            where,
-            fmt::format("pattern '{}' has a set inside a set, which is not supported", pattern));
-      }
-      if (c == '[') {  // [:alpha:] and the like
-        const size_t end = pattern.find(":]", i);
-        if (end == std::string_view::npos) {
-          throw Error(where, fmt::format("pattern '{}' has an unclosed '[:'", pattern));
-        }
-        out += pattern.substr(i, end + 2 - i);
-        i = end + 1;
-        continue;
-      }
-      if (c == '&' && i + 1 < pattern.size() && pattern[i + 1] == '&') {
-        throw Error(where, fmt::format("pattern '{}' intersects sets (&&), which is not supported",
-                                       pattern));
-      }
-      if (c == ']') in_set = false;
-      out += c;
-    } else {
-      out += c;
-      if (c == '[') {
-        in_set = true;
-        if (i + 1 < pattern.size() && pattern[i + 1] == '^') out += pattern[++i];
-      }
-    }
-  }
-  return out;
-}
 
 std::string MessageOf(int code) {
   PCRE2_UCHAR buffer[256];
@@ -155,7 +100,7 @@ Regex::Regex(std::string_view pattern, std::string_view where) {
   code_ = std::move(code);
 }
 
-std::optional<Regex::Match> Regex::Find(std::string_view subject, size_t start) const {
+std::optional<TextRange> Regex::Find(std::string_view subject, size_t start) const {
   SearchState& state = ThreadSearchState();
   pcre2_match_context* context = state.ContextFor(subject.size());
   // An empty view may have no address, which PCRE2 does not take.
@@ -180,7 +125,7 @@ std::optional<Regex::Match> Regex::Find(std::string_view subject, size_t start) 
   if (offsets[0] > offsets[1] || offsets[0] < start) {
     throw Error("pre-tokeniser", "the pattern moves the start of its match (\\K)");
   }
-  return Match{offsets[0], offsets[1]};
+  return TextRange{offsets[0], offsets[1]};
 }
 
 }  // namespace fathom

@@ -3,30 +3,24 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
-#include <string>
 #include <string_view>
+
+#include "text/matcher.h"
 
 namespace fathom {
 
-// A Unicode regular expression, as tokenizer files hold them (written for Oniguruma), compiled with
-// PCRE2 (UTF, UCP, JIT). What the two engines read differently is rewritten (\s, \S) or refused
-// (sets inside sets). Classes such as \p{L} are those of PCRE2's Unicode version (10.42: 14.0).
-// Patterns are untrusted: stack and number of steps are bounded.
+// A Unicode regular expression, as tokenizer files hold them (written for Oniguruma), rewritten
+// (regex_translate.h) and compiled with PCRE2 (UTF, UCP, JIT). Patterns are untrusted: length,
+// stack and number of steps are bounded.
 //
 // Safe to use from several threads at once.
-class Regex {
+class Regex final : public Matcher {
  public:
   // Throws Error with `where` when the pattern does not compile.
   Regex(std::string_view pattern, std::string_view where);
 
-  struct Match {
-    size_t begin, end;
-  };
-
-  // The first match at or after byte `start` of `subject`, which has to be valid UTF-8, `start` on
-  // a character's border. Throws Error when the search takes more steps than the bound (a million
-  // and 64 a byte).
-  std::optional<Match> Find(std::string_view subject, size_t start) const;
+  // Throws Error when the search takes more steps than the bound (a million and 64 a byte).
+  std::optional<TextRange> Find(std::string_view text, size_t start) const override;
 
  private:
   struct Code;

@@ -54,11 +54,12 @@ std::string WrittenForm(const VocabularyToken& token) {
 }  // namespace
 
 Tokenizer::Tokenizer(PreTokenizer pre_tokenizer, BpeModel model, std::vector<AddedToken> added,
-                     std::string_view where)
-    : pre_tokenizer_(std::move(pre_tokenizer)),
+                     std::string_view where, TokenizerExtras extras)
+    : extras_(std::move(extras)),
+      pre_tokenizer_(std::move(pre_tokenizer)),
       model_(std::make_unique<const BpeModel>(std::move(model))),
       added_(SortedById(std::move(added))),
-      matcher_(added_),
+      matcher_(added_, extras_.normalizer),
       encoders_(std::make_unique<EncoderPool>(*model_)) {
   entries_.reserve(model_->tokens().size());
   for (const VocabularyToken& token : model_->tokens()) {
@@ -86,7 +87,13 @@ Tokenizer::Tokenizer(PreTokenizer pre_tokenizer, BpeModel model, std::vector<Add
     if (!added_ids_.emplace(token.content, token.id).second) {
       throw Error(where, fmt::format("the added token '{}' occurs twice", token.content));
     }
-    entry = {token.content, true, token.special};
+    // In the vocabulary it may be written with the characters that stand for bytes.
+    entry = {entry.exists ? entry.bytes : std::string_view(token.content), true, token.special};
+  }
+  for (const auto* ids : {&extras_.surrounding.before, &extras_.surrounding.after}) {
+    for (const int32_t id : *ids) {
+      if (!HasToken(id)) throw Error(where, fmt::format("no token has the surrounding id {}", id));
+    }
   }
   fingerprint_ = ComputeFingerprint();
 }
@@ -117,7 +124,8 @@ void Tokenizer::Encode(std::string_view text, const EncodeOptions& options,
       }
     });
   } else {
-    encode_plain(text);
+    std::string buffer;
+    encode_plain(extras_.normalizer.Apply(text, buffer));
   }
   encoders_->Return(std::move(encoder));
 }
@@ -172,8 +180,19 @@ uint64_t Tokenizer::ComputeFingerprint() const {
     add_number(text.size());
     add_bytes(text);
   };
-  add_number(pre_tokenizer_.patterns().size());
-  for (const std::string& pattern : pre_tokenizer_.patterns()) add_text(pattern);
+  add_number(extras_.normalizer.forms().size());
+  for (const Normalizer::Form form : extras_.normalizer.forms()) {
+    add_number(static_cast<uint64_t>(form));
+  }
+  add_number(pre_tokenizer_.steps().size());
+  for (const PreTokenizerStep& step : pre_tokenizer_.steps()) {
+    add_number(static_cast<uint64_t>(step.kind));
+    add_number(static_cast<uint64_t>(step.behavior) * 2 + step.invert);
+    add_text(step.pattern);
+  }
+  const ByteLevelStep& byte_level = pre_tokenizer_.byte_level();
+  add_number((byte_level.add_prefix_space ? 1 : 0) + (byte_level.use_regex ? 2 : 0));
+  add_number(model_->whole_words());
   add_number(model_->tokens().size());
   for (const VocabularyToken& token : model_->tokens()) {
     add_number(static_cast<uint64_t>(token.kind));
@@ -187,7 +206,8 @@ uint64_t Tokenizer::ComputeFingerprint() const {
   add_number(added_.size());
   for (const AddedToken& token : added_) {
     add_number(static_cast<uint32_t>(token.id));
-    add_number((token.special ? 1 : 0) + (token.normalized ? 2 : 0));
+    add_number((token.special ? 1 : 0) + (token.normalized ? 2 : 0) + (token.lstrip ? 4 : 0) +
+               (token.rstrip ? 8 : 0) + (token.single_word ? 16 : 0));
     add_text(token.content);
   }
   return hash;

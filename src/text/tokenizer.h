@@ -12,6 +12,7 @@
 
 #include "text/added_tokens.h"
 #include "text/bpe.h"
+#include "text/normalizer.h"
 #include "text/pretokenizer.h"
 
 namespace fathom {
@@ -22,21 +23,36 @@ struct EncodeOptions {
   bool added_tokens = true;
 };
 
+// What a tokenizer.json's post-processor puts around a text (Llama 3: <|begin_of_text|> before it).
+struct SurroundingTokens {
+  std::vector<int32_t> before, after;
+};
+
+// The parts of a tokenizer.json that most files leave empty.
+struct TokenizerExtras {
+  Normalizer normalizer;
+  SurroundingTokens surrounding;
+  // The file's post_processor, which ToJson repeats; empty: none.
+  std::string post_processor_json;
+};
+
 // Text to token ids and back, as a model directory's tokenizer.json says. Immutable; safe to use
-// from several threads at once. Adds nothing of its own (no begin-of-sentence): callers add special
-// tokens by id.
+// from several threads at once. Encode adds nothing of its own (no begin-of-sentence): what belongs
+// around a whole text is in surrounding_tokens(), and callers add it or other tokens by id.
 class Tokenizer {
  public:
   // added: ids beyond the model's vocabulary, or of tokens in it with the same content; throws
-  // Error (with `where`) on a clash.
+  // Error (with `where`) on a clash, and on surrounding tokens that do not exist.
   Tokenizer(PreTokenizer pre_tokenizer, BpeModel model, std::vector<AddedToken> added,
-            std::string_view where = "tokenizer");
+            std::string_view where = "tokenizer", TokenizerExtras extras = {});
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
 
-  // A tokenizer.json, or a directory that holds one: byte-level BPE behind a sequence of Splits.
-  // Whatever else in the file would change the ids is an Error that names it.
+  // A tokenizer.json, or a directory that holds one: byte-level BPE behind normalizers (NFC, NFD,
+  // NFKC, NFKD) and pre-tokenisers (Split, Digits, Punctuation, Whitespace, WhitespaceSplit,
+  // ByteLevel) or sequences of them. Whatever else in the file would change the ids is an Error
+  // that names it. Added tokens have the ids that the file gives them. The file is untrusted.
   static Tokenizer Load(const std::filesystem::path& path);
   static Tokenizer FromJson(std::string_view json, std::string_view where);
 
@@ -67,11 +83,13 @@ class Tokenizer {
   // One more than the highest id.
   int32_t vocab_size() const { return static_cast<int32_t>(entries_.size()); }
 
+  const Normalizer& normalizer() const { return extras_.normalizer; }
+  const SurroundingTokens& surrounding_tokens() const { return extras_.surrounding; }
   const PreTokenizer& pre_tokenizer() const { return pre_tokenizer_; }
   const BpeModel& model() const { return *model_; }
   const std::vector<AddedToken>& added_tokens() const { return added_; }
 
-  // A hash of everything that decides which ids a text gets, the same on every machine and after
+  // A hash of everything that decides which ids Encode gives, the same on every machine and after
   // saving and loading. Token caches and checkpoints keep it.
   uint64_t fingerprint() const { return fingerprint_; }
 
@@ -85,6 +103,7 @@ class Tokenizer {
 
   uint64_t ComputeFingerprint() const;
 
+  TokenizerExtras extras_;
   PreTokenizer pre_tokenizer_;
   std::unique_ptr<const BpeModel> model_;  // encoders point to it
   std::vector<AddedToken> added_;          // in ascending order of id

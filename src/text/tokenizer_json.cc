@@ -7,89 +7,18 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "text/byte_level.h"
+#include "text/pipeline_json.h"
 #include "text/tokenizer.h"
 
 namespace fathom {
 namespace {
 
-constexpr std::string_view kHint =
-    "supported: byte-level BPE behind Split steps, as DeepSeek-V3's tokenizer.json has it";
-
 // Ids by the way the file writes the token.
 using IdsByKey = std::unordered_map<std::string_view, int32_t>;
 
-// Keys that nobody has looked at could change the ids.
-void RequireKnownKeys(const JsonValue& object, std::initializer_list<std::string_view> known) {
-  for (const auto& [key, value] : object.Object()) {
-    if (std::find(known.begin(), known.end(), key) == known.end()) {
-      throw Error(value.path(), "this key is not known", kHint);
-    }
-  }
-}
-
 void RequireNull(const JsonValue& object, std::string_view key) {
-  if (const auto value = object.Find(key)) throw Error(value->path(), "is not supported", kHint);
-}
-
-void RequireFalse(const JsonValue& object, std::string_view key) {
-  if (object.BoolOr(key, false)) {
-    throw Error(object.At(key).path(), "true is not supported", kHint);
-  }
-}
-
-void RequireType(const JsonValue& object, std::string_view type) {
-  const JsonValue found = object.At("type");
-  if (found.String() != type) {
-    throw Error(found.path(), fmt::format("'{}' is not supported here", found.String()), kHint);
-  }
-}
-
-void CheckNormalizer(const JsonValue& root) {
-  const auto normalizer = root.Find("normalizer");
-  if (!normalizer) return;
-  RequireType(*normalizer, "Sequence");
-  if (!normalizer->At("normalizers").Array().empty()) {
-    throw Error(normalizer->path(), "normalizers are not supported", kHint);
-  }
-}
-
-// Appends the pattern of a Split; true when the step is the ByteLevel that has to come last.
-bool ReadPreTokenizerStep(const JsonValue& step, std::vector<std::string>& patterns) {
-  if (step.At("type").String() == "ByteLevel") {
-    // Both default to true in files that leave them out.
-    for (const std::string_view key : {"add_prefix_space", "use_regex"}) {
-      if (step.BoolOr(key, true)) {
-        throw Error(fmt::format("{}.{}", step.path(), key), "true is not supported", kHint);
-      }
-    }
-    return true;
-  }
-  RequireType(step, "Split");
-  const JsonValue behavior = step.At("behavior");
-  if (behavior.String() != "Isolated") {
-    throw Error(behavior.path(), fmt::format("'{}' is not supported", behavior.String()), kHint);
-  }
-  // `invert` swaps what is a match and what is between; Isolated treats both alike.
-  const JsonValue pattern = step.At("pattern");
-  RequireKnownKeys(pattern, {"Regex"});
-  patterns.emplace_back(pattern.At("Regex").String());
-  return false;
-}
-
-PreTokenizer ReadPreTokenizer(const JsonValue& root) {
-  const JsonValue pre_tokenizer = root.At("pre_tokenizer");
-  std::vector<std::string> patterns;
-  bool byte_level = false;
-  if (pre_tokenizer.At("type").String() == "Sequence") {
-    for (const JsonValue& step : pre_tokenizer.At("pretokenizers").Array()) {
-      if (byte_level) throw Error(step.path(), "a step after ByteLevel is not supported", kHint);
-      byte_level = ReadPreTokenizerStep(step, patterns);
-    }
-  } else {
-    byte_level = ReadPreTokenizerStep(pre_tokenizer, patterns);
-  }
-  if (!byte_level) throw Error(pre_tokenizer.path(), "the last step is not ByteLevel", kHint);
-  return PreTokenizer(std::move(patterns), pre_tokenizer.path());
+  if (const auto value = object.Find(key))
+    throw Error(value->path(), "is not supported", kTokenizerHint);
 }
 
 std::vector<VocabularyToken> ReadVocabulary(const JsonValue& model, IdsByKey& ids) {
@@ -161,9 +90,10 @@ std::vector<AddedToken> ReadAddedTokens(const JsonValue& root, const IdsByKey& i
   for (const JsonValue& item : list->Array()) {
     RequireKnownKeys(item,
                      {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
-    for (const std::string_view flag : {"single_word", "lstrip", "rstrip"})
-      RequireFalse(item, flag);
     AddedToken token;
+    token.single_word = item.BoolOr("single_word", false);
+    token.lstrip = item.BoolOr("lstrip", false);
+    token.rstrip = item.BoolOr("rstrip", false);
     const int64_t id = item.At("id").Int();
     if (id < 0 || id > INT32_MAX) {
       throw Error(item.At("id").path(), fmt::format("the id {} is out of bounds", id));
@@ -191,33 +121,46 @@ Tokenizer Tokenizer::FromJson(std::string_view json, std::string_view where) {
                           "pre_tokenizer", "post_processor", "decoder", "model"});
   RequireNull(root, "truncation");
   RequireNull(root, "padding");
-  CheckNormalizer(root);
-  // These two only move offsets and turn bytes back into text.
-  if (const auto processor = root.Find("post_processor")) RequireType(*processor, "ByteLevel");
-  RequireType(root.At("decoder"), "ByteLevel");
+  CheckDecoder(root);
 
   const JsonValue model = root.At("model");
   RequireKnownKeys(
       model, {"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
               "fuse_unk", "byte_fallback", "ignore_merges", "vocab", "merges"});
-  RequireType(model, "BPE");
-  RequireNull(model, "dropout");
-  RequireNull(model, "unk_token");
+  if (const auto type = model.Find("type"); type && type->String() != "BPE") {
+    throw Error(type->path(), fmt::format("'{}' is not supported", type->String()), kTokenizerHint);
+  }
+  if (model.NumberOr("dropout", 0) != 0) {
+    throw Error(model.At("dropout").path(), "is not supported: the ids would be random",
+                kTokenizerHint);
+  }
   for (const std::string_view key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     const auto affix = model.Find(key);
-    if (affix && !affix->String().empty()) throw Error(affix->path(), "is not supported", kHint);
+    if (affix && !affix->String().empty()) {
+      throw Error(affix->path(), "is not supported", kTokenizerHint);
+    }
   }
-  RequireFalse(model, "byte_fallback");
-  RequireFalse(model, "ignore_merges");
+  // unk_token, fuse_unk and byte_fallback are for characters that are no token; here every byte is
+  // one (BpeModel makes sure of it).
+  const bool whole_words = model.BoolOr("ignore_merges", false);
 
+  TokenizerExtras extras;
+  extras.normalizer = ReadNormalizer(root);
+  extras.surrounding = ReadPostProcessor(root);
+  if (const auto processor = root.Find("post_processor")) {
+    extras.post_processor_json = processor->Minified();
+  }
   PreTokenizer pre_tokenizer = ReadPreTokenizer(root);
   IdsByKey ids;
   std::vector<VocabularyToken> tokens = ReadVocabulary(model, ids);
   std::vector<Merge> merges = ReadMerges(model, ids);
   std::vector<AddedToken> added = ReadAddedTokens(root, ids);
+  for (const AddedToken& token : added) {
+    if (token.special && ids.contains(token.content)) tokens[token.id].special = true;
+  }
   return Tokenizer(std::move(pre_tokenizer),
-                   BpeModel(std::move(tokens), std::move(merges), model.path()), std::move(added),
-                   where);
+                   BpeModel(std::move(tokens), std::move(merges), model.path(), whole_words),
+                   std::move(added), where, std::move(extras));
 }
 
 Tokenizer Tokenizer::Load(const std::filesystem::path& path) {
@@ -238,23 +181,12 @@ std::string Tokenizer::ToJson() const {
   for (const AddedToken& token : added_) {
     added.push_back({{"id", token.id},
                      {"content", token.content},
-                     {"single_word", false},
-                     {"lstrip", false},
-                     {"rstrip", false},
+                     {"single_word", token.single_word},
+                     {"lstrip", token.lstrip},
+                     {"rstrip", token.rstrip},
                      {"normalized", token.normalized},
                      {"special", token.special}});
   }
-  Json steps = Json::array();
-  for (const std::string& pattern : pre_tokenizer_.patterns()) {
-    steps.push_back({{"type", "Split"},
-                     {"pattern", {{"Regex", pattern}}},
-                     {"behavior", "Isolated"},
-                     {"invert", false}});
-  }
-  steps.push_back({{"type", "ByteLevel"},
-                   {"add_prefix_space", false},
-                   {"trim_offsets", true},
-                   {"use_regex", false}});
   std::vector<std::string> keys;
   // The members of the vocabulary are set one by one: a lookup for each, as ordered_json makes
   // it, would be quadratic.
@@ -273,9 +205,11 @@ std::string Tokenizer::ToJson() const {
                {"truncation", nullptr},
                {"padding", nullptr},
                {"added_tokens", std::move(added)},
-               {"normalizer", nullptr},
-               {"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", std::move(steps)}}},
-               {"post_processor", nullptr},
+               {"normalizer", WriteNormalizer(extras_.normalizer)},
+               {"pre_tokenizer", WritePreTokenizer(pre_tokenizer_)},
+               {"post_processor", extras_.post_processor_json.empty()
+                                      ? Json(nullptr)
+                                      : Json::parse(extras_.post_processor_json)},
                {"decoder",
                 {{"type", "ByteLevel"},
                  {"add_prefix_space", false},
@@ -289,6 +223,7 @@ std::string Tokenizer::ToJson() const {
                  {"end_of_word_suffix", nullptr},
                  {"fuse_unk", false},
                  {"byte_fallback", false},
+                 {"ignore_merges", model_->whole_words()},
                  {"vocab", nullptr},
                  {"merges", std::move(merges)}}}};
   root["model"]["vocab"] = std::move(vocabulary);

@@ -128,7 +128,7 @@ TEST(Bpe, RefusesAnIncompleteVocabulary) {
 
 std::string Split(const std::vector<AddedToken>& tokens, std::string_view text) {
   std::string out;
-  AddedTokenMatcher(tokens).Split(text, [&](std::string_view piece, int32_t id) {
+  AddedTokenMatcher(tokens, Normalizer()).Split(text, [&](std::string_view piece, int32_t id) {
     out += id < 0 ? std::string(piece) : "[" + std::to_string(id) + "]";
     out += '.';
   });
@@ -149,6 +149,50 @@ TEST(AddedTokens, NormalizedOnesComeSecond) {
   const std::vector<AddedToken> tokens = {{1, "ab", true, true}, {2, "b", true, false}};
   EXPECT_EQ(Split(tokens, "ab"), "a.[2].");
   EXPECT_EQ(Split({{1, "ab", true, true}}, "xab"), "x.[1].");
+}
+
+TEST(AddedTokens, TakeWhiteSpaceAlong) {
+  const AddedToken left{1, "<l>", true, false, true, false, false};
+  const AddedToken right{2, "<r>", true, false, false, true, false};
+  EXPECT_EQ(Split({left, right}, "a \t<l> b"), "a.[1]. b.");
+  EXPECT_EQ(Split({left, right}, "a <r>\u3000\nb"), "a .[2].b.");
+  EXPECT_EQ(Split({left, right}, "<r>  <l>"), "[2].[1].");
+  EXPECT_EQ(Split({left, right}, " <l><r> "), "[1].[2].");
+}
+
+TEST(AddedTokens, OfSingleWordsStandAlone) {
+  const std::vector<AddedToken> tokens = {{1, "the", true, false, false, false, true}};
+  EXPECT_EQ(Split(tokens, "the then bathe the-the"), "[1]. then bathe .[1].-.[1].");
+  EXPECT_EQ(Split(tokens, "_the the\u0301 (the)"), "_the the\u0301 (.[1].).");
+  // The longer token is refused, and the shorter one is not tried.
+  EXPECT_EQ(Split({{1, "ab", true, false, false, false, true}, {2, "a"}}, "abc a"), "abc .[2].");
+}
+
+TEST(AddedTokens, AreFoundInNormalizedText) {
+  const Normalizer nfc({Normalizer::Form::kNfc});
+  const std::vector<AddedToken> tokens = {{1, "e\u0301", true, true}, {2, "a\u0301", true, false}};
+  std::string out;
+  const AddedTokenMatcher matcher(tokens, nfc);
+  matcher.Split("x\u00E9xe\u0301\u00E1a\u0301o\u0301", [&](std::string_view piece, int32_t id) {
+    out += id < 0 ? std::string(piece) : "[" + std::to_string(id) + "]";
+    out += '.';
+  });
+  EXPECT_EQ(out, "x.[1].x.[1].\u00E1.[2].\u00F3.");
+}
+
+TEST(Bpe, WholeWordsCanComeFirst) {
+  // "abc" is a token that no merge makes.
+  BpeModel merged = MakeModel({{"a", "b"}});
+  std::vector<VocabularyToken> tokens(merged.tokens().begin(), merged.tokens().end());
+  tokens.push_back({"abc", VocabularyToken::Kind::kBytes});
+  tokens.push_back({"xyz", VocabularyToken::Kind::kBytes, true});  // special
+  const std::vector<Merge> merges(merged.merges().begin(), merged.merges().end());
+  const BpeModel plain(tokens, merges, "test"), whole(tokens, merges, "test", true);
+  BpeEncoder plain_encoder(plain), whole_encoder(whole);
+  EXPECT_EQ(Encoded(plain, plain_encoder, "abc"), (Strings{"ab", "c"}));
+  EXPECT_EQ(Encoded(whole, whole_encoder, "abc"), Strings{"abc"});
+  EXPECT_EQ(Encoded(whole, whole_encoder, "abcd"), (Strings{"ab", "c", "d"}));
+  EXPECT_EQ(Encoded(whole, whole_encoder, "xyz"), (Strings{"x", "y", "z"}));
 }
 
 }  // namespace

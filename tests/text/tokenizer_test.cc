@@ -141,26 +141,33 @@ TEST(Tokenizer, RefusesWhatWouldChangeTheIdsAndNamesIt) {
   };
   expect_error("truncation", [](Json& j) { j["truncation"] = {{"max_length", 5}}; });
   expect_error("padding", [](Json& j) { j["padding"] = Json::object(); });
-  expect_error("normalizer", [](Json& j) { j["normalizer"] = {{"type", "NFC"}}; });
+  expect_error("normalizer", [](Json& j) { j["normalizer"] = {{"type", "Lowercase"}}; });
   expect_error("post_processor", [](Json& j) {
     j["post_processor"] = {{"type", "TemplateProcessing"}};
   });
   expect_error("decoder", [](Json& j) { j["decoder"] = {{"type", "Metaspace"}}; });
   expect_error("model.type", [](Json& j) { j["model"]["type"] = "Unigram"; });
   expect_error("dropout", [](Json& j) { j["model"]["dropout"] = 0.1; });
-  expect_error("unk_token", [](Json& j) { j["model"]["unk_token"] = "a"; });
-  expect_error("byte_fallback", [](Json& j) { j["model"]["byte_fallback"] = true; });
-  expect_error("ignore_merges", [](Json& j) { j["model"]["ignore_merges"] = true; });
   expect_error("end_of_word_suffix", [](Json& j) { j["model"]["end_of_word_suffix"] = "</w>"; });
   expect_error("surprise", [](Json& j) { j["model"]["surprise"] = 1; });
   expect_error("surprise", [](Json& j) { j["surprise"] = 1; });
   expect_error("behavior",
-               [](Json& j) { j["pre_tokenizer"]["pretokenizers"][0]["behavior"] = "Removed"; });
+               [](Json& j) { j["pre_tokenizer"]["pretokenizers"][0]["behavior"] = "Melted"; });
   expect_error("use_regex",
-               [](Json& j) { j["pre_tokenizer"]["pretokenizers"][3]["use_regex"] = true; });
+               [](Json& j) { j["pre_tokenizer"]["pretokenizers"][3]["use_regex"] = 3; });
+  expect_error("Metaspace", [](Json& j) {
+    j["pre_tokenizer"]["pretokenizers"][0] = {{"type", "Metaspace"}};
+  });
+  expect_error("lstrip", [](Json& j) { j["added_tokens"][2]["lstrip"] = "yes"; });
+  expect_error("special_tokens", [](Json& j) {
+    j["post_processor"] = Json::parse(R"({"type": "TemplateProcessing", "special_tokens": {},
+        "single": [{"SpecialToken": {"id": "X"}}, {"Sequence": {"id": "A"}}]})");
+  });
+  expect_error("surrounding", [](Json& j) {
+    j["post_processor"] =
+        Json::parse(R"({"type": "RobertaProcessing", "sep": ["a", 123456], "cls": ["a", 3]})");
+  });
   expect_error("ByteLevel", [](Json& j) { j["pre_tokenizer"]["pretokenizers"].erase(3); });
-  expect_error("lstrip", [](Json& j) { j["added_tokens"][2]["lstrip"] = true; });
-  expect_error("single_word", [](Json& j) { j["added_tokens"][2]["single_word"] = true; });
 }
 
 TEST(Tokenizer, RefusesFilesThatLie) {
@@ -226,6 +233,52 @@ TEST(StreamDecoder, EmitsACharacterAsSoonAsItIsWhole) {
   EXPECT_EQ(decoder.Finish(), "");
   StreamDecoder with_special(Golden(), false);
   EXPECT_EQ(with_special.Push(1), kEndOfSentence);
+}
+
+// Multi-byte characters, joined emoji, special tokens between, and an end inside a character: what
+// comes out is whole characters, as early as they are whole, and all of the text.
+TEST(StreamDecoder, FollowsEmojiAndSpecialTokens) {
+  const std::string text = "\U0001F469\u200D\U0001F4BB \U0001F1E9\U0001F1EA\u4E2De\u0301";
+  std::vector<int32_t> ids;
+  std::vector<std::string> expected;
+  const BpeModel& model = Golden().model();
+  for (size_t i = 0; i < text.size(); ++i) {
+    ids.push_back(model.ByteId(static_cast<uint8_t>(text[i])));
+    size_t begin = i;
+    while ((static_cast<uint8_t>(text[begin]) & 0xC0) == 0x80) --begin;
+    const bool last = i + 1 == text.size() || (static_cast<uint8_t>(text[i + 1]) & 0xC0) != 0x80;
+    expected.push_back(last ? text.substr(begin, i + 1 - begin) : "");
+    if (i % 3 == 0) {
+      ids.push_back(1);
+      expected.emplace_back();
+    }
+  }
+  StreamDecoder decoder(Golden());
+  for (size_t i = 0; i < ids.size(); ++i) EXPECT_EQ(decoder.Push(ids[i]), expected[i]) << i;
+  EXPECT_EQ(decoder.Push(model.ByteId(0xF0)), "");
+  EXPECT_EQ(decoder.Push(model.ByteId(0x9F)), "");
+  EXPECT_EQ(decoder.Finish(), "\uFFFD");
+}
+
+TEST(Tokenizer, UnkAndByteFallbackChangeNothingWhereEveryByteIsAToken) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::parse(GoldenText("tokenizer.json"));
+  json["model"]["unk_token"] = "a";
+  json["model"]["byte_fallback"] = true;
+  EXPECT_EQ(Tokenizer::FromJson(json.dump(), "changed").fingerprint(), Golden().fingerprint());
+}
+
+TEST(Tokenizer, NothingThatIsWrittenBecomesASpecialTokenAsAWholeWord) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::parse(GoldenText("tokenizer.json"));
+  json["model"]["ignore_merges"] = true;
+  json["pre_tokenizer"] = {
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}};
+  const Tokenizer tokenizer = Tokenizer::FromJson(json.dump(), "changed");
+  for (const AddedToken& token : tokenizer.added_tokens()) {
+    if (!token.special) continue;
+    for (const int32_t id : tokenizer.Encode(token.content, {.added_tokens = false})) {
+      EXPECT_FALSE(tokenizer.IsSpecial(id)) << token.content;
+    }
+  }
 }
 
 std::vector<ChatMessage> Messages(const JsonValue& list) {
