@@ -160,7 +160,8 @@ void AddChatCommand(CLI::App& app) {
   CLI::App* command = app.add_subcommand("chat", "Talk with a model in the terminal.");
   command->footer("Example: fathom chat my-model --system 'Answer briefly.' --temperature 0.6");
   const auto arguments = std::make_shared<Arguments>();
-  command->add_option("DIR", arguments->directory, "The model directory")->required();
+  command->add_option("MODEL", arguments->directory, "A model directory or a .gguf file")
+      ->required();
   command->add_option("--system", arguments->system, "What the model is told before the talk");
   command->add_option("--max-tokens", arguments->max_tokens, "Tokens of an answer at most")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24))

@@ -196,7 +196,8 @@ void AddGenerateCommand(CLI::App& app) {
   command->footer(
       "Example: fathom generate my-model --prompt 'int main(' --max-tokens 100 --seed 1");
   const auto arguments = std::make_shared<Arguments>();
-  command->add_option("DIR", arguments->directory, "The model directory")->required();
+  command->add_option("MODEL", arguments->directory, "A model directory or a .gguf file")
+      ->required();
   command->add_option("--prompt", arguments->prompt, "The text to go on from; - reads it on stdin")
       ->required();
   command

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/common.h"
+#include "formats/gguf_file.h"
 #include "formats/mapped_model.h"
 #include "formats/safetensors.h"
 #include "infer/model_summary.h"
@@ -192,7 +193,7 @@ void InspectDirectory(const fs::path& directory, bool as_json) {
 
 void Inspect(const std::string& what, bool as_json) {
   const fs::path path = what;
-  if (fs::is_directory(path)) {
+  if (fs::is_directory(path) || IsGguf(path)) {
     InspectDirectory(path, as_json);
     return;
   }
@@ -225,7 +226,8 @@ void AddInspectCommand(CLI::App& app) {
   const auto arguments = std::make_shared<Arguments>();
   command
       ->add_option("MODEL", arguments->what,
-                   "A model directory, a config.json, a .safetensors file, or the name of a preset")
+                   "A model directory, a .gguf file, a config.json, a .safetensors file, or the "
+                   "name of a preset")
       ->required();
   arguments->common.AddTo(*command);
   command->callback([arguments] { Inspect(arguments->what, arguments->common.json); });

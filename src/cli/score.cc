@@ -49,9 +49,23 @@ std::vector<int32_t> ParseIds(std::string_view text, std::string_view where) {
   return ids;
 }
 
+// For every token null (the first) or [[id, log-probability], ...].
+ordered_json TopJson(const TokenScores& scores) {
+  ordered_json positions = ordered_json::array({nullptr});
+  for (const auto& ranked : scores.top) {
+    ordered_json tokens = ordered_json::array();
+    for (const RankedToken& token : ranked) tokens.push_back({token.token, token.logprob});
+    positions.push_back(std::move(tokens));
+  }
+  return positions;
+}
+
 void Score(const Arguments& arguments) {
   if (arguments.text.has_value() == !arguments.tokens.empty()) {
     throw UsageError("score", "wants one of --text and --tokens");
+  }
+  if (arguments.options.top > 0 && !arguments.common.json) {
+    throw UsageError("score --top", "is shown with --json only", "add --json");
   }
   Device device(arguments.common.device, arguments.common.threads);
   LoadedModel model(arguments.directory, arguments.precision.Get());
@@ -73,10 +87,11 @@ void Score(const Arguments& arguments) {
   model.Pack(device.context(), ScoreCacheTokens(model.config(), count, arguments.options), chunk,
              chunk);
   Progress progress("scoring", "tokens", static_cast<double>(count), arguments.common.quiet);
-  const std::vector<float> logprobs =
+  const TokenScores scores =
       ScoreTokens(device.context(), model.transformer(), tokens, arguments.options,
                   [&](int64_t done) { progress.Update(static_cast<double>(done)); });
   progress.Clear();
+  const std::vector<float>& logprobs = scores.logprobs;
 
   double total = 0;
   int64_t bytes = 0;
@@ -100,6 +115,7 @@ void Score(const Arguments& arguments) {
     // The first token is only read.
     json["logprobs"] = ordered_json::array({nullptr});
     for (const float logprob : logprobs) json["logprobs"].push_back(logprob);
+    if (arguments.options.top > 0) json["top"] = TopJson(scores);
     json["scored_tokens"] = logprobs.size();
     json["total_logprob"] = total;
     json["perplexity"] = perplexity;
@@ -127,7 +143,8 @@ void AddScoreCommand(CLI::App& app) {
       "score", "The log-probability of every token of a text, in nats, at full precision.");
   command->footer("Example: fathom score my-model --text 'int main() {' --json");
   const auto arguments = std::make_shared<Arguments>();
-  command->add_option("DIR", arguments->directory, "The model directory")->required();
+  command->add_option("MODEL", arguments->directory, "A model directory or a .gguf file")
+      ->required();
   CLI::Option* text =
       command->add_option("--text", arguments->text, "The text; - reads it on stdin");
   command
@@ -139,6 +156,11 @@ void AddScoreCommand(CLI::App& app) {
                    "Score a longer text in windows of so many tokens, each without what came "
                    "before; the model's context if not given")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
+  command
+      ->add_option("--top", arguments->options.top,
+                   "With --json, also the ids and log-probabilities of the N most likely tokens "
+                   "at every position")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
   arguments->bos.AddTo(*command);
   arguments->precision.AddTo(*command);
   arguments->common.AddTo(*command);

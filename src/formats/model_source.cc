@@ -1,10 +1,12 @@
 #include "formats/model_source.h"
 
+#include "formats/gguf_model.h"
 #include "formats/model_directory.h"
 
 namespace fathom {
 
 std::unique_ptr<ModelSource> ModelSource::Open(const std::filesystem::path& path) {
+  if (IsGguf(path)) return std::make_unique<GgufModel>(path);
   return std::make_unique<HuggingFaceDirectory>(path);
 }
 

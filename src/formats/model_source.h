@@ -18,8 +18,9 @@ namespace fathom {
 // presents them so.
 class ModelSource {
  public:
-  // A Hugging Face directory. Throws Error when files are missing, truncated or inconsistent; that
-  // the tensors are those of the configuration is checked by who binds them (mapped_model.h).
+  // A Hugging Face directory, or a GGUF file whatever it is called. Throws Error when files are
+  // missing, truncated or inconsistent; that the tensors are those of the configuration is checked
+  // by who binds them (mapped_model.h).
   static std::unique_ptr<ModelSource> Open(const std::filesystem::path& path);
 
   virtual ~ModelSource() = default;

@@ -14,17 +14,30 @@ struct ScoreOptions {
   // A longer text is scored in windows of this many inputs, each without what came before it; 0:
   // the model's max_position_embeddings.
   int64_t window = 0;
+  int64_t top = 0;  // also the most likely tokens at each position, so many (or all there are)
+};
+
+struct RankedToken {
+  int32_t token;
+  float logprob;
+};
+
+struct TokenScores {
+  // ln p of every token but the first, given the tokens before it: [i] belongs to tokens[i + 1].
+  std::vector<float> logprobs;
+  // The same of the ScoreOptions::top most likely tokens in its place, the likeliest first and of
+  // equals the lower id.
+  std::vector<std::vector<RankedToken>> top;
 };
 
 // The tokens of cache that ScoreTokens makes room for, given so many tokens of text.
 int64_t ScoreCacheTokens(const ModelConfig& config, int64_t tokens, const ScoreOptions& options);
 
-// ln p of every token but the first, given the tokens before it: logprobs[i] belongs to
-// tokens[i + 1]. The same bits as Engine's and, within one window, as TokenLosses' in the absorbed
-// form. `progress` is called with the number of tokens done. Throws Error for an id outside the
+// The same bits as Engine's and, within one window, as TokenLosses' in the absorbed form.
+// `progress` is called with the number of tokens done. Throws Error for an id outside the
 // vocabulary.
-std::vector<float> ScoreTokens(Context& context, const Transformer& transformer,
-                               std::span<const int32_t> tokens, const ScoreOptions& options,
-                               FunctionRef<void(int64_t done)> progress);
+TokenScores ScoreTokens(Context& context, const Transformer& transformer,
+                        std::span<const int32_t> tokens, const ScoreOptions& options,
+                        FunctionRef<void(int64_t done)> progress);
 
 }  // namespace fathom

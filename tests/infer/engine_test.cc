@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <bit>
+#include <cmath>
 #include <map>
 
 #include "backend/cpu/cpu_backend.h"
@@ -173,7 +174,8 @@ TEST_P(EngineTest, LogProbsAreThoseOfOnePassOverTheWholeSequence) {
     const std::vector<double> losses =
         TokenLosses(run_.context(), tiny_.model, input, AttentionForm::kAbsorbed);
     const auto scores =
-        ScoreTokens(run_.context(), tiny_.model, tokens, {.chunk_tokens = 5}, [](int64_t) {});
+        ScoreTokens(run_.context(), tiny_.model, tokens, {.chunk_tokens = 5}, [](int64_t) {
+        }).logprobs;
     ASSERT_EQ(losses.size(), scores.size());
     for (size_t t = 0; t < losses.size(); ++t) {
       EXPECT_EQ(std::bit_cast<uint32_t>(scores[t]),
@@ -197,7 +199,7 @@ TEST_P(EngineTest, GreedyTokensAreTheMostProbableOnes) {
     std::vector<int32_t> tokens = request.prompt;
     tokens.push_back(id);
     const float logprob =
-        ScoreTokens(run_.context(), tiny_.model, tokens, {}, [](int64_t) {}).back();
+        ScoreTokens(run_.context(), tiny_.model, tokens, {}, [](int64_t) {}).logprobs.back();
     EXPECT_LE(logprob, std::bit_cast<float>(answer.logprobs[0]));
     if (id == answer.tokens[0]) {
       EXPECT_EQ(logprob, std::bit_cast<float>(answer.logprobs[0]));
@@ -218,7 +220,7 @@ TEST_P(EngineTest, SampledLogProbIsThatOfTheTemperature) {
     std::vector<int32_t> tokens = request.prompt;
     tokens.push_back(id);
     const double logprob =
-        ScoreTokens(run_.context(), tiny_.model, tokens, {}, [](int64_t) {}).back();
+        ScoreTokens(run_.context(), tiny_.model, tokens, {}, [](int64_t) {}).logprobs.back();
     sum += std::exp(2 * logprob);
     if (id == answer.tokens[0]) own = 2 * logprob;
   }
@@ -241,7 +243,8 @@ TEST_P(EngineTest, AWindowOfAScoreStartsAfresh) {
   const std::vector<int32_t> tokens = RandomPrompt(config_, 24, 3);
   const auto score = [&](std::vector<int32_t> text, int64_t window) {
     return ScoreTokens(run_.context(), tiny_.model, text, {.chunk_tokens = 4, .window = window},
-                       [](int64_t) {});
+                       [](int64_t) {})
+        .logprobs;
   };
   const auto windows = score(tokens, 10);
   // Inputs 0-9, 10-19 and 20-22 predict tokens 1-10, 11-20 and 21-23.
@@ -250,6 +253,34 @@ TEST_P(EngineTest, AWindowOfAScoreStartsAfresh) {
     expected.push_back(x);
   for (const float x : score({tokens.begin() + 20, tokens.end()}, 100)) expected.push_back(x);
   EXPECT_EQ(windows, expected);
+}
+
+TEST_P(EngineTest, TheMostLikelyTokensAddUpAndHoldTheScoredOnes) {
+  const std::vector<int32_t> tokens = RandomPrompt(config_, 9, 5);
+  const auto score = [&](int64_t top) {
+    return ScoreTokens(run_.context(), tiny_.model, tokens, {.chunk_tokens = 4, .top = top},
+                       [](int64_t) {});
+  };
+  const TokenScores all = score(config_.vocab_size), three = score(3);
+  EXPECT_EQ(all.logprobs, score(0).logprobs);
+  ASSERT_EQ(all.top.size(), tokens.size() - 1);
+  for (size_t i = 0; i < all.top.size(); ++i) {
+    ASSERT_EQ(static_cast<int64_t>(all.top[i].size()), config_.vocab_size);
+    ASSERT_EQ(three.top[i].size(), 3U);
+    double sum = 0;
+    for (size_t k = 0; k < all.top[i].size(); ++k) {
+      const RankedToken& token = all.top[i][k];
+      sum += std::exp(static_cast<double>(token.logprob));
+      EXPECT_LE(token.logprob, all.top[i][k > 0 ? k - 1 : 0].logprob);
+      if (k < 3) {
+        EXPECT_EQ(token.token, three.top[i][k].token);
+      }
+      if (token.token == tokens[i + 1]) {
+        EXPECT_EQ(token.logprob, all.logprobs[i]);
+      }
+    }
+    EXPECT_NEAR(sum, 1, 1e-5);
+  }
 }
 
 TEST_P(EngineTest, ImpossibleRequestsAreRefused) {

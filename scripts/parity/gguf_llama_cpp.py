@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""Exports a model that Fathom trained to GGUF and compares llama.cpp's reading of it with Fathom's.
+
+  scripts/parity/gguf_llama_cpp.py MODEL_DIRECTORY [--fathom build/release/fathom] [--text FILE]
+
+For each type: `fathom convert MODEL FILE.gguf --dtype TYPE`, then the log-probabilities of all tokens of the
+vocabulary at every position of a text, from
+  - Fathom in f32 with the model directory (what the export should mean),
+  - Fathom in f32 with the GGUF file (the same quantised weights),
+  - llama.cpp with the GGUF file and its default settings.
+KL is the mean over positions of sum p ln(p / q), in nats, q llama.cpp's. The greedy token is compared wherever
+Fathom's two likeliest are more than 0.1 apart. Fails when llama.cpp gets other token ids from the text, when the KL of
+bf16 or q8_0 against the model, or of any type against the same weights, is 1e-3 or more, or when a greedy token
+differs (bf16, q8_0, and q4_k against the same weights).
+
+llama.cpp comes from the package llama-cpp-python, built from source in a virtual environment that this script makes
+(--venv, default build/llama-cpp-venv; ten minutes and a C++ compiler).
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+PACKAGES = ["llama-cpp-python==0.3.36", "numpy==2.4.6"]
+TYPES = ["bf16", "q8_0", "q4_k"]
+LARGEST_KL = 1e-3
+SURE_GAP = 0.1
+
+ARGUMENTS = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+ARGUMENTS.add_argument("model", type=pathlib.Path)
+ARGUMENTS.add_argument("--fathom", default="build/release/fathom")
+ARGUMENTS.add_argument("--text", type=pathlib.Path, help="compare on the beginning of this file")
+ARGUMENTS.add_argument("--tokens", type=int, default=400)
+ARGUMENTS.add_argument("--venv", type=pathlib.Path, default=pathlib.Path("build/llama-cpp-venv"))
+
+TEXT = """First Citizen:
+Before we proceed any further, hear me speak.
+
+All:
+Speak, speak.
+
+First Citizen:
+You are all resolved rather to die than to famish?
+"""
+
+
+def enter_venv(venv):
+    """Runs this script again with the interpreter of the virtual environment, which is made first if need be."""
+    python = (venv / "bin" / "python").absolute()
+    if pathlib.Path(sys.prefix).resolve() == venv.resolve():
+        return
+    if not (venv / "made").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+        (venv / "made").touch()
+    os.execv(python, [str(python), *sys.argv])
+
+
+def fathom_scores(fathom, model, text, vocabulary):
+    """(ids, log-probabilities [positions, vocabulary]); row i predicts token i + 1."""
+    import numpy as np
+
+    command = [fathom, "score", str(model), "--text", text, "--dtype", "f32", "--top", str(vocabulary), "--json",
+               "--quiet"]
+    scored = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    rows = np.full((len(scored["tokens"]) - 1, vocabulary), np.nan)
+    for row, ranked in zip(rows, scored["top"][1:]):
+        ranked = np.array(ranked)
+        row[ranked[:, 0].astype(int)] = ranked[:, 1]
+    assert not np.isnan(rows).any()
+    return scored["tokens"], rows
+
+
+def llama_scores(file, text):
+    import llama_cpp
+    import numpy as np
+
+    @llama_cpp.llama_log_callback
+    def quiet(level, message, data):
+        if level == 4:  # errors
+            sys.stderr.write(message.decode("utf-8", "replace"))
+
+    llama_cpp.llama_log_set(quiet, None)
+    llama_cpp._logger.llama_log_callback = quiet
+    model = llama_cpp.Llama(str(file), n_ctx=0, n_batch=512, n_threads=os.cpu_count(), logits_all=True, verbose=False)
+    ids = model.tokenize(text.encode(), add_bos=True, special=False)
+    model.eval(ids)
+    logits = np.array(model.scores[: len(ids) - 1], dtype=np.float64)
+    logits -= logits.max(axis=1, keepdims=True)
+    logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    bos = bool(model.metadata.get("tokenizer.ggml.add_bos_token") == "true")
+    model.close()
+    return ids, logits, bos
+
+
+def compare(p, q):
+    """(KL, sure positions, of those with another greedy token)."""
+    import numpy as np
+
+    kl = float((np.exp(p) * (p - q)).sum(axis=1).mean())
+    best = np.sort(p, axis=1)
+    sure = best[:, -1] - best[:, -2] > SURE_GAP
+    return kl, int(sure.sum()), int((p.argmax(axis=1) != q.argmax(axis=1))[sure].sum())
+
+
+def main():
+    arguments = ARGUMENTS.parse_args()
+    enter_venv(arguments.venv)
+    text = TEXT if arguments.text is None else arguments.text.read_text(errors="replace")[: 4 * arguments.tokens]
+    vocabulary = json.loads((arguments.model / "config.json").read_text())["vocab_size"]
+    tokens, truth = fathom_scores(arguments.fathom, arguments.model, text, vocabulary)
+    failed = False
+    with tempfile.TemporaryDirectory() as directory:
+        for dtype in TYPES:
+            file = pathlib.Path(directory) / f"{dtype}.gguf"
+            subprocess.run([arguments.fathom, "convert", str(arguments.model), str(file), "--dtype", dtype, "--quiet"],
+                           check=True, stdout=subprocess.DEVNULL)
+            ids, theirs, _ = llama_scores(file, text)
+            if list(ids) != tokens:
+                sys.exit(f"{dtype}: llama.cpp has other ids: {list(ids)[:20]}..., Fathom {tokens[:20]}...")
+            _, ours = fathom_scores(arguments.fathom, file, text, vocabulary)
+            for name, reference in (("the model", truth), ("the same weights", ours)):
+                kl, sure, other = compare(reference, theirs)
+                bar = dtype != "q4_k" or name == "the same weights"
+                wrong = bar and (not kl < LARGEST_KL or other > 0)
+                failed |= wrong
+                print(f"{dtype:5} llama.cpp against Fathom with {name:16}: KL {kl:.2e} over {len(tokens) - 1} tokens, "
+                      f"greedy differs at {other} of {sure} sure ones{'  <-- FAILED' if wrong else ''}")
+            print(f"{dtype:5} file {file.stat().st_size} bytes; quantisation alone: KL {compare(truth, ours)[0]:.2e}")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
