@@ -27,11 +27,13 @@ bench: build
 		--bench build/$(PRESET)/bench/fathom_tokenizer_bench; fi
 
 # Against the original implementations, in virtual environments that the scripts make: the goldens are made again and
-# compared, transformers loads what the demo trained, and the tokenizer is compared on large texts.
+# compared, transformers loads what the demo trained and what `fathom convert` makes of it, and the tokenizer is compared
+# on large texts.
 parity: build
 	@scripts/parity/make_goldens.sh build/parity-venv build/parity-goldens
 	@diff -r build/parity-goldens tests/golden/model && echo "model goldens: the same bytes"
 	@if [ -d runs/demo/model ]; then build/parity-venv/bin/python scripts/parity/trained_model.py runs/demo/model; fi
+	@build/parity-venv/bin/python scripts/parity/converted_model.py runs/demo/model
 	@scripts/parity/tokenizer.py compare --fathom build/$(PRESET)/fathom \
 		--bench build/$(PRESET)/bench/fathom_tokenizer_bench --data $(DATA)
 

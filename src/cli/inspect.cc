@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -135,6 +136,34 @@ std::string TypeList(const std::map<std::string, uint64_t>& bytes_of) {
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
+// A name out of a file, without what a terminal would obey.
+std::string Printable(std::string name) {
+  for (char& c : name) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  return name;
+}
+
+// The part of a model that a tensor belongs to, in the order in which parts are shown.
+constexpr const char* kParts[] = {"embedding and head", "attention", "dense MLPs", "experts",
+                                  "shared experts",     "routers",   "norms",      "MTP modules"};
+const char* PartOf(const std::string& name, const ModelConfig& config) {
+  constexpr std::string_view kLayer = "model.layers.";
+  if (name.starts_with(kLayer)) {
+    int64_t layer = 0;
+    std::from_chars(name.data() + kLayer.size(), name.data() + name.size(), layer);
+    if (layer >= config.num_hidden_layers) return "MTP modules";
+  }
+  if (name.ends_with("norm.weight")) return "norms";
+  const auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
+  if (has(".mlp.experts.")) return "experts";
+  if (has(".mlp.shared_experts.")) return "shared experts";
+  if (has(".mlp.gate.")) return "routers";
+  if (has(".mlp.")) return "dense MLPs";
+  if (has(".self_attn.")) return "attention";
+  return "embedding and head";
+}
+
 void InspectTensors(const fs::path& path, bool as_json) {
   const SafetensorsFile file(path);
   std::map<std::string, uint64_t> bytes_of;
@@ -157,7 +186,7 @@ void InspectTensors(const fs::path& path, bool as_json) {
   std::string text;
   for (const auto& [name, entry] : file.entries()) {
     text += fmt::format("{:<8} {:<20} {}\n", entry.type,
-                        fmt::format("[{}]", fmt::join(entry.shape, ", ")), name);
+                        fmt::format("[{}]", fmt::join(entry.shape, ", ")), Printable(name));
   }
   text += fmt::format("{} tensors, {}\n", file.entries().size(), TypeList(bytes_of));
   WriteStandardOutput(text);
@@ -169,13 +198,20 @@ void InspectDirectory(const fs::path& directory, bool as_json) {
   json["directory"] = directory.string();
   json.update(DescribeConfig(model.config()));
   std::map<std::string, uint64_t> bytes_of;
+  std::map<std::string, std::map<std::string, uint64_t>> part_bytes_of;
+  uint64_t bytes = 0;
   const ModelSource& source = model.source();
-  const size_t tensors = source.names().size();
-  for (const std::string& name : source.names()) {
+  const std::vector<std::string> names = source.names();
+  for (const std::string& name : names) {
     const StoredTensor& tensor = *source.Find(name);
+    bytes += tensor.bytes();
     bytes_of[tensor.type()] += tensor.bytes();
+    part_bytes_of[PartOf(name, model.config())][tensor.type()] += tensor.bytes();
   }
-  json["weights"] = {{"tensors", tensors}, {"bytes", source.bytes()}, {"bytes_by_type", bytes_of}};
+  json["weights"] = {{"tensors", names.size()},
+                     {"bytes", bytes},
+                     {"bytes_by_type", bytes_of},
+                     {"bytes_by_part_and_type", part_bytes_of}};
   if (const auto tokenizer = source.LoadTokenizer())
     json["tokenizer"] = {{"ids", tokenizer->vocab_size()}};
   if (as_json) {
@@ -183,7 +219,13 @@ void InspectDirectory(const fs::path& directory, bool as_json) {
     return;
   }
   PrintConfig(json);
-  std::string text = fmt::format("{:<12} {} tensors, {}\n", "weights", tensors, TypeList(bytes_of));
+  std::string text =
+      fmt::format("{:<12} {} tensors, {}\n", "weights", names.size(), TypeList(bytes_of));
+  for (const char* part : kParts) {
+    const auto found = part_bytes_of.find(part);
+    if (found != part_bytes_of.end())
+      text += fmt::format("{:<12} {}: {}\n", "", part, TypeList(found->second));
+  }
   text += fmt::format("{:<12} {}\n", "tokenizer",
                       json.contains("tokenizer")
                           ? fmt::format("{} ids", json["tokenizer"]["ids"].get<int64_t>())
