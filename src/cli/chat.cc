@@ -144,7 +144,7 @@ class Conversation {
   Arguments& arguments_;
   Device device_;
   LoadedModel model_;
-ChatTemplate template_;
+  ChatTemplate template_;
   std::unique_ptr<KvCache> cache_;
   SamplingParams sampling_;
   std::vector<int32_t> stop_ids_;
