@@ -26,6 +26,32 @@ elseif(FATHOM_SANITIZER)
   message(FATAL_ERROR "FATHOM_SANITIZER is '${FATHOM_SANITIZER}'; it can be address, thread or fuzzer")
 endif()
 
+# Headers that nearly every file includes are parsed once. ccache cannot keep what is compiled with them (unless its
+# sloppiness holds pch_defines and time_macros), so that they are off by default where there is a compiler launcher.
+set(precompile ON)
+if(CMAKE_CXX_COMPILER_LAUNCHER)
+  set(precompile OFF)
+endif()
+option(FATHOM_PRECOMPILED_HEADERS "Parse common headers once" ${precompile})
+set(FATHOM_COMMON_HEADERS <algorithm> <array> <atomic> <chrono> <cmath> <cstdint> <cstring> <filesystem> <functional>
+  <map> <memory> <optional> <span> <string> <string_view> <unordered_map> <utility> <vector> <fmt/format.h>)
+
+# fathom_precompile(target group header...)
+#
+# All targets of a group share what its first one precompiled; the headers are the same for all.
+function(fathom_precompile target group)
+  if(NOT FATHOM_PRECOMPILED_HEADERS)
+    return()
+  endif()
+  get_property(first GLOBAL PROPERTY fathom_precompiled_${group})
+  if(first)
+    target_precompile_headers(${target} REUSE_FROM ${first})
+  else()
+    target_precompile_headers(${target} PRIVATE ${ARGN})
+    set_property(GLOBAL PROPERTY fathom_precompiled_${group} ${target})
+  endif()
+endfunction()
+
 # fathom_library(path [DEPS lib...])
 #
 # One static library for the folder src/<path>, from all its .cc files. Its headers are reached as "<path>/name.h", and
@@ -41,6 +67,7 @@ function(fathom_library path)
   file(CREATE_LINK ${CMAKE_SOURCE_DIR}/src/${path} ${root}/${path} SYMBOLIC)
   if(sources)
     add_library(${name} STATIC ${sources})
+    fathom_precompile(${name} library ${FATHOM_COMMON_HEADERS})
     set(scope PUBLIC)
   else()
     add_library(${name} INTERFACE)
@@ -65,5 +92,6 @@ function(fathom_tests folder)
   target_compile_definitions(${folder}_test PRIVATE
     FATHOM_GOLDEN_DIR="${CMAKE_SOURCE_DIR}/tests/golden"
     FATHOM_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  fathom_precompile(${folder}_test test ${FATHOM_COMMON_HEADERS} <gtest/gtest.h>)
   gtest_discover_tests(${folder}_test DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 600)
 endfunction()

@@ -62,18 +62,22 @@ std::vector<BenchmarkCase> Cases(const Arguments& arguments) {
 
 std::vector<Line> Measure(const Arguments& arguments, const std::vector<BenchmarkCase>& cases,
                           Device& device, const LoadedModel& model) {
-  Progress progress("bench", "cases", static_cast<double>(cases.size()), arguments.common.quiet);
+  int64_t work = 0, done = 0;
+  for (const BenchmarkCase& measured : cases)
+    work += BenchmarkWork(measured, arguments.repetitions);
+  Progress progress("measuring", "tokens", static_cast<double>(work), arguments.common.quiet);
   InterruptGuard guard;
   std::vector<Line> lines;
-  for (size_t i = 0; i < cases.size(); ++i) {
-    const BenchmarkCase& measured = cases[i];
-    const BenchmarkTimes times =
-        RunBenchmark(device.context(), model.transformer(), measured, arguments.repetitions, [&] {
-          progress.Update(static_cast<double>(i),
+  for (const BenchmarkCase& measured : cases) {
+    const BenchmarkTimes times = RunBenchmark(
+        device.context(), model.transformer(), measured, arguments.repetitions,
+        [&](int64_t tokens) {
+          progress.Update(static_cast<double>(done + tokens),
                           fmt::format("depth {}, batch {}", measured.depth, measured.batch));
           return !InterruptGuard::Requested();
         });
-    if (InterruptGuard::Requested()) throw Error("", "interrupted");
+    InterruptGuard::ThrowIfRequested("measuring");
+    done += BenchmarkWork(measured, arguments.repetitions);
     if (measured.prompt > 0) {
       lines.push_back({"prefill", measured.depth, 1, measured.prompt, times.prefill_seconds});
     }

@@ -1,5 +1,6 @@
 #include "cli/common.h"
 
+#include <charconv>
 #include <cstdio>
 #include <random>
 
@@ -75,6 +76,25 @@ void WriteStandardOutput(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
     throw Error("standard output", "cannot be written");
   }
+}
+
+std::vector<int32_t> ParseTokenIds(std::string_view text, std::string_view where) {
+  constexpr std::string_view kSeparators = " \t\r\n,[]";
+  std::vector<int32_t> ids;
+  for (size_t begin = text.find_first_not_of(kSeparators); begin != std::string_view::npos;) {
+    const size_t end = std::min(text.find_first_of(kSeparators, begin), text.size());
+    int32_t id = -1;
+    const auto [parsed, error] = std::from_chars(text.data() + begin, text.data() + end, id);
+    if (error != std::errc() || parsed != text.data() + end) {
+      throw Error(fmt::format("{}, byte {}", where, begin),
+                  fmt::format("'{}' is not a token id",
+                              text.substr(begin, std::min<size_t>(end - begin, 40))),
+                  "ids are whole numbers separated by spaces");
+    }
+    ids.push_back(id);
+    begin = text.find_first_not_of(kSeparators, end);
+  }
+  return ids;
 }
 
 }  // namespace fathom

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/thread_pool.h"
 #include "model/precision.h"
@@ -53,6 +54,9 @@ struct PrecisionOption {
 
 // All of stdin.
 std::string ReadStandardInput();
+// Token ids separated by white space, commas or brackets, so that a JSON array of them is read too.
+// Throws Error("WHERE, byte N", ...) for anything else.
+std::vector<int32_t> ParseTokenIds(std::string_view text, std::string_view where);
 // Writes and flushes; Error when that fails (a full disk, a closed pipe).
 void WriteStandardOutput(std::string_view text);
 

@@ -100,7 +100,7 @@ class Generation {
       }
     }
     if (!arguments_.common.quiet) Summary();
-    if (InterruptGuard::Requested()) throw Error("", "interrupted");
+    InterruptGuard::ThrowIfRequested("generating");
   }
 
  private:

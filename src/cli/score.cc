@@ -1,6 +1,5 @@
 #include "cli/score.h"
 
-#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -30,25 +29,6 @@ struct Arguments {
   ScoreOptions options;
 };
 
-std::vector<int32_t> ParseIds(std::string_view text, std::string_view where) {
-  constexpr std::string_view kSeparators = " \t\r\n,[]";
-  std::vector<int32_t> ids;
-  for (size_t begin = text.find_first_not_of(kSeparators); begin != std::string_view::npos;) {
-    const size_t end = std::min(text.find_first_of(kSeparators, begin), text.size());
-    int32_t id = -1;
-    const auto [parsed, error] = std::from_chars(text.data() + begin, text.data() + end, id);
-    if (error != std::errc() || parsed != text.data() + end) {
-      throw Error(fmt::format("{}, byte {}", where, begin),
-                  fmt::format("'{}' is not a token id",
-                              text.substr(begin, std::min<size_t>(end - begin, 40))),
-                  "ids are whole numbers separated by spaces");
-    }
-    ids.push_back(id);
-    begin = text.find_first_not_of(kSeparators, end);
-  }
-  return ids;
-}
-
 // For every token null (the first) or [[id, log-probability], ...].
 ordered_json TopJson(const TokenScores& scores) {
   ordered_json positions = ordered_json::array({nullptr});
@@ -74,9 +54,9 @@ void Score(const Arguments& arguments) {
     tokens =
         arguments.bos.Encode(model, *arguments.text == "-" ? ReadStandardInput() : *arguments.text);
   } else if (arguments.tokens == "-") {
-    tokens = ParseIds(ReadStandardInput(), "standard input");
+    tokens = ParseTokenIds(ReadStandardInput(), "standard input");
   } else {
-    tokens = ParseIds(ReadFile(arguments.tokens), arguments.tokens);
+    tokens = ParseTokenIds(ReadFile(arguments.tokens), arguments.tokens);
   }
   if (tokens.size() < 2) {
     throw Error("score", fmt::format("there are {} tokens", tokens.size()),

@@ -1,9 +1,7 @@
 #include "cli/tokenize.h"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
-#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -16,6 +14,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/thread_pool.h"
+#include "cli/common.h"
 #include "cli/tokenize_chat.h"
 #include "text/bpe_trainer.h"
 #include "text/chat/fathom_format.h"
@@ -23,21 +22,6 @@
 
 namespace fathom {
 namespace {
-
-std::string ReadStandardInput() {
-  std::string text;
-  char buffer[1 << 16];
-  size_t count;
-  while ((count = std::fread(buffer, 1, sizeof(buffer), stdin)) > 0) text.append(buffer, count);
-  if (std::ferror(stdin)) throw Error("standard input", "cannot be read");
-  return text;
-}
-
-void WriteStandardOutput(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    throw Error("standard output", "cannot be written");
-  }
-}
 
 struct TrainArguments {
   int64_t vocab_size = 4096;
@@ -141,22 +125,11 @@ void Encode(const EncodeArguments& arguments) {
 
 void Decode(const std::filesystem::path& model, bool skip_special) {
   const Tokenizer tokenizer = Tokenizer::Load(model);
-  const std::string input = ReadStandardInput();
-  constexpr std::string_view kSeparators = " \t\r\n,[]";
-  std::vector<int32_t> ids;
-  for (size_t begin = input.find_first_not_of(kSeparators); begin != std::string::npos;) {
-    const size_t end = std::min(input.find_first_of(kSeparators, begin), input.size());
-    int32_t id = -1;
-    const auto [parsed, error] = std::from_chars(input.data() + begin, input.data() + end, id);
-    if (error != std::errc() || parsed != input.data() + end || !tokenizer.HasToken(id)) {
-      throw Error(
-          fmt::format("standard input, byte {}", begin),
-          fmt::format("'{}' is not a token id of this vocabulary",
-                      std::string_view(input).substr(begin, std::min<size_t>(end - begin, 40))),
-          "ids are whole numbers separated by spaces");
-    }
-    ids.push_back(id);
-    begin = input.find_first_not_of(kSeparators, end);
+  const std::vector<int32_t> ids = ParseTokenIds(ReadStandardInput(), "standard input");
+  for (const int32_t id : ids) {
+    if (tokenizer.HasToken(id)) continue;
+    throw Error("standard input", fmt::format("{} is not a token id of this vocabulary", id),
+                "is it the tokenizer that made the ids?");
   }
   WriteStandardOutput(tokenizer.Decode(ids, skip_special));
 }

@@ -109,7 +109,7 @@ void AddTrainCommand(CLI::App& app) {
                     "Say what the run would take (memory, time), and stop");
   arguments->common.AddTo(*command);
   command->get_option("--seed")->description("In place of the configuration's seed");
-  command->footer("Example:\n  fathom train run.toml --set optimizer.lr=1e-3 --resume");
+  command->footer("Example: fathom train run.toml --set optimizer.lr=1e-3 --resume");
   command->callback([arguments] { RunTrain(*arguments); });
 }
 

@@ -70,10 +70,14 @@ void ByteBaseline::Finish() {
   }
 }
 
-double ByteBaseline::Predict(uint64_t history, int length, unsigned char byte) const {
+double ByteBaseline::Probability(std::string_view history, unsigned char byte) const {
+  const int length = static_cast<int>(std::min<size_t>(history.size(), kOrder));
+  uint64_t bytes = 0;
+  for (const char c : history.substr(history.size() - static_cast<size_t>(length)))
+    bytes = bytes << 8 | static_cast<unsigned char>(c);
   double probability = 1.0 / 256;
   for (int order = 0; order <= length; ++order) {
-    const uint64_t key = GramKey(order, LowBytes(history, order), byte);
+    const uint64_t key = GramKey(order, LowBytes(bytes, order), byte);
     const Table::Entry* context = contexts_.Find(key >> 8);
     // A context that was never seen has no longer one that was.
     if (context == nullptr) break;
@@ -85,24 +89,10 @@ double ByteBaseline::Predict(uint64_t history, int length, unsigned char byte) c
   return probability;
 }
 
-double ByteBaseline::Probability(std::string_view history, unsigned char byte) const {
-  const int length = static_cast<int>(std::min<size_t>(history.size(), kOrder));
-  uint64_t bytes = 0;
-  for (const char c : history.substr(history.size() - static_cast<size_t>(length)))
-    bytes = bytes << 8 | static_cast<unsigned char>(c);
-  return Predict(bytes, length, byte);
-}
-
 double ByteBaseline::Bits(std::string_view document) const {
   double bits = 0;
-  uint64_t history = 0;
-  int length = 0;
-  for (const char c : document) {
-    const auto byte = static_cast<unsigned char>(c);
-    bits -= std::log2(Predict(history, length, byte));
-    history = history << 8 | byte;
-    length = std::min(length + 1, kOrder);
-  }
+  for (size_t i = 0; i < document.size(); ++i)
+    bits -= std::log2(Probability(document.substr(0, i), static_cast<unsigned char>(document[i])));
   return bits;
 }
 

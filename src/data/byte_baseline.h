@@ -56,7 +56,6 @@ class ByteBaseline {
 
   // context: the last `order` bytes, the newest lowest.
   static uint64_t GramKey(int order, uint64_t context, unsigned char byte);
-  double Predict(uint64_t history, int length, unsigned char byte) const;
 
   Table grams_;
   // Keyed by GramKey >> 8.

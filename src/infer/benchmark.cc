@@ -29,7 +29,7 @@ class Benchmark {
   }
 
   // Fills the cache up to the depth.
-  bool Fill(FunctionRef<bool()> keep_going) {
+  bool Fill(FunctionRef<bool(int64_t tokens)> keep_going) {
     for (const int64_t sequence : sequences_) {
       if (!Prefill(sequence, 0, measured_.depth, keep_going)) return false;
     }
@@ -37,7 +37,8 @@ class Benchmark {
   }
 
   // Positions [begin, end) of one sequence, in chunks; the logits of the last one.
-  bool Prefill(int64_t sequence, int64_t begin, int64_t end, FunctionRef<bool()> keep_going) {
+  bool Prefill(int64_t sequence, int64_t begin, int64_t end,
+               FunctionRef<bool(int64_t tokens)> keep_going) {
     while (begin < end) {
       const int64_t count = std::min(end - begin, measured_.chunk);
       const BatchSequence piece{.count = count, .first_position = begin, .cache_id = sequence};
@@ -45,13 +46,13 @@ class Benchmark {
       Compute(RandomTokens(count), {piece},
               begin == end ? std::vector<int32_t>{static_cast<int32_t>(count) - 1}
                            : std::vector<int32_t>{});
-      if (!keep_going()) return false;
+      if (!keep_going(computed_)) return false;
     }
     return true;
   }
 
   // One token of every sequence, `generate` times.
-  bool Decode(FunctionRef<bool()> keep_going) {
+  bool Decode(FunctionRef<bool(int64_t tokens)> keep_going) {
     std::vector<int32_t> tokens = RandomTokens(measured_.batch), rows;
     for (int64_t i = 0; i < measured_.batch; ++i) rows.push_back(static_cast<int32_t>(i));
     for (int64_t step = 0; step < measured_.generate; ++step) {
@@ -63,7 +64,7 @@ class Benchmark {
                          .cache_id = sequences_[static_cast<size_t>(i)]});
       }
       tokens = Compute(tokens, std::move(batch), rows);
-      if (!keep_going()) return false;
+      if (!keep_going(computed_)) return false;
     }
     return true;
   }
@@ -83,6 +84,7 @@ class Benchmark {
   // The most probable token of each of the rows.
   std::vector<int32_t> Compute(const std::vector<int32_t>& tokens, std::vector<BatchSequence> batch,
                                const std::vector<int32_t>& rows) {
+    computed_ += static_cast<int64_t>(tokens.size());
     ArenaScope scope(*context_.workspace);
     const Tensor h = ForwardRows(context_, transformer_, cache_, tokens, std::move(batch), rows);
     std::vector<int32_t> chosen;
@@ -106,6 +108,7 @@ class Benchmark {
   KvCache cache_;
   std::vector<int64_t> sequences_;
   RandomStream random_{1};
+  int64_t computed_ = 0;
 };
 
 }  // namespace
@@ -115,9 +118,14 @@ int64_t BenchmarkCacheTokens(const BenchmarkCase& measured) {
   return measured.batch * KvCache::Pages(length) * KvCache::kPageTokens;
 }
 
+int64_t BenchmarkWork(const BenchmarkCase& measured, int64_t repetitions) {
+  return measured.batch * measured.depth +
+         (repetitions + 1) * (measured.prompt + measured.generate * measured.batch);
+}
+
 BenchmarkTimes RunBenchmark(Context& context, const Transformer& transformer,
                             const BenchmarkCase& measured, int64_t repetitions,
-                            FunctionRef<bool()> keep_going) {
+                            FunctionRef<bool(int64_t tokens)> keep_going) {
   Benchmark benchmark(context, transformer, measured);
   BenchmarkTimes times;
   if (!benchmark.Fill(keep_going)) return times;

@@ -24,13 +24,15 @@ struct BenchmarkTimes {
 
 // Tokens of cache that a case needs.
 int64_t BenchmarkCacheTokens(const BenchmarkCase& measured);
+// Tokens that are computed to measure it.
+int64_t BenchmarkWork(const BenchmarkCase& measured, int64_t repetitions);
 
 // Times prefill and decode of random tokens, logits and the choice of a token included, in the
 // absorbed form. The first repetition is a warm-up and not returned. `keep_going` is called after
-// every piece of work; false ends the measurement at once.
+// every piece of work with the tokens computed so far; false ends the measurement at once.
 BenchmarkTimes RunBenchmark(Context& context, const Transformer& transformer,
                             const BenchmarkCase& measured, int64_t repetitions,
-                            FunctionRef<bool()> keep_going);
+                            FunctionRef<bool(int64_t tokens)> keep_going);
 
 double Median(std::vector<double> values);  // 0 when there are none
 

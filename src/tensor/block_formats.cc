@@ -181,7 +181,7 @@ void DecodeBlocks(BlockFormat format, const std::byte* x, int64_t begin, int64_t
     if (format == BlockFormat::kF32) {
       if (count > 0) std::memcpy(y, first, static_cast<size_t>(count) * sizeof(float));
     } else if (format == BlockFormat::kF16) {
-      DecodeF16(reinterpret_cast<const F16*>(first), count, y);
+      DecodeF16(first, count, y);
     } else {
       DecodeBF16(first, count, y);
     }

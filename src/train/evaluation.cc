@@ -31,7 +31,7 @@ HeldOutScore ScoreHeldOut(Context& context, const Transformer& transformer, cons
     sets.emplace_back(corpus.held_out, options);
     total += static_cast<double>(sets.back().targets());
   }
-  Progress progress("Scoring held-out documents", "tokens", total, quiet || max_tokens > 0);
+  Progress progress("scoring held-out documents", "tokens", total, quiet || max_tokens > 0);
   HeldOutScore score;
   double bits = 0, nats_of_all = 0, done = 0;
   for (const EvaluationRows& set : sets) {

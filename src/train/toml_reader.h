@@ -19,8 +19,6 @@ class TomlTable {
   // absent.
   TomlTable(const toml::table* table, std::string where, std::string prefix = {});
 
-  bool present() const { return table_ != nullptr; }
-
   std::string String(std::string_view key, std::string_view fallback);
   std::optional<std::string> OptionalString(std::string_view key);
   // Error when the value is not in [smallest, largest].

@@ -166,7 +166,7 @@ class Trainer {
     const auto stage_tokens = static_cast<double>((stage.steps - progress_.stage_step) *
                                                   stage.batch_rows * stage.sequence_length);
     Progress progress(
-        progress_.stage == 0 ? "Training" : fmt::format("Extending to {}", stage.sequence_length),
+        progress_.stage == 0 ? "training" : fmt::format("extending to {}", stage.sequence_length),
         "tokens", stage_tokens, options_.quiet);
     double stage_done = 0;
     TokenRows batch;
