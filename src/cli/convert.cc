@@ -43,7 +43,7 @@ const std::map<std::string, BlockFormat> kGgufTypes = {{"f32", BlockFormat::kF32
                                                        {"bf16", BlockFormat::kBF16},
                                                        {"f16", BlockFormat::kF16},
                                                        {"q8_0", BlockFormat::kQ8_0},
-                                                       {"q4_k", BlockFormat::kQ4_K}};
+                                                       {"q4_k", BlockFormat::kQ4K}};
 
 bool WantsGguf(const Arguments& arguments) {
   return arguments.format.empty() ? arguments.target.extension() == ".gguf"
