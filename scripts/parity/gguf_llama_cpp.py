@@ -25,7 +25,8 @@ import subprocess
 import sys
 import tempfile
 
-PACKAGES = ["llama-cpp-python==0.3.36", "numpy==2.4.6"]
+PACKAGES = ["llama-cpp-python==0.3.36", "gguf==0.19.0", "numpy==2.4.6"]
+VENV = pathlib.Path("build/llama-cpp-venv")
 TYPES = ["bf16", "q8_0", "q4_k"]
 LARGEST_KL = 1e-3
 SURE_GAP = 0.1
@@ -35,7 +36,7 @@ ARGUMENTS.add_argument("model", type=pathlib.Path)
 ARGUMENTS.add_argument("--fathom", default="build/release/fathom")
 ARGUMENTS.add_argument("--text", type=pathlib.Path, help="compare on the beginning of this file")
 ARGUMENTS.add_argument("--tokens", type=int, default=400)
-ARGUMENTS.add_argument("--venv", type=pathlib.Path, default=pathlib.Path("build/llama-cpp-venv"))
+ARGUMENTS.add_argument("--venv", type=pathlib.Path, default=VENV)
 
 TEXT = """First Citizen:
 Before we proceed any further, hear me speak.
@@ -85,16 +86,14 @@ def llama_scores(file, text):
             sys.stderr.write(message.decode("utf-8", "replace"))
 
     llama_cpp.llama_log_set(quiet, None)
-    llama_cpp._logger.llama_log_callback = quiet
     model = llama_cpp.Llama(str(file), n_ctx=0, n_batch=512, n_threads=os.cpu_count(), logits_all=True, verbose=False)
     ids = model.tokenize(text.encode(), add_bos=True, special=False)
     model.eval(ids)
     logits = np.array(model.scores[: len(ids) - 1], dtype=np.float64)
     logits -= logits.max(axis=1, keepdims=True)
     logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    bos = bool(model.metadata.get("tokenizer.ggml.add_bos_token") == "true")
     model.close()
-    return ids, logits, bos
+    return ids, logits
 
 
 def compare(p, q):
@@ -119,7 +118,7 @@ def main():
             file = pathlib.Path(directory) / f"{dtype}.gguf"
             subprocess.run([arguments.fathom, "convert", str(arguments.model), str(file), "--dtype", dtype, "--quiet"],
                            check=True, stdout=subprocess.DEVNULL)
-            ids, theirs, _ = llama_scores(file, text)
+            ids, theirs = llama_scores(file, text)
             if list(ids) != tokens:
                 sys.exit(f"{dtype}: llama.cpp has other ids: {list(ids)[:20]}..., Fathom {tokens[:20]}...")
             _, ours = fathom_scores(arguments.fathom, file, text, vocabulary)

@@ -14,6 +14,14 @@ namespace {
 
 void StoreHalf(F16 value, std::byte* y) { std::memcpy(y, &value, sizeof(value)); }
 
+// Away from zero: a unit that is too small would not reach the largest of what it measures, and
+// small weights have units among the subnormal halves, where one step is percents.
+F16 HalfAtLeast(float value) {
+  F16 half(value);
+  if (std::fabs(static_cast<float>(half)) < std::fabs(value)) ++half.bits;
+  return half;
+}
+
 // Four floats that are computed together: the order of sums is fixed by the code, which a compiler
 // would not change by itself.
 using Lanes = float __attribute__((vector_size(16)));
@@ -165,7 +173,8 @@ void EncodeQ4K(const float* x, std::byte* y) {
     largest.step = std::max(largest.step, lines[g].step);
     largest.minimum = std::max(largest.minimum, lines[g].minimum);
   }
-  const F16 half_step(largest.step / 63), half_minimum(largest.minimum / 63);
+  const F16 half_step = HalfAtLeast(largest.step / 63);
+  const F16 half_minimum = HalfAtLeast(largest.minimum / 63);
   const auto step_unit = static_cast<float>(half_step);
   const auto minimum_unit = static_cast<float>(half_minimum);
 
@@ -240,7 +249,7 @@ void EncodeQ6K(const float* x, std::byte* y) {
     steps[g] = BestStep(groups[g], x + g * 16);
     if (std::fabs(steps[g]) > std::fabs(largest)) largest = steps[g];
   }
-  const F16 half_unit(largest / -128);
+  const F16 half_unit = HalfAtLeast(largest / -128);
   const auto unit = static_cast<float>(half_unit);
 
   std::fill_n(y, 210, std::byte{0});
