@@ -102,8 +102,8 @@ TEST_P(PublishedCheckpoints, IsAcceptedAndMapped) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, PublishedCheckpoints, testing::ValuesIn(Cases()),
-                         [](const testing::TestParamInfo<Case>& info) {
-                           std::string name = info.param.name;
+                         [](const testing::TestParamInfo<Case>& published) {
+                           std::string name = published.param.name;
                            for (char& c : name) {
                              if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
                            }

@@ -66,12 +66,12 @@ TEST_P(Fp8Golden, MastersForTrainingGiveTheOriginalsLogits) {
   ParameterStore store(config, DType::kF32, HostAllocator());
   LoadMasters(directory_, config, store);
   Transformer transformer(config, Precision::F32(), store, run_->allocator());
-  transformer.Pack(run_.context(), /*training=*/false);
+  transformer.Pack(run_.context(), AttentionForm::kAbsorbed, /*training=*/false);
   Compare(transformer, Precision::F32());
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, Fp8Golden, testing::Bool(),
-                         [](const auto& info) { return info.param ? "reference" : "cpu"; });
+                         [](const auto& backend) { return backend.param ? "reference" : "cpu"; });
 
 }  // namespace
 }  // namespace fathom::test
