@@ -109,7 +109,7 @@ ChatTemplate ChatTemplate::Load(const fs::path& directory, const Tokenizer* toke
         if (tokenizer->AddedTokenId(begin)) tokens.emplace_back("bos_token", begin);
       }
     }
-    return ChatTemplate(native, where, std::move(tokens));
+    return ChatTemplate(native, std::move(tokens));
   }
   const auto first = templates.contains("default") ? templates.find("default") : templates.begin();
   ChatTemplate result(first->second, where, tokens, engine);
@@ -132,9 +132,17 @@ ChatTemplate::ChatTemplate(std::string_view text, std::string_view where,
   FindForm();
 }
 
-ChatTemplate::ChatTemplate(const NativeFormat* native, std::string_view where,
+ChatTemplate ChatTemplate::ForFormat(
+    std::string_view format, std::vector<std::pair<std::string, std::string>> special_tokens) {
+  for (const NativeFormat& native : NativeFormats()) {
+    if (native.name == format) return ChatTemplate(&native, std::move(special_tokens));
+  }
+  throw Error("", fmt::format("there is no chat format '{}'", format));
+}
+
+ChatTemplate::ChatTemplate(const NativeFormat* native,
                            std::vector<std::pair<std::string, std::string>> special_tokens)
-    : where_(where), special_tokens_(std::move(special_tokens)), native_(native) {
+    : where_("chat format"), special_tokens_(std::move(special_tokens)), native_(native) {
   FindForm();
 }
 

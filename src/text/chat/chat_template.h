@@ -61,6 +61,10 @@ class ChatTemplate {
                std::vector<std::pair<std::string, std::string>> special_tokens,
                Engine engine = Engine::kAuto);
 
+  // A format that Fathom knows by itself, by its name (native_format.cc); Error for another name.
+  static ChatTemplate ForFormat(std::string_view format,
+                                std::vector<std::pair<std::string, std::string>> special_tokens);
+
   // "deepseek-v3", "qwen2.5", ..., or "jinja".
   std::string_view name() const;
 
@@ -80,7 +84,7 @@ class ChatTemplate {
   const MessageForm& form() const { return form_; }
 
  private:
-  ChatTemplate(const NativeFormat* native, std::string_view where,
+  ChatTemplate(const NativeFormat* native,
                std::vector<std::pair<std::string, std::string>> special_tokens);
 
   jinja::Data Variables(const jinja::Data& messages, const ChatOptions& options) const;
