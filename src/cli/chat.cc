@@ -42,7 +42,9 @@ class Conversation {
       : arguments_(arguments),
         device_(arguments.common.device, arguments.common.threads),
         model_(arguments.directory, arguments.precision.Get()),
-        template_(ChatTemplate::Load(arguments.directory, &model_.RequireTokenizer())),
+        template_(ChatTemplate::Load(
+            [this](std::string_view name) { return model_.mapped().source().SideFile(name); },
+            arguments.directory.string(), &model_.RequireTokenizer())),
         terminal_(isatty(STDIN_FILENO) != 0 && !arguments.common.quiet) {
     context_ = std::min(arguments.context, model_.config().max_position_embeddings);
     sampling_ = arguments.sampling.Resolve(model_.defaults(), arguments.common.Seed());

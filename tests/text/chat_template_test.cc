@@ -223,7 +223,7 @@ class ChatTemplateDirectory : public ::testing::Test {
         .bytes();
   }
 
-  test::TemporaryDirectory directory_;
+  TemporaryDirectory directory_;
 };
 
 TEST_F(ChatTemplateDirectory, AStringAndTokensInBothSpellings) {

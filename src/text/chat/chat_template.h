@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -48,10 +49,17 @@ class ChatTemplate {
     kJinja,   // always interpreted
   };
 
-  // The template of a model directory: chat_template.jinja, chat_template.json, or "chat_template"
-  // of tokenizer_config.json (which may hold one for tools besides the default); without one, the
-  // format of the family that the vocabulary's special tokens tell (tokenizer may be null). Throws
-  // Error when there is neither, and when a file or template cannot be read.
+  // The text of one of the small files beside a model's weights; nothing when there is none.
+  using SideFile = std::function<std::optional<std::string>(std::string_view name)>;
+
+  // The template of a model: chat_template.jinja, chat_template.json, or "chat_template" of
+  // tokenizer_config.json (which may hold one for tools besides the default); without one, the
+  // format of the family that the vocabulary's special tokens tell (tokenizer may be null). where:
+  // the model, for errors. Throws Error when there is neither, and when a file or template cannot
+  // be read.
+  static ChatTemplate Load(const SideFile& side_file, std::string_view where,
+                           const Tokenizer* tokenizer, Engine engine = Engine::kAuto);
+  // The same of a model directory.
   static ChatTemplate Load(const std::filesystem::path& directory, const Tokenizer* tokenizer,
                            Engine engine = Engine::kAuto);
 
