@@ -27,8 +27,8 @@ bench: build
 		--bench build/$(PRESET)/bench/fathom_tokenizer_bench; fi
 
 # Against the original implementations, in virtual environments that the scripts make: the goldens are made again and
-# compared, transformers loads what the demo trained and what `fathom convert` makes of it, and the tokenizer is compared
-# on large texts.
+# compared, transformers loads what the demo trained and what `fathom convert` makes of it, the tokenizer is compared
+# on large texts, and chat templates of some seventy models are compared with Python's Jinja.
 parity: build
 	@scripts/parity/make_goldens.sh build/parity-venv build/parity-goldens
 	@diff -r build/parity-goldens tests/golden/model && echo "model goldens: the same bytes"
@@ -36,6 +36,7 @@ parity: build
 	@build/parity-venv/bin/python scripts/parity/converted_model.py runs/demo/model
 	@scripts/parity/tokenizer.py compare --fathom build/$(PRESET)/fathom \
 		--bench build/$(PRESET)/bench/fathom_tokenizer_bench --data $(DATA)
+	@scripts/parity/chat_templates.py compare --fathom build/$(PRESET)/fathom --data $(DATA)
 
 demo: build
 	@scripts/demo.sh build/$(PRESET)/fathom

@@ -14,7 +14,6 @@ import ast
 import copy
 import datetime
 import gzip
-import hashlib
 import json
 import os
 import pathlib
@@ -24,7 +23,7 @@ import tarfile
 import tempfile
 import time
 
-PACKAGES = ["jinja2==3.1.6", "tokenizers==0.23.3"]
+PACKAGES = ["jinja2==3.1.6", "tokenizers==0.23.3", "xxhash==3.5.0"]
 SDIST = "llama-cpp-python==0.3.36"
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "text"
@@ -275,6 +274,13 @@ def templates(arguments):
     return found
 
 
+# What Fathom writes out in C++, by the template that the format is taken from.
+NATIVE = {"DeepSeek-V3": "deepseek-v3", "DeepSeek-R1": "deepseek-r1", "deepseek-ai-DeepSeek-R1-Distill-Llama-8B": "deepseek-r1-distill",
+          "Qwen-Qwen2.5-7B-Instruct": "qwen2.5", "Qwen-Qwen3-0.6B": "qwen3", "meta-llama-Llama-3.1-8B-Instruct": "llama3.1",
+          "meta-llama-Llama-3.3-70B-Instruct": "llama3.1", "meta-llama-Llama-3.2-3B-Instruct": "llama3.2",
+          "LLAMA3_INSTRUCT_CHAT_TEMPLATE": "llama3"}
+
+
 def write_model(directory, text, tokens, tokenizer=None):
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "tokenizer_config.json").write_text(json.dumps({**tokens, "chat_template": text}))
@@ -289,6 +295,41 @@ def ask(arguments, directory, rows, engine):
     if done.returncode != 0:
         return None, done.stderr.decode()
     return [json.loads(line) for line in done.stdout.decode().split("\n") if line], None
+
+
+# ---- golden ----------------------------------------------------------------------------------------------------------
+
+def golden(arguments):
+    """The conversations, hashes of what the originals make of them (their texts are not ours to keep), and what Python makes
+    of our own templates."""
+    import jinja_cases
+    import xxhash
+    env = environment()
+    rows = requests()
+
+    def write(name, value):
+        body = ",\n".join(f"{json.dumps(k)}: " + ("[\n" + ",\n".join(json.dumps(x) for x in v) + "]" if isinstance(v, list) else json.dumps(v))
+                          for k, v in value.items())
+        (GOLDEN / name).write_text("{" + body + "}\n")
+        print(f"{name}: {(GOLDEN / name).stat().st_size} bytes")
+
+    write("chat_conversations.json", {"conversations": rows})
+    formats = {}
+    for name, text, tokens in templates(arguments):
+        if name in NATIVE and NATIVE[name] not in formats:
+            template = env.from_string(text)
+            texts = [render(template, row, tokens)[0] for row in rows]
+            # [bytes, XXH64], or null where Python's Jinja refuses.
+            formats[NATIVE[name]] = {"special_tokens": tokens,
+                                     "texts": [t if t is None else [len(t.encode()), xxhash.xxh64(t.encode()).hexdigest()] for t in texts]}
+    write("chat_native.json", formats)
+    cases = []
+    for case in jinja_cases.CASES:
+        try:
+            cases.append([case, env.from_string(case).render(**jinja_cases.VARIABLES)])
+        except Exception:
+            cases.append([case, None])
+    write("chat_jinja.json", {"now": NOW, "variables": jinja_cases.VARIABLES, "cases": cases})
 
 
 # ---- compare ---------------------------------------------------------------------------------------------------------
@@ -343,6 +384,9 @@ def compare(arguments):
                     for row, mine, (text_, python_error) in zip(rows, ours, theirs):
                         if text_ is None and "error" in mine:
                             print(f"    both refuse {name} [{engine}] {row['name']}: {mine['error']} | {python_error}")
+            if format_name != NATIVE.get(name, "jinja"):
+                failed = True
+                print(f"  FAIL {name}: read as {format_name}")
             counts = " ".join(f"{line[e][0]:4}/{line[e][1]}/{line[e][2]}" for e in line)
             print(f"{name:48} {format_name:20} {counts}", flush=True)
         failed |= compare_ids(arguments, env, rows, directory)
@@ -389,7 +433,7 @@ def main():
     parser.add_argument("--venv", type=pathlib.Path, default=ROOT / ".venv" / "chat-templates")
     arguments = parser.parse_args()
     enter_venv(arguments.venv)
-    {"compare": compare, "golden": None}[arguments.command](arguments)
+    {"compare": compare, "golden": golden}[arguments.command](arguments)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/log.h"
-#include "cli/answer_view.h"
 #include "cli/common.h"
 #include "cli/generation_options.h"
 #include "infer/engine.h"
 #include "text/chat/chat_template.h"
+#include "text/chat/thinking_splitter.h"
 #include "text/stream_decoder.h"
 
 namespace fathom {
@@ -42,7 +42,9 @@ class Conversation {
       : arguments_(arguments),
         device_(arguments.common.device, arguments.common.threads),
         model_(arguments.directory, arguments.precision.Get()),
-        template_(ChatTemplate::Load(arguments.directory, &model_.RequireTokenizer())),
+        template_(ChatTemplate::Load(
+            [this](std::string_view name) { return model_.mapped().source().SideFile(name); },
+            arguments.directory.string(), &model_.RequireTokenizer())),
         terminal_(isatty(STDIN_FILENO) != 0 && !arguments.common.quiet) {
     context_ = std::min(arguments.context, model_.config().max_position_embeddings);
     sampling_ = arguments.sampling.Resolve(model_.defaults(), arguments.common.Seed());
@@ -126,19 +128,29 @@ class Conversation {
                        .max_tokens = std::min(arguments_.max_tokens, context_ - length),
                        .stop_ids = stop_ids_});
     StreamDecoder decoder(model_.RequireTokenizer());
-    AnswerView view(prompt.inside_thinking, isatty(STDOUT_FILENO) != 0);
-    const auto show = [&](const std::string& piece) { WriteStandardOutput(view.Push(piece)); };
+    ThinkingSplitter splitter(prompt.inside_thinking);
+    std::string answer, thoughts;
+    const bool dims = isatty(STDOUT_FILENO) != 0;
+    const auto show = [&](const std::vector<ThinkingSplitter::Piece>& pieces) {
+      for (const auto& [part, text] : pieces) {
+        if (part == ThinkingSplitter::Part::kAnswer) answer += text;
+        if (part == ThinkingSplitter::Part::kThought) thoughts += text;
+        const bool is_dim = dims && part != ThinkingSplitter::Part::kAnswer;
+        WriteStandardOutput(is_dim ? "\033[2m" + text + "\033[0m" : text);
+      }
+    };
     InterruptGuard guard;
     while (!engine.idle() && !InterruptGuard::Requested()) {
       for (const EngineEvent& event : engine.Step()) {
-        if (event.finish != FinishReason::kStop) show(decoder.Push(event.token));
+        if (event.finish != FinishReason::kStop) show(splitter.Push(decoder.Push(event.token)));
       }
     }
-    show(decoder.Finish());
-    WriteStandardOutput(view.Finish() + "\n");
-    ChatMessage answer{.role = "assistant", .content = view.answer()};
-    if (!view.thoughts().empty()) answer.reasoning = view.thoughts();
-    return answer;
+    show(splitter.Push(decoder.Finish()));
+    show(splitter.Finish());
+    WriteStandardOutput("\n");
+    ChatMessage message{.role = "assistant", .content = std::move(answer)};
+    if (!thoughts.empty()) message.reasoning = std::move(thoughts);
+    return message;
   }
 
   Arguments& arguments_;

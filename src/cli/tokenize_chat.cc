@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/common.h"
+#include "formats/model_source.h"
 #include "text/chat/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -106,11 +107,18 @@ void Run(const Arguments& arguments) {
   // The text of a prompt needs no vocabulary.
   std::optional<Tokenizer> tokenizer;
   const bool wants_ids = !arguments.text && !arguments.json && !arguments.batch;
-  if (wants_ids || fs::exists(arguments.model / "tokenizer.json")) {
+  std::unique_ptr<ModelSource> file;  // a GGUF
+  if (fs::is_regular_file(arguments.model)) {
+    file = ModelSource::Open(arguments.model);
+    tokenizer = file->LoadTokenizer();
+  } else if (wants_ids || fs::exists(arguments.model / "tokenizer.json")) {
     tokenizer.emplace(Tokenizer::Load(arguments.model));
   }
   const Tokenizer* known = tokenizer ? &*tokenizer : nullptr;
-  const ChatTemplate chat = ChatTemplate::Load(arguments.model, known, engine);
+  const ChatTemplate chat =
+      file ? ChatTemplate::Load([&](std::string_view name) { return file->SideFile(name); },
+                                arguments.model.string(), known, engine)
+           : ChatTemplate::Load(arguments.model, known, engine);
   if (arguments.batch) return Batch(chat, known);
 
   const bool from_input = arguments.messages == "-";
@@ -125,6 +133,7 @@ void Run(const Arguments& arguments) {
   if (arguments.think) request.options.think = arguments.think;
   if (arguments.no_generation_prompt) request.options.generation_prompt = false;
   const jinja::Text prompt = chat.Render(request.messages, request.options);
+  if (wants_ids && !tokenizer) throw Error(arguments.model.string(), "there is no tokenizer");
   if (arguments.text) {
     WriteStandardOutput(prompt.bytes());
   } else if (arguments.json) {
@@ -145,7 +154,7 @@ void AddTokenizeChatCommand(CLI::App& parent) {
       "Example: echo '[{\"role\": \"user\", \"content\": \"Hi\"}]' | fathom tokenize chat model "
       "--text");
   const auto arguments = std::make_shared<Arguments>();
-  command->add_option("DIR", arguments->model, "Model directory")->required();
+  command->add_option("DIR", arguments->model, "Model directory, or a GGUF file")->required();
   command->add_option("--messages", arguments->messages, "A file instead of stdin");
   command->add_option("--tools", arguments->tools, "A JSON array of what the model may call");
   command->add_flag_callback(

@@ -76,31 +76,36 @@ std::map<std::string, std::string> TemplatesOf(const JsonValue& value) {
 
 ChatTemplate ChatTemplate::Load(const fs::path& directory, const Tokenizer* tokenizer,
                                 Engine engine) {
+  const auto side_file = [&](std::string_view name) -> std::optional<std::string> {
+    if (std::error_code error; !fs::exists(directory / name, error)) return std::nullopt;
+    return ReadFile(directory / name);
+  };
+  return Load(side_file, directory.string(), tokenizer, engine);
+}
+
+ChatTemplate ChatTemplate::Load(const SideFile& side_file, std::string_view where,
+                                const Tokenizer* tokenizer, Engine engine) {
   std::map<std::string, std::string> templates;
   std::vector<std::pair<std::string, std::string>> tokens;
-  std::string where = (directory / "tokenizer_config.json").string();
-  std::error_code error;
-  const auto exists = [&](const char* name) { return fs::exists(directory / name, error); };
-  if (exists("tokenizer_config.json")) {
-    const std::string text = ReadFile(directory / "tokenizer_config.json");
-    const JsonDocument config(text, where);
+  const auto path = [&](const char* name) { return (fs::path(where) / name).string(); };
+  std::string source = path("tokenizer_config.json") + ": chat_template";
+  if (const auto text = side_file("tokenizer_config.json")) {
+    const JsonDocument config(*text, path("tokenizer_config.json"));
     tokens = SpecialTokens(config.root());
     if (const auto value = config.root().Find("chat_template")) templates = TemplatesOf(*value);
-    where += ": chat_template";
   }
-  if (exists("chat_template.jinja")) {
-    where = (directory / "chat_template.jinja").string();
-    templates = {{"default", ReadFile(where)}};
-  } else if (exists("chat_template.json")) {
-    where = (directory / "chat_template.json").string();
-    const std::string text = ReadFile(where);
-    const JsonDocument document(text, where);
+  if (auto text = side_file("chat_template.jinja")) {
+    source = path("chat_template.jinja");
+    templates = {{"default", std::move(*text)}};
+  } else if (const auto json = side_file("chat_template.json")) {
+    source = path("chat_template.json");
+    const JsonDocument document(*json, source);
     templates = TemplatesOf(document.root().At("chat_template"));
   }
   if (templates.empty()) {
     const NativeFormat* native = tokenizer != nullptr ? FindNativeFormat(*tokenizer) : nullptr;
     if (native == nullptr || engine == Engine::kJinja) {
-      throw Error(directory.string(), "there is no chat template",
+      throw Error(where, "there is no chat template",
                   "a chat model has one in chat_template.jinja or tokenizer_config.json");
     }
     // A DeepSeek, Llama or Qwen vocabulary; the beginning of a text is its family's.
@@ -109,13 +114,13 @@ ChatTemplate ChatTemplate::Load(const fs::path& directory, const Tokenizer* toke
         if (tokenizer->AddedTokenId(begin)) tokens.emplace_back("bos_token", begin);
       }
     }
-    return ChatTemplate(native, where, std::move(tokens));
+    return ChatTemplate(native, std::move(tokens));
   }
   const auto first = templates.contains("default") ? templates.find("default") : templates.begin();
-  ChatTemplate result(first->second, where, tokens, engine);
+  ChatTemplate result(first->second, source, tokens, engine);
   if (const auto with_tools = templates.find("tool_use"); with_tools != templates.end()) {
     result.with_tools_ =
-        std::make_shared<const ChatTemplate>(with_tools->second, where, tokens, engine);
+        std::make_shared<const ChatTemplate>(with_tools->second, source, tokens, engine);
   }
   return result;
 }
@@ -132,9 +137,17 @@ ChatTemplate::ChatTemplate(std::string_view text, std::string_view where,
   FindForm();
 }
 
-ChatTemplate::ChatTemplate(const NativeFormat* native, std::string_view where,
+ChatTemplate ChatTemplate::ForFormat(
+    std::string_view format, std::vector<std::pair<std::string, std::string>> special_tokens) {
+  for (const NativeFormat& native : NativeFormats()) {
+    if (native.name == format) return ChatTemplate(&native, std::move(special_tokens));
+  }
+  throw Error("", fmt::format("there is no chat format '{}'", format));
+}
+
+ChatTemplate::ChatTemplate(const NativeFormat* native,
                            std::vector<std::pair<std::string, std::string>> special_tokens)
-    : where_(where), special_tokens_(std::move(special_tokens)), native_(native) {
+    : where_("chat format"), special_tokens_(std::move(special_tokens)), native_(native) {
   FindForm();
 }
 

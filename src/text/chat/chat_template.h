@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -48,10 +49,17 @@ class ChatTemplate {
     kJinja,   // always interpreted
   };
 
-  // The template of a model directory: chat_template.jinja, chat_template.json, or "chat_template"
-  // of tokenizer_config.json (which may hold one for tools besides the default); without one, the
-  // format of the family that the vocabulary's special tokens tell (tokenizer may be null). Throws
-  // Error when there is neither, and when a file or template cannot be read.
+  // The text of one of the small files beside a model's weights; nothing when there is none.
+  using SideFile = std::function<std::optional<std::string>(std::string_view name)>;
+
+  // The template of a model: chat_template.jinja, chat_template.json, or "chat_template" of
+  // tokenizer_config.json (which may hold one for tools besides the default); without one, the
+  // format of the family that the vocabulary's special tokens tell (tokenizer may be null). where:
+  // the model, for errors. Throws Error when there is neither, and when a file or template cannot
+  // be read.
+  static ChatTemplate Load(const SideFile& side_file, std::string_view where,
+                           const Tokenizer* tokenizer, Engine engine = Engine::kAuto);
+  // The same of a model directory.
   static ChatTemplate Load(const std::filesystem::path& directory, const Tokenizer* tokenizer,
                            Engine engine = Engine::kAuto);
 
@@ -60,6 +68,10 @@ class ChatTemplate {
   ChatTemplate(std::string_view text, std::string_view where,
                std::vector<std::pair<std::string, std::string>> special_tokens,
                Engine engine = Engine::kAuto);
+
+  // A format that Fathom knows by itself, by its name (native_format.cc); Error for another name.
+  static ChatTemplate ForFormat(std::string_view format,
+                                std::vector<std::pair<std::string, std::string>> special_tokens);
 
   // "deepseek-v3", "qwen2.5", ..., or "jinja".
   std::string_view name() const;
@@ -80,7 +92,7 @@ class ChatTemplate {
   const MessageForm& form() const { return form_; }
 
  private:
-  ChatTemplate(const NativeFormat* native, std::string_view where,
+  ChatTemplate(const NativeFormat* native,
                std::vector<std::pair<std::string, std::string>> special_tokens);
 
   jinja::Data Variables(const jinja::Data& messages, const ChatOptions& options) const;

@@ -1,5 +1,6 @@
 #include "text/chat/prompt.h"
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -10,28 +11,32 @@ namespace fathom {
 
 std::vector<int32_t> EncodePrompt(const Tokenizer& tokenizer, const jinja::Text& prompt) {
   constexpr EncodeOptions kPlain{.added_tokens = false};
-  const AddedTokenMatcher matcher(tokenizer.added_tokens(), tokenizer.normalizer());
+  const std::vector<AddedToken>& added = tokenizer.added_tokens();
+  const AddedTokenMatcher matcher(added, tokenizer.normalizer());
   std::vector<int32_t> ids;
-  std::string plain;  // since the last added token
-  const auto flush = [&] {
-    tokenizer.Encode(plain, kPlain, ids);
-    plain.clear();
+  std::string plain;         // since the last added token
+  bool takes_space = false;  // that token takes the white space after it along
+  const auto put = [&](std::string_view text) {
+    if (takes_space) text.remove_prefix(jinja::LeadingSpace(text));
+    takes_space = takes_space && text.empty();
+    plain += text;
   };
   prompt.ForEachRun([&](std::string_view piece, bool trusted) {
-    if (!trusted) {
-      plain += piece;
-      return;
-    }
+    if (!trusted) return put(piece);
     matcher.Split(piece, [&](std::string_view text, int32_t id) {
-      if (id < 0) {
-        plain += text;
-      } else {
-        flush();
-        ids.push_back(id);
-      }
+      if (id < 0) return put(text);
+      const auto token =
+          std::lower_bound(added.begin(), added.end(), id,
+                           [](const AddedToken& one, int32_t wanted) { return one.id < wanted; });
+      // The matcher sees one run at a time; the white space may be in another one.
+      if (token->lstrip) plain.resize(plain.size() - jinja::TrailingSpace(plain));
+      tokenizer.Encode(plain, kPlain, ids);
+      plain.clear();
+      ids.push_back(id);
+      takes_space = token->rstrip;
     });
   });
-  flush();
+  tokenizer.Encode(plain, kPlain, ids);
   return ids;
 }
 

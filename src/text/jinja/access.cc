@@ -25,8 +25,9 @@ Value LoopAttribute(Runtime& runtime, const Value& value, std::string_view name)
   if (name == "first") return Value::Bool(loop.index0 == 0);
   if (name == "last") return Value::Bool(loop.index0 + 1 == size);
   if (name == "length") return Value::Int(size);
-  if (name == "depth") return Value::Int(loop.depth0 + 1);
-  if (name == "depth0") return Value::Int(loop.depth0);
+  // Only recursive loops, which there are not, go deeper.
+  if (name == "depth") return Value::Int(1);
+  if (name == "depth0") return Value::Int(0);
   if (name == "previtem") return item(loop.index0 - 1, "loop.previtem");
   if (name == "nextitem") return item(loop.index0 + 1, "loop.nextitem");
   return HasMethod(value, name) ? BindMethod(runtime, value, name) : runtime.Undefined(name);

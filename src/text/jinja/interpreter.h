@@ -65,7 +65,6 @@ class Interpreter {
   Scope* scope_ = nullptr;
   Text* output_ = nullptr;
   const Value* piped_ = nullptr;  // what the filters of a block begin with
-  int64_t loop_depth_ = 0;
   std::unordered_map<const Node*, Value> literals_;
 };
 

@@ -183,12 +183,15 @@ class Lexer {
     }
     digits();
     bool is_float = false;
-    if (length + 1 < text.size() && text[length] == '.' && IsDigit(text[length + 1])) {
+    // In a.1.0 there are two integers.
+    const bool after_dot = position_ > 0 && source_[position_ - 1] == '.';
+    if (!after_dot && length + 1 < text.size() && text[length] == '.' &&
+        IsDigit(text[length + 1])) {
       is_float = true;
       ++length;
       digits();
     }
-    if (length < text.size() && (text[length] == 'e' || text[length] == 'E')) {
+    if (!after_dot && length < text.size() && (text[length] == 'e' || text[length] == 'E')) {
       const size_t mantissa = length++;
       if (length < text.size() && (text[length] == '+' || text[length] == '-')) ++length;
       if (digits()) {

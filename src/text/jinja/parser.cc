@@ -199,7 +199,12 @@ class Parser {
       AddBody(*node, BodyToEnd("endgeneration"));
       return node;
     }
-    if (tag == "print") return Make(Kind::kOutput, line, TupleOrExpression());
+    if (tag == "print") {
+      NodePtr node = Make(Kind::kOutput, line);
+      do Add(*node, Expression());
+      while (TakeOperator(","));
+      return node;
+    }
     if (tag == "break" || tag == "continue") {
       if (loops_ == 0) Fail(fmt::format("'{}' outside of a loop", tag));
       return Make(tag == "break" ? Kind::kBreak : Kind::kContinue, line);

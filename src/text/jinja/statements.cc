@@ -82,7 +82,7 @@ Interpreter::Flow Interpreter::Execute(const Node& node) {
       Print(Text(node.name, true));
       return Flow::kNext;
     case Node::Kind::kOutput:
-      Print(ToText(runtime_, Evaluate(*node.children[0])));
+      for (const NodePtr& child : node.children) Print(ToText(runtime_, Evaluate(*child)));
       return Flow::kNext;
     case Node::Kind::kIf:
       return ExecuteIf(node);
@@ -140,8 +140,6 @@ Interpreter::Flow Interpreter::ExecuteFor(const Node& node) {
   }
   auto* loop = runtime_.Make<LoopObject>(sizeof(LoopObject) + items.size() * sizeof(Value));
   loop->items = std::move(items);
-  loop->depth0 = loop_depth_;
-  const Restore<int64_t> depth(loop_depth_, loop_depth_ + 1);
   for (size_t i = 0; i < loop->items.size(); ++i) {
     runtime_.Step();
     loop->index0 = static_cast<int64_t>(i);

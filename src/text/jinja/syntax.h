@@ -53,7 +53,7 @@ struct Node {
     kNamespaceItem,  // name . attribute
     // Statements.
     kText,         // name: template text
-    kOutput,       // child 0
+    kOutput,       // children, printed one after the other
     kIf,           // children: tests; bodies: one a test, one more with an else
     kFor,          // children: target, iterable, condition (or null); bodies: loop, else
     kSet,          // children: target, value

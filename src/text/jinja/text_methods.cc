@@ -57,7 +57,7 @@ std::vector<Text> SplitBySpace(Runtime& runtime, const Text& text, int64_t limit
     runtime.Step();
     size_t end = i;
     if (limit >= 0 && static_cast<int64_t>(parts.size()) == limit) {
-      end = bytes.size() - TrailingSpace(bytes);
+      end = bytes.size();
     } else {
       while (end < bytes.size() && !IsSpace(CharacterAt(bytes, end))) {
         end += CharacterLength(bytes[end]);
@@ -76,7 +76,7 @@ std::vector<Text> SplitBySpaceFromRight(Runtime& runtime, const Text& text, int6
     runtime.Step();
     size_t begin = end;
     if (limit >= 0 && static_cast<int64_t>(parts.size()) == limit) {
-      begin = LeadingSpace(bytes);
+      begin = 0;
     } else {
       while (begin > 0) {
         const size_t before = PreviousCharacter(bytes, begin);

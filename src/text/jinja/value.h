@@ -126,7 +126,6 @@ struct NamespaceObject : Object {
 struct LoopObject : Object {
   std::vector<Value> items;
   int64_t index0 = 0;
-  int64_t depth0 = 0;
   std::vector<Value> last_changed;
   bool has_changed = false;
 };

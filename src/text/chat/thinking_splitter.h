@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fathom {
+
+// Tells an answer that comes piece by piece apart into thoughts (inside <think>...</think>), the
+// answer itself, and the marks between them. A mark may arrive in several pieces: what could still
+// become one is held back.
+class ThinkingSplitter {
+ public:
+  enum class Part { kAnswer, kThought, kMark };
+  struct Piece {
+    Part part;
+    std::string text;  // not empty
+  };
+
+  // inside_thinking: the prompt already opened <think> (EndsInsideThinking, prompt.h).
+  explicit ThinkingSplitter(bool inside_thinking) : inside_(inside_thinking) {}
+
+  std::vector<Piece> Push(std::string_view text);
+  // What is left at the end.
+  std::vector<Piece> Finish();
+
+ private:
+  bool inside_;
+  std::string held_;
+};
+
+}  // namespace fathom
