@@ -4,7 +4,7 @@
 #include <array>
 #include <cmath>
 #include <functional>
-#include <memory>
+#include <span>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -18,16 +18,16 @@ namespace {
 // A tensor of the file, made of units that can be computed apart: a row, or the rows of a head.
 struct Item {
   std::string name;
-  std::vector<int64_t> dims;  // fastest first
+  std::vector<int64_t> dims{};  // fastest first
   BlockFormat format = BlockFormat::kF32;
   int64_t units = 0;
   int64_t unit_elements = 0;  // whole rows
-  std::function<void(int64_t unit, float* y)> read;
+  std::function<void(int64_t unit, float* y)> read{};
+  std::vector<const StoredTensor*> sources{};
 };
 
 void ReadRow(const StoredTensor& tensor, int64_t row, int64_t columns, float* y) {
-  const bool vector = tensor.shape().rank() == 1;
-  tensor.Read(row, Tensor(y, DType::kF32, vector ? Shape({columns}) : Shape({1, columns})));
+  tensor.Read(row, Tensor(y, DType::kF32, Shape({1, columns})));
 }
 
 class Planner {
@@ -65,12 +65,13 @@ class Planner {
   }
 
   void AddFrequencyFactors() {
-    const auto factors = std::make_shared<std::vector<float>>(FrequencyFactors(config_));
-    const auto size = static_cast<int64_t>(factors->size());
-    items_.push_back(
-        {"rope_freqs.weight", {size}, BlockFormat::kF32, 1, size, [factors](int64_t, float* y) {
-           std::copy(factors->begin(), factors->end(), y);
-         }});
+    Item item{.name = "rope_freqs.weight", .units = 1};
+    item.read = [factors = FrequencyFactors(config_)](int64_t, float* y) {
+      std::copy(factors.begin(), factors.end(), y);
+    };
+    item.unit_elements = config_.rope_dim() / 2;
+    item.dims = {item.unit_elements};
+    items_.push_back(std::move(item));
   }
 
   void Add(const ParameterSpec& spec) {
@@ -80,43 +81,57 @@ class Planner {
     if (spec.name.ends_with("self_attn.kv_b_proj.weight")) return AddLatentUp(spec, tensor);
     const auto name = GgufName(spec.name);
     FATHOM_CHECK(name.has_value(), "{} has no name in GGUF files", spec.name);
-    const int64_t rows = spec.shape[0];
     if (spec.shape.rank() == 1) {
-      if (Rotated(spec.name)) {
-        items_.push_back(
-            {*name, {rows}, BlockFormat::kF32, 1, rows, [this, &tensor, rows](int64_t, float* y) {
-               for (int64_t i = 0; i < rows; ++i) ReadRow(tensor, RotatedRow(i), 1, y + i);
-             }});
-        return;
-      }
-      items_.push_back(
-          {*name, {rows}, BlockFormat::kF32, 1, rows, [&tensor, rows](int64_t, float* y) {
-             ReadRow(tensor, 0, rows, y);
-           }});
-      return;
+      AddVector(*name, tensor);
+    } else if (config_.family == Family::kLlama &&
+               (spec.name.ends_with("self_attn.q_proj.weight") ||
+                spec.name.ends_with("self_attn.k_proj.weight"))) {
+      AddInterleaved(*name, tensor);
+    } else {
+      AddMatrices(*name, {&tensor}, {tensor.shape()[1], tensor.shape()[0]});
     }
-    const int64_t columns = spec.shape[1];
-    const bool rotated = Rotated(spec.name);
-    items_.push_back({*name,
-                      {columns, rows},
-                      Fitting(*name, columns),
-                      rows,
-                      columns,
-                      [this, &tensor, columns, rotated](int64_t row, float* y) {
-                        ReadRow(tensor, rotated ? RotatedRow(row) : row, columns, y);
-                      }});
   }
 
-  // Whether rows are kept interleaved (gguf_tensors.h).
-  bool Rotated(std::string_view name) const {
-    return config_.family == Family::kLlama &&
-           (name.find("self_attn.q_proj.") != std::string_view::npos ||
-            name.find("self_attn.k_proj.") != std::string_view::npos);
+  void AddVector(const std::string& name, const StoredTensor& tensor) {
+    const int64_t size = tensor.shape()[0];
+    Item item{.name = name, .dims = {size}, .units = 1, .unit_elements = size};
+    item.read = [&tensor, size](int64_t, float* y) {
+      tensor.Read(0, Tensor(y, DType::kF32, Shape({size})));
+    };
+    item.sources = {&tensor};
+    items_.push_back(std::move(item));
   }
-  // The row that is row `row` of the file.
-  int64_t RotatedRow(int64_t row) const {
-    const int64_t head = row / config_.head_dim, inside = row % config_.head_dim;
-    return head * config_.head_dim + inside % 2 * (config_.head_dim / 2) + inside / 2;
+
+  // The rows of one or more matrices of the same shape, one after the other.
+  void AddMatrices(const std::string& name, std::vector<const StoredTensor*> tensors,
+                   std::vector<int64_t> dims) {
+    const int64_t columns = dims[0], rows = dims[1];
+    Item item{.name = name,
+              .dims = std::move(dims),
+              .format = Fitting(name, columns),
+              .units = rows * static_cast<int64_t>(tensors.size()),
+              .unit_elements = columns};
+    item.read = [tensors, rows, columns](int64_t row, float* y) {
+      ReadRow(*tensors[static_cast<size_t>(row / rows)], row % rows, columns, y);
+    };
+    item.sources = std::move(tensors);
+    items_.push_back(std::move(item));
+  }
+
+  // q and k of architecture llama: of each head, row 2 j + t of the file is row t head_dim / 2 + j.
+  void AddInterleaved(const std::string& name, const StoredTensor& tensor) {
+    const int64_t columns = tensor.shape()[1], rows = tensor.shape()[0];
+    Item item{.name = name,
+              .dims = {columns, rows},
+              .format = Fitting(name, columns),
+              .units = rows,
+              .unit_elements = columns};
+    item.read = [&tensor, columns, head_dim = config_.head_dim](int64_t row, float* y) {
+      const int64_t head = row / head_dim, inside = row % head_dim;
+      ReadRow(tensor, head * head_dim + inside % 2 * (head_dim / 2) + inside / 2, columns, y);
+    };
+    item.sources = {&tensor};
+    items_.push_back(std::move(item));
   }
 
   void AddExperts(const ParameterSpec& spec) {
@@ -124,24 +139,16 @@ class Planner {
     constexpr std::string_view kPrefix = "mlp.experts.0.";
     constexpr std::string_view kSuffix = "_proj.weight";
     FATHOM_CHECK(layer && layer->rest.starts_with(kPrefix) && layer->rest.ends_with(kSuffix));
-    const std::string projection(
-        layer->rest.substr(kPrefix.size(), layer->rest.size() - kPrefix.size() - kSuffix.size()));
+    const std::string_view projection =
+        layer->rest.substr(kPrefix.size(), layer->rest.size() - kPrefix.size() - kSuffix.size());
     std::vector<const StoredTensor*> experts;
     for (int64_t e = 0; e < config_.n_routed_experts; ++e) {
       experts.push_back(&Find(
           fmt::format("model.layers.{}.mlp.experts.{}.{}{}", layer->layer, e, projection, kSuffix),
           spec.shape));
     }
-    const int64_t rows = spec.shape[0], columns = spec.shape[1];
-    const std::string name = fmt::format("blk.{}.ffn_{}_exps.weight", layer->layer, projection);
-    items_.push_back({name,
-                      {columns, rows, config_.n_routed_experts},
-                      Fitting(name, columns),
-                      config_.n_routed_experts * rows,
-                      columns,
-                      [experts, rows, columns](int64_t row, float* y) {
-                        ReadRow(*experts[static_cast<size_t>(row / rows)], row % rows, columns, y);
-                      }});
+    AddMatrices(fmt::format("blk.{}.ffn_{}_exps.weight", layer->layer, projection),
+                std::move(experts), {spec.shape[1], spec.shape[0], config_.n_routed_experts});
   }
 
   // kv_b_proj as k_b, transposed in each head, and v_b.
@@ -149,31 +156,31 @@ class Planner {
     const int64_t layer = SplitHuggingFaceLayer(spec.name)->layer;
     const int64_t heads = config_.num_attention_heads, latent = config_.kv_lora_rank;
     const int64_t nope = config_.qk_nope_head_dim, value = config_.v_head_dim;
-    const std::string k = fmt::format("blk.{}.attn_k_b.weight", layer);
-    items_.push_back({k,
-                      {nope, latent, heads},
-                      Fitting(k, nope),
-                      heads,
-                      latent * nope,
-                      [&tensor, nope, value, latent](int64_t head, float* y) {
-                        std::vector<float> rows(static_cast<size_t>(nope * latent));
-                        tensor.Read(head * (nope + value),
-                                    Tensor(rows.data(), DType::kF32, Shape({nope, latent})));
-                        for (int64_t c = 0; c < latent; ++c) {
-                          for (int64_t i = 0; i < nope; ++i)
-                            y[c * nope + i] = rows[static_cast<size_t>(i * latent + c)];
-                        }
-                      }});
-    const std::string v = fmt::format("blk.{}.attn_v_b.weight", layer);
-    items_.push_back({v,
-                      {latent, value, heads},
-                      Fitting(v, latent),
-                      heads * value,
-                      latent,
-                      [&tensor, nope, value, latent](int64_t row, float* y) {
-                        const int64_t head = row / value;
-                        ReadRow(tensor, head * (nope + value) + nope + row % value, latent, y);
-                      }});
+    Item k{.name = fmt::format("blk.{}.attn_k_b.weight", layer),
+           .dims = {nope, latent, heads},
+           .units = heads,
+           .unit_elements = latent * nope};
+    k.format = Fitting(k.name, nope);
+    k.read = [&tensor, nope, value, latent](int64_t head, float* y) {
+      std::vector<float> rows(static_cast<size_t>(nope * latent));
+      tensor.Read(head * (nope + value), Tensor(rows.data(), DType::kF32, Shape({nope, latent})));
+      for (int64_t c = 0; c < latent; ++c) {
+        for (int64_t i = 0; i < nope; ++i)
+          y[c * nope + i] = rows[static_cast<size_t>(i * latent + c)];
+      }
+    };
+    k.sources = {&tensor};
+    items_.push_back(std::move(k));
+    Item v{.name = fmt::format("blk.{}.attn_v_b.weight", layer),
+           .dims = {latent, value, heads},
+           .units = heads * value,
+           .unit_elements = latent};
+    v.format = Fitting(v.name, latent);
+    v.read = [&tensor, nope, value, latent](int64_t row, float* y) {
+      ReadRow(tensor, row / value * (nope + value) + nope + row % value, latent, y);
+    };
+    v.sources = {&tensor};
+    items_.push_back(std::move(v));
   }
 
   const ModelSource& source_;
@@ -215,6 +222,7 @@ void WriteItem(const Item& item, const std::string& source, ThreadPool& pool, At
     });
     const auto bytes = static_cast<size_t>(count * unit_bytes);
     file.Write(encoded.data(), bytes);
+    for (const StoredTensor* tensor : item.sources) tensor->Release();
     written(bytes);
   }
 }

@@ -57,6 +57,10 @@ class RowsTensor : public StoredTensor {
   }
 
   void Read(int64_t begin, Tensor y) const override { Decode(source_, first_ + begin * row_, y); }
+  void Release() const override {
+    const BlockLayout layout = LayoutOf(source_.format);
+    ReleasePages({source_.data + first_ / layout.elements * layout.bytes, bytes()});
+  }
 
  private:
   const GgufTensor& source_;
@@ -80,6 +84,7 @@ class InterleavedRowsTensor : public StoredTensor {
       Decode(source_, row * row_, y.Rows(i, i + 1));
     }
   }
+  void Release() const override { ReleasePages({source_.data, source_.bytes}); }
 
  private:
   const GgufTensor& source_;
@@ -115,6 +120,10 @@ class LatentUpTensor : public StoredTensor {
       }
       row += size;
     }
+  }
+  void Release() const override {
+    ReleasePages({k_.data, k_.bytes});
+    ReleasePages({v_.data, v_.bytes});
   }
 
  private:
