@@ -10,7 +10,7 @@ namespace fathom {
 
 std::vector<int32_t> EncodePrompt(const Tokenizer& tokenizer, const jinja::Text& prompt) {
   constexpr EncodeOptions kPlain{.added_tokens = false};
-  const AddedTokenMatcher matcher(tokenizer.added_tokens());
+  const AddedTokenMatcher matcher(tokenizer.added_tokens(), tokenizer.normalizer());
   std::vector<int32_t> ids;
   std::string plain;  // since the last added token
   const auto flush = [&] {
