@@ -1,7 +1,6 @@
 #pragma once
 
-#include <simdjson.h>
-
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -12,23 +11,29 @@
 
 namespace fathom {
 
+// What the parser knows a value by: simdjson's element, as plain words so that its large header is
+// read in one place.
+struct JsonElement {
+  const void* document = nullptr;
+  size_t index = 0;
+};
+
 // A value inside a parsed JSON document, which has to outlive it. It knows its own path
 // ("config.json: rope_scaling.factor"), and every accessor throws Error with that path when the
 // value is not of the kind that is asked for.
 class JsonValue {
  public:
-  JsonValue(simdjson::dom::element element, std::string path)
-      : element_(element), path_(std::move(path)) {}
+  JsonValue(JsonElement element, std::string path) : element_(element), path_(std::move(path)) {}
 
   const std::string& path() const { return path_; }
-  bool IsNull() const { return element_.is_null(); }
-  bool IsObject() const { return element_.is_object(); }
-  bool IsArray() const { return element_.is_array(); }
-  bool IsString() const { return element_.is_string(); }
-  bool IsInt() const { return element_.is_int64(); }
+  bool IsNull() const;
+  bool IsObject() const;
+  bool IsArray() const;
+  bool IsString() const;
+  bool IsInt() const;
   // A positive integer that int64_t cannot hold, or any other one that is not negative.
-  bool IsUnsigned() const { return element_.is_uint64(); }
-  bool IsBool() const { return element_.is_bool(); }
+  bool IsUnsigned() const;
+  bool IsBool() const;
 
   int64_t Int() const;
   double Number() const;
@@ -55,9 +60,9 @@ class JsonValue {
  private:
   [[noreturn]] void WrongKind(std::string_view expected) const;
   // A value inside this one; step: ".key" or "[3]".
-  JsonValue Inner(simdjson::dom::element element, std::string_view step) const;
+  JsonValue Inner(JsonElement element, std::string_view step) const;
 
-  simdjson::dom::element element_;
+  JsonElement element_;
   std::string path_;
   // Whether path_ is only the name of the source.
   bool is_root_ = true;
@@ -71,7 +76,7 @@ class JsonDocument {
   const JsonValue& root() const { return root_; }
 
  private:
-  std::unique_ptr<simdjson::dom::parser> parser_;
+  std::shared_ptr<const void> parser_;  // owns what the values point into
   JsonValue root_;
 };
 
