@@ -9,9 +9,13 @@ vocabulary at every position of a text, from
   - Fathom in f32 with the GGUF file (the same quantised weights),
   - llama.cpp with the GGUF file and its default settings.
 KL is the mean over positions of sum p ln(p / q), in nats, q llama.cpp's. The greedy token is compared wherever
-Fathom's two likeliest are more than 0.1 apart. Fails when llama.cpp gets other token ids from the text, when the KL of
-bf16 or q8_0 against the model, or of any type against the same weights, is 1e-3 or more, or when a greedy token
-differs (bf16, q8_0, and q4_k against the same weights).
+Fathom's two likeliest are more than 0.1 apart.
+
+Fails when llama.cpp gets other token ids from the text, and
+  - f32:  at a KL of 1e-5 or another greedy token: both compute the same, so this shows that the export is right;
+  - else: at a KL of 1e-3 (q4_k: against the same weights; against the model it is shown), or when more than 0.5 % of
+    the greedy tokens differ. llama.cpp rounds the inputs of products to bf16, or to int8 with a scale for 32: where two
+    experts are nearly tied, that may choose the other one. Models without experts have none that differ.
 
 llama.cpp comes from the package llama-cpp-python, built from source in a virtual environment that this script makes
 (--venv, default build/llama-cpp-venv; ten minutes and a C++ compiler).
@@ -27,8 +31,10 @@ import tempfile
 
 PACKAGES = ["llama-cpp-python==0.3.36", "gguf==0.19.0", "numpy==2.4.6"]
 VENV = pathlib.Path("build/llama-cpp-venv")
-TYPES = ["bf16", "q8_0", "q4_k"]
+TYPES = ["f32", "bf16", "q8_0", "q4_k"]
 LARGEST_KL = 1e-3
+LARGEST_KL_F32 = 1e-5
+LARGEST_SHARE_OF_OTHERS = 0.005
 SURE_GAP = 0.1
 
 ARGUMENTS = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -124,8 +130,10 @@ def main():
             _, ours = fathom_scores(arguments.fathom, file, text, vocabulary)
             for name, reference in (("the model", truth), ("the same weights", ours)):
                 kl, sure, other = compare(reference, theirs)
-                bar = dtype != "q4_k" or name == "the same weights"
-                wrong = bar and (not kl < LARGEST_KL or other > 0)
+                largest = LARGEST_KL_F32 if dtype == "f32" else LARGEST_KL
+                others = 0 if dtype == "f32" else LARGEST_SHARE_OF_OTHERS * sure
+                shown_only = dtype == "q4_k" and name == "the model"
+                wrong = not shown_only and (not kl < largest or other > others)
                 failed |= wrong
                 print(f"{dtype:5} llama.cpp against Fathom with {name:16}: KL {kl:.2e} over {len(tokens) - 1} tokens, "
                       f"greedy differs at {other} of {sure} sure ones{'  <-- FAILED' if wrong else ''}")

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numbers>
 
 #include "base/error.h"
 #include "model/rope.h"
@@ -195,19 +196,32 @@ class ConfigReader {
   }
 
   // Frequencies are divided by these, one for every pair of a head: Llama 3's scaling, written out.
-  // The released models (3.1, 3.2, 3.3) differ in `factor` alone.
+  // Every released model has low and high factors of 1 and 4; `factor` is what the lowest
+  // frequency is divided by, and a blended one tells the original context.
   void ReadFrequencyFactors(const GgufTensor& tensor, int64_t head_dim) {
     if (tensor.format != BlockFormat::kF32 || tensor.dims != std::vector<int64_t>{head_dim / 2})
       throw Error(tensor.where, fmt::format("is not {} values in F32", head_dim / 2));
     std::vector<float> found(static_cast<size_t>(head_dim / 2));
     DecodeBlocks(tensor.format, tensor.data, 0, head_dim / 2, found.data());
     if (std::all_of(found.begin(), found.end(), [](float f) { return f == 1; })) return;
-    Llama3Scaling scaling;
-    scaling.factor = static_cast<double>(found.back());
     ModelConfig config;
     config.family = Family::kLlama;
     config.head_dim = head_dim;
     config.rope_theta = NumberOr("rope.freq_base", 10000);
+    const std::vector<double> frequencies = MakeRopeParameters(config).inv_freq;
+    Llama3Scaling scaling;
+    scaling.factor = static_cast<double>(found.back());
+    for (size_t i = 0; i < found.size(); ++i) {
+      const double kept =
+          (1 / static_cast<double>(found[i]) - 1 / scaling.factor) / (1 - 1 / scaling.factor);
+      if (!(kept > 0.001 && kept < 0.999)) continue;
+      const double turns =
+          scaling.low_freq_factor + kept * (scaling.high_freq_factor - scaling.low_freq_factor);
+      const double context = std::round(turns * 2 * std::numbers::pi / frequencies[i]);
+      if (context >= 1 && context <= static_cast<double>(kLargestSize))
+        scaling.original_max_position_embeddings = static_cast<int64_t>(context);
+      break;
+    }
     config.rope_scaling = scaling;
     const std::vector<float> expected = FrequencyFactors(config);
     for (size_t i = 0; i < found.size(); ++i) {

@@ -75,6 +75,8 @@ class Describer {
       DescribeTokenizer(*tokenizer);
     } else {
       writer_.AddString("tokenizer.ggml.model", "none");
+      AddToken("tokenizer.ggml.bos_token_id", config_.bos_token_id);
+      AddEnds(config_.eos_token_ids);
     }
   }
 

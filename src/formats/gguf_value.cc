@@ -1,6 +1,7 @@
 #include "formats/gguf_value.h"
 
 #include <charconv>
+#include <cmath>
 #include <cstring>
 #include <optional>
 
@@ -86,8 +87,13 @@ int64_t GgufValue::Int(int64_t low, int64_t high) const {
 }
 
 double GgufValue::Number() const {
-  if (type_ == GgufType::kF32) return ShortestDecimal(Load<float>(data_.data()));
-  if (type_ == GgufType::kF64) return Load<double>(data_.data());
+  if (type_ == GgufType::kF32 || type_ == GgufType::kF64) {
+    const bool single = type_ == GgufType::kF32;
+    const double value =
+        single ? static_cast<double>(Load<float>(data_.data())) : Load<double>(data_.data());
+    if (!std::isfinite(value)) WrongKind("a finite number");
+    return single ? ShortestDecimal(static_cast<float>(value)) : value;
+  }
   const auto value = LoadInt(type_, data_.data());
   if (!value) WrongKind("a number");
   return static_cast<double>(*value);

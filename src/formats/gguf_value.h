@@ -55,8 +55,8 @@ class GgufValue {
 
   // Any integer type; Error when it is outside [low, high].
   int64_t Int(int64_t low, int64_t high) const;
-  // f32, f64 or any integer. An f32 is given as the shortest decimal that means it, so that 1e-6
-  // in f32 is 1e-6 again.
+  // Finite: f32, f64 or any integer. An f32 is given as the shortest decimal that means it, so that
+  // 1e-6 in f32 is 1e-6 again.
   double Number() const;
   bool Bool() const;
   // Valid UTF-8.

@@ -104,14 +104,16 @@ TEST(GgufParserTest, ReadsEveryKindOfValue) {
 
 TEST(GgufParserTest, AskingForAnotherKindNamesKeyAndByte) {
   Bytes bytes;
-  bytes.Header(0, 3);
+  bytes.Header(0, 4);
   bytes.Key("n", kU32).Put(uint32_t{70});
+  bytes.Key("nan", kF32).Put(std::numeric_limits<float>::quiet_NaN());
   bytes.Key("bad", kString).Text("\xff\xfe");
   bytes.Key("words", kArray).Put(kString).Put(uint64_t{1}).Text("\xc3");
   const GgufContents contents = bytes.Parse();
   // 24 bytes of header, then the key's length, name and type.
   EXPECT_ERROR(contents.metadata.At("n").String(), "x.gguf, byte 37: key 'n': is not a string");
   EXPECT_ERROR(contents.metadata.At("n").Int(0, 69), "70 is out of range [0, 69]");
+  EXPECT_ERROR(contents.metadata.At("nan").Number(), "is not a finite number");
   EXPECT_ERROR(contents.metadata.At("n").Bool(), "is not true or false");
   EXPECT_ERROR(contents.metadata.At("n").Strings(), "is not an array of strings");
   EXPECT_ERROR(contents.metadata.At("bad").String(), "is not UTF-8");
