@@ -23,7 +23,7 @@ using Json = nlohmann::ordered_json;
 std::vector<std::string> GoldenFamilies() {
   std::vector<std::string> names;
   for (const auto& entry :
-       std::filesystem::directory_iterator(std::string(FATHOM_GOLDEN_DIR) + "/text")) {
+       std::filesystem::directory_iterator(std::filesystem::path(FATHOM_GOLDEN_DIR) / "text")) {
     const std::string name = entry.path().filename().string();
     if (name.starts_with("family_")) names.push_back(name);
   }

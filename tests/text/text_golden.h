@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,7 @@ namespace fathom {
 // The values of tests/golden/text come from Hugging Face `tokenizers`; scripts/parity/tokenizer.py
 // makes them.
 inline std::string GoldenText(const std::string& name) {
-  return ReadFile(std::string(FATHOM_GOLDEN_DIR) + "/text/" + name);
+  return ReadFile(std::filesystem::path(FATHOM_GOLDEN_DIR) / "text" / name);
 }
 
 inline std::vector<int32_t> IdsOf(const JsonValue& array) {
