@@ -27,6 +27,7 @@ seed() {
 seed safetensors tests/fuzz/seeds/safetensors_*
 seed config "$golden"/model/*/config.json
 seed tokenizer tests/fuzz/seeds/tokenizer*.json
+seed jinja tests/fuzz/seeds/jinja_*
 
 names=("$@")
 [ ${#names[@]} -gt 0 ] || for binary in build/fuzz/tests/fuzz/*_fuzz; do names+=("$(basename "$binary" _fuzz)"); done
