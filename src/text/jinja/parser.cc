@@ -596,6 +596,9 @@ class Parser {
         if (IsOperator(",")) {
           NodePtr tuple = Make(Kind::kTuple, line, std::move(index));
           while (TakeOperator(",")) Add(*tuple, Subscript());
+          for (const NodePtr& key : tuple->children) {
+            if (key->kind == Kind::kSlice) Fail("a slice beside other keys selects nothing");
+          }
           index = std::move(tuple);
         }
         ExpectOperator("]");
