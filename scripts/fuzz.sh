@@ -25,6 +25,7 @@ seed() {
 }
 
 seed safetensors tests/fuzz/seeds/safetensors_*
+seed gguf tests/fuzz/seeds/gguf_*
 seed config "$golden"/model/*/config.json
 seed tokenizer tests/fuzz/seeds/tokenizer*.json
 seed jinja tests/fuzz/seeds/jinja_*
