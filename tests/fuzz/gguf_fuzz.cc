@@ -39,7 +39,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const fathom::fuzz::MemoryFile memory(data, size);
   Try([&] {
     const fathom::GgufFile file(memory.path());
-    for (const auto& [key, value] : file.metadata().values()) {
+    for (const auto& entry : file.metadata().values()) {
+      const fathom::GgufValue& value = entry.second;
       Try([&] { (void)value.Int(INT64_MIN, INT64_MAX); });
       Try([&] { (void)value.Number(); });
       Try([&] { (void)value.Bool(); });
