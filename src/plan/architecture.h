@@ -7,6 +7,7 @@
 
 #include "model/config.h"
 #include "model/parameters.h"
+#include "model/precision.h"
 #include "plan/units.h"
 
 namespace fathom {
@@ -41,9 +42,6 @@ struct Architecture {
 };
 Architecture DescribeArchitecture(const ModelConfig& config);
 
-// How a query meets the cache. Expanded: keys and values of every head (for latent attention made
-// by kv_b_proj). Absorbed: latent attention's queries against latent rows.
-enum class AttentionForm : uint8_t { kExpanded, kAbsorbed };
 // Whose keys are counted: those before the query (what has to be computed), or all of the sequence
 // (what much of the literature counts).
 enum class Masking : uint8_t { kCausal, kNonCausal };

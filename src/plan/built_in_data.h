@@ -4,7 +4,7 @@
 
 namespace fathom {
 
-// The text of src/plan/data/NAME.toml ("hardware", "prices"), which the build puts
+// The text of src/plan/data/NAME.toml ("hardware", "prices", "service"), which the build puts
 // into the binary.
 std::string_view BuiltInData(std::string_view name);
 

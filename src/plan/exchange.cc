@@ -5,7 +5,8 @@
 
 namespace fathom {
 
-double ServersReached(const ModelConfig& config, const Device& device, int64_t expert_parallel) {
+double ServersReached(const ModelConfig& config, const Accelerator& device,
+                      int64_t expert_parallel) {
   const double servers =
       std::ceil(static_cast<double>(expert_parallel) / static_cast<double>(device.group_size()));
   if (servers <= 1) return 1;
@@ -15,7 +16,7 @@ double ServersReached(const ModelConfig& config, const Device& device, int64_t e
   return std::min(expected, static_cast<double>(config.topk_group));
 }
 
-SecondsPerToken ExpertExchange(const ModelConfig& config, const Device& device,
+SecondsPerToken ExpertExchange(const ModelConfig& config, const Accelerator& device,
                                int64_t expert_parallel, PlanPrecision precision) {
   if (expert_parallel <= 1 || config.n_routed_experts == 0) return SecondsPerToken(0);
   const double out = precision == PlanPrecision::kFp8 ? 1 : 2;

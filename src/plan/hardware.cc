@@ -13,36 +13,36 @@
 namespace fathom {
 namespace {
 
-void ReadDevice(TomlTable table, const Device* base, Device& device) {
+void ReadDevice(TomlTable table, const Accelerator* base, Accelerator& device) {
   device.name = table.String("name", base ? base->name : device.key);
-  const auto optional = [&](std::string_view key, std::optional<SourcedValue> Device::*field,
+  const auto optional = [&](std::string_view key, std::optional<SourcedValue> Accelerator::*field,
                             double smallest, double largest) {
     device.*field = ReadSourced(table, key, smallest, largest,
                                 base ? base->*field : std::optional<SourcedValue>());
   };
-  const auto required = [&](std::string_view key, SourcedValue Device::*field, double smallest,
+  const auto required = [&](std::string_view key, SourcedValue Accelerator::*field, double smallest,
                             double largest) {
     if (base == nullptr) table.Require(key);
     device.*field = *ReadSourced(table, key, smallest, largest,
                                  base ? std::optional<SourcedValue>(base->*field) : std::nullopt);
   };
-  required("bf16_tflops", &Device::bf16_tflops, 0.001, 1e6);
-  optional("fp8_tflops", &Device::fp8_tflops, 0.001, 1e6);
-  optional("int8_tops", &Device::int8_tops, 0.001, 1e6);
-  required("hbm_gb", &Device::hbm_gb, 0.01, 1e5);
-  required("hbm_gb_per_s", &Device::hbm_gb_per_s, 0.01, 1e6);
-  required("scale_up_gb_per_s", &Device::scale_up_gb_per_s, 0.01, 1e6);
-  required("scale_up_devices", &Device::scale_up_devices, 1, 1e5);
-  required("scale_out_gb_per_s", &Device::scale_out_gb_per_s, 0.01, 1e6);
-  required("watts", &Device::watts, 0.1, 1e5);
-  required("processors", &Device::processors, 1, 1e6);
+  required("bf16_tflops", &Accelerator::bf16_tflops, 0.001, 1e6);
+  optional("fp8_tflops", &Accelerator::fp8_tflops, 0.001, 1e6);
+  optional("int8_tops", &Accelerator::int8_tops, 0.001, 1e6);
+  required("hbm_gb", &Accelerator::hbm_gb, 0.01, 1e5);
+  required("hbm_gb_per_s", &Accelerator::hbm_gb_per_s, 0.01, 1e6);
+  required("scale_up_gb_per_s", &Accelerator::scale_up_gb_per_s, 0.01, 1e6);
+  required("scale_up_devices", &Accelerator::scale_up_devices, 1, 1e5);
+  required("scale_out_gb_per_s", &Accelerator::scale_out_gb_per_s, 0.01, 1e6);
+  required("watts", &Accelerator::watts, 0.1, 1e5);
+  required("processors", &Accelerator::processors, 1, 1e6);
   table.Finish();
 }
 
 void ReadDevices(TomlTable devices, Hardware& hardware) {
   for (const std::string& key : devices.Names()) {
     const auto known = hardware.devices.find(key);
-    Device device;
+    Accelerator device;
     device.key = key;
     ReadDevice(devices.Table(key), known == hardware.devices.end() ? nullptr : &known->second,
                device);
@@ -52,7 +52,7 @@ void ReadDevices(TomlTable devices, Hardware& hardware) {
 
 Kernels ReadKernels(TomlTable table, const Hardware& hardware) {
   table.Require("measured_on");
-  const Device& device = hardware.Get(table.String("measured_on", ""));
+  const Accelerator& device = hardware.Get(table.String("measured_on", ""));
   const auto number = [&](std::string_view key) {
     table.Require(key);
     return ReadSourced(table, key, 1e-6, 1e6)->likely;
@@ -89,7 +89,7 @@ void Read(std::string_view text, const std::string& where, Hardware& hardware) {
 
 }  // namespace
 
-FlopsPerSecond Device::Peak(PlanPrecision precision) const {
+FlopsPerSecond Accelerator::Peak(PlanPrecision precision) const {
   double tera = bf16_tflops.likely;
   if (precision == PlanPrecision::kFp8) {
     if (fp8_tflops) {
@@ -125,7 +125,7 @@ Hardware Hardware::Load(const std::optional<std::filesystem::path>& over) {
   return hardware;
 }
 
-const Device& Hardware::Get(std::string_view key) const {
+const Accelerator& Hardware::Get(std::string_view key) const {
   const auto found = devices.find(key);
   if (found != devices.end()) return found->second;
   std::set<std::string, std::less<>> names;

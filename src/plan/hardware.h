@@ -17,7 +17,7 @@ namespace fathom {
 enum class PlanPrecision : uint8_t { kBf16, kFp8 };
 
 // One accelerator, as src/plan/data/hardware.toml describes it: peaks without sparsity.
-struct Device {
+struct Accelerator {
   std::string key, name;
   SourcedValue bf16_tflops;
   std::optional<SourcedValue> fp8_tflops, int8_tops;
@@ -57,7 +57,7 @@ struct Kernels {
 };
 
 struct Hardware {
-  std::map<std::string, Device, std::less<>> devices;
+  std::map<std::string, Accelerator, std::less<>> devices;
   Kernels kernels;
 
   // The built-in data, and over it what a file of the same form says (if one is given): it may
@@ -65,7 +65,7 @@ struct Hardware {
   // the nearest known key.
   static Hardware Load(const std::optional<std::filesystem::path>& over = {});
   // Throws UsageError with the nearest known name.
-  const Device& Get(std::string_view key) const;
+  const Accelerator& Get(std::string_view key) const;
 };
 
 }  // namespace fathom

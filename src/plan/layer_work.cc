@@ -17,7 +17,7 @@ double OperandElements(const LayerShape& layer) {
   return elements;
 }
 
-Seconds AttentionTime(const ModelConfig& config, const Device& device, const Kernels& kernels,
+Seconds AttentionTime(const ModelConfig& config, const Accelerator& device, const Kernels& kernels,
                       const WorkShape& shape, Phase phase, double compute_share) {
   if (phase == Phase::kBackwardWeight) return Seconds(0);
   const double factor = phase == Phase::kForward ? 1.0 : 2.5;
@@ -33,8 +33,9 @@ Seconds AttentionTime(const ModelConfig& config, const Device& device, const Ker
 
 }  // namespace
 
-Seconds ProductTime(const MatrixProduct& product, double rows, double copies, const Device& device,
-                    const Kernels& kernels, PlanPrecision precision, bool communicates) {
+Seconds ProductTime(const MatrixProduct& product, double rows, double copies,
+                    const Accelerator& device, const Kernels& kernels, PlanPrecision precision,
+                    bool communicates) {
   const double n = static_cast<double>(product.rows), k = static_cast<double>(product.columns);
   const double element = ElementBytes(precision);
   const double free = communicates ? 1 - kernels.communication_processors : 1;
@@ -67,8 +68,9 @@ BytesPerToken ElementwiseBytes(const ModelConfig& c, bool moe, PlanPrecision pre
   return Bytes(bytes) / Tokens(1);
 }
 
-WorkTime LayerTime(const Architecture& architecture, const LayerShape& layer, const Device& device,
-                   const Kernels& kernels, const WorkShape& shape, Phase phase) {
+WorkTime LayerTime(const Architecture& architecture, const LayerShape& layer,
+                   const Accelerator& device, const Kernels& kernels, const WorkShape& shape,
+                   Phase phase) {
   const ModelConfig& config = architecture.config;
   WorkTime time;
   double hosted = 0;  // parameters of the products that this device holds

@@ -44,11 +44,13 @@ struct WorkShape {
 // rows over the experts that it hosts. The attention core takes max(operations, cache bytes) at
 // FlashAttention's count: backward is 2.5 times forward (scores are made again). Elementwise work
 // is counted in bytes, operation by operation (docs/economics.md has the table).
-WorkTime LayerTime(const Architecture& architecture, const LayerShape& layer, const Device& device,
-                   const Kernels& kernels, const WorkShape& shape, Phase phase);
+WorkTime LayerTime(const Architecture& architecture, const LayerShape& layer,
+                   const Accelerator& device, const Kernels& kernels, const WorkShape& shape,
+                   Phase phase);
 // The product with one matrix; the head and eh_proj are bf16 whatever the recipe.
-Seconds ProductTime(const MatrixProduct& product, double rows, double copies, const Device& device,
-                    const Kernels& kernels, PlanPrecision precision, bool communicates);
+Seconds ProductTime(const MatrixProduct& product, double rows, double copies,
+                    const Accelerator& device, const Kernels& kernels, PlanPrecision precision,
+                    bool communicates);
 // Memory traffic of the elementwise operations of one token in one layer, forward.
 BytesPerToken ElementwiseBytes(const ModelConfig& config, bool moe, PlanPrecision precision);
 

@@ -9,7 +9,7 @@ namespace {
 
 // Average work of a stage for one micro-batch in one phase.
 WorkTime StageTime(const Architecture& architecture, const TrainingRun& run,
-                   const TrainingLayout& layout, const Device& device, const Kernels& kernels,
+                   const TrainingLayout& layout, const Accelerator& device, const Kernels& kernels,
                    Phase phase) {
   const WorkShape shape{.precision = run.precision,
                         .tokens = static_cast<double>(layout.micro_batch * run.length),
@@ -43,7 +43,7 @@ WorkTime StageTime(const Architecture& architecture, const TrainingRun& run,
 
 // Two all-reduces of the hidden states a layer and direction (a ring over the server's links).
 Seconds TensorAllReduce(const Architecture& architecture, const TrainingRun& run,
-                        const TrainingLayout& layout, const Device& device) {
+                        const TrainingLayout& layout, const Accelerator& device) {
   if (layout.tensor == 1) return Seconds(0);
   const double t = static_cast<double>(layout.tensor);
   const double layers =
@@ -58,7 +58,7 @@ Seconds TensorAllReduce(const Architecture& architecture, const TrainingRun& run
 }  // namespace
 
 StepTime PlanStep(const Architecture& architecture, const TrainingRun& run,
-                  const TrainingLayout& layout, const Device& device, const Kernels& kernels) {
+                  const TrainingLayout& layout, const Accelerator& device, const Kernels& kernels) {
   CheckLayout(architecture, run, layout);
   StepTime step;
   step.micro_batches = run.batch / (layout.data() * layout.micro_batch);

@@ -68,13 +68,14 @@ TrainingMemory PlanMemory(const Architecture& architecture, const TrainingRun& r
 // Throws Error when the fullest device holds more than `capacity`: it names the largest role and
 // the nearest layout on as many devices that fits (fewest sizes changed), if there is one.
 void CheckMemory(const Architecture& architecture, const TrainingRun& run,
-                 const TrainingLayout& layout, const Device& device);
+                 const TrainingLayout& layout, const Accelerator& device);
 
 // The time of a step from kernel, communication and bubble models. The layout is checked.
 StepTime PlanStep(const Architecture& architecture, const TrainingRun& run,
-                  const TrainingLayout& layout, const Device& device, const Kernels& kernels);
+                  const TrainingLayout& layout, const Accelerator& device, const Kernels& kernels);
 
-// Device time of a run at a stated share of the peak (model FLOPs utilisation; causal attention).
+// Accelerator time of a run at a stated share of the peak (model FLOPs utilisation; causal
+// attention).
 Seconds DeviceTimeAtUtilisation(const Architecture& architecture, Tokens tokens, int64_t length,
                                 FlopsPerSecond peak, double utilisation);
 

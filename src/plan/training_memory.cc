@@ -181,8 +181,8 @@ TrainingMemory PlanMemory(const Architecture& architecture, const TrainingRun& r
                data = static_cast<double>(layout.data()),
                expert = static_cast<double>(layout.expert);
   const double copies = static_cast<double>(ParameterCopies(layout.schedule));
-  // The first stage has the embedding and the last one the head: with DualPipe both are on one device,
-  // as the two copies of its layers are.
+  // The first stage has the embedding and the last one the head: with DualPipe both are on one
+  // device, as the two copies of its layers are.
   const double ends = static_cast<double>(config.vocab_size * config.hidden_size) / tensor *
                       (layout.pipeline == 1 && !config.tie_word_embeddings ? 2 : 1);
   const double shared = static_cast<double>(layers) *
@@ -209,7 +209,7 @@ TrainingMemory PlanMemory(const Architecture& architecture, const TrainingRun& r
 }
 
 void CheckMemory(const Architecture& architecture, const TrainingRun& run,
-                 const TrainingLayout& layout, const Device& device) {
+                 const TrainingLayout& layout, const Accelerator& device) {
   const TrainingMemory memory = PlanMemory(architecture, run, layout);
   if (memory.total() <= device.memory()) return;
   struct Role {

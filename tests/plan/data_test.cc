@@ -33,7 +33,7 @@ TEST_F(DataTest, BuiltInDevices) {
   const Hardware hardware = Hardware::Load();
   for (const char* key :
        {"h800", "h100", "h200", "h20", "a100", "b200", "ascend-910b", "ascend-910c"}) {
-    const Device& device = hardware.Get(key);
+    const Accelerator& device = hardware.Get(key);
     EXPECT_FALSE(device.hbm_gb.source.empty()) << key;
     EXPECT_FALSE(device.hbm_gb.date.empty()) << key;
   }
