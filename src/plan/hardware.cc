@@ -65,6 +65,7 @@ Kernels ReadKernels(TomlTable table, const Hardware& hardware) {
   kernels.communication_processors = number("communication_processors") / device.processors.likely;
   kernels.low_latency_dispatch = Seconds(1e-6 * number("low_latency_dispatch_us"));
   kernels.low_latency_combine = Seconds(1e-6 * number("low_latency_combine_us"));
+  kernels.low_latency_network = device.scale_out();
   const double peak = device.Peak(PlanPrecision::kFp8).value();
   for (TomlTable& gemm : table.Tables("gemm")) {
     Kernels::Gemm entry{

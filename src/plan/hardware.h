@@ -51,6 +51,7 @@ struct Kernels {
   double gemm_memory = 0;
   double communication_processors = 0;  // share of processors that move data while others compute
   Seconds low_latency_dispatch, low_latency_combine;  // of 128 tokens a device
+  BytesPerSecond low_latency_network;  // scale-out of the accelerator that those were measured on
 
   // Of the measured product that is nearest in log n and log k.
   double GemmShare(int64_t n, int64_t k, bool grouped) const;

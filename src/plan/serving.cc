@@ -80,7 +80,8 @@ DecodePlan PlanDecodeStep(const Architecture& architecture, const Service& servi
                         .communicates = false,
                         .form = AttentionForm::kAbsorbed};
   const double scale = micro_batch / 128 * static_cast<double>(config.hidden_size) / 7168 *
-                       static_cast<double>(config.num_experts_per_tok) / 8;
+                       static_cast<double>(config.num_experts_per_tok) / 8 *
+                       (kernels.low_latency_network / device.scale_out());
   const Seconds exchange =
       service.decode_devices.likely > 1
           ? scale * (kernels.low_latency_dispatch + kernels.low_latency_combine)

@@ -70,7 +70,8 @@ TrainingMemory PlanMemory(const Architecture& architecture, const TrainingRun& r
 void CheckMemory(const Architecture& architecture, const TrainingRun& run,
                  const TrainingLayout& layout, const Accelerator& device);
 
-// The time of a step from kernel, communication and bubble models. The layout is checked.
+// The time of a step from kernel, communication and bubble models. The layout is checked. ZeRO-3's
+// gathering of weights in every pass is not in it.
 StepTime PlanStep(const Architecture& architecture, const TrainingRun& run,
                   const TrainingLayout& layout, const Accelerator& device, const Kernels& kernels);
 
