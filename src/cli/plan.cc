@@ -20,15 +20,12 @@ struct PlanOptions {
   std::optional<double> rent;
   bool json = false, csv = false;
 
-  void AddTo(CLI::App& command, bool with_device) {
-    if (with_device) {
-      command.add_option("--on", device, "The accelerator, by its name in the hardware file")
-          ->capture_default_str();
-      command.add_option("--hardware", hardware,
-                         "A TOML file whose numbers replace or add to the built-in ones");
-      command.add_option("--rent", rent,
-                         "Dollars a device and hour, instead of the built-in price");
-    }
+  void AddTo(CLI::App& command) {
+    command.add_option("--on", device, "The accelerator, by its name in the hardware file")
+        ->capture_default_str();
+    command.add_option("--hardware", hardware,
+                       "A TOML file whose numbers replace or add to the built-in ones");
+    command.add_option("--rent", rent, "Dollars a device and hour, instead of the built-in price");
     command.add_option("--prices", prices,
                        "A TOML file whose prices replace or add to the built-in ones");
     command.add_flag("--json", json, "Print the result as JSON");
@@ -100,7 +97,7 @@ void AddTrain(CLI::App& plan) {
   command->add_option("--utilisation", arguments->scenario.utilisation,
                       "Model FLOPs as a share of the bf16 peak, instead of a step's model");
   command->add_flag("--no-mtp", arguments->no_mtp, "Without the multi-token prediction modules");
-  arguments->options.AddTo(*command, /*with_device=*/true);
+  arguments->options.AddTo(*command);
   command->callback([arguments, command] {
     TrainingScenario& s = arguments->scenario;
     const Hardware hardware = Hardware::Load(arguments->options.hardware);
@@ -152,7 +149,7 @@ void AddServe(CLI::App& plan) {
                       "Devices that decode together");
   command->add_option("--kv-heads", arguments->kv_heads,
                       "The same model with grouped-query attention of so many key and value heads");
-  arguments->options.AddTo(*command, /*with_device=*/true);
+  arguments->options.AddTo(*command);
   command->callback([arguments, command] {
     ServingScenario s;
     const Hardware hardware = Hardware::Load(arguments->options.hardware);
@@ -188,11 +185,31 @@ void AddServe(CLI::App& plan) {
 }
 
 void AddPrice(CLI::App& plan) {
-  CLI::App* command = plan.add_subcommand("price", "API prices, with their sources.");
-  command->footer("Example: fathom plan price --csv");
-  const auto options = std::make_shared<PlanOptions>();
-  options->AddTo(*command, /*with_device=*/false);
-  command->callback([options] { options->Print(ReportPrices(Prices::Load(options->prices))); });
+  struct Arguments {
+    PlanOptions options;
+    std::optional<double> device_price;
+    std::optional<std::filesystem::path> money;
+    uint64_t seed = 1;
+  };
+  CLI::App* command =
+      plan.add_subcommand("price", "What an hour of a device costs, owned and rented; API prices.");
+  command->footer("Example: fathom plan price --on h100 --device-price 30000");
+  const auto arguments = std::make_shared<Arguments>();
+  command->add_option("--device-price", arguments->device_price,
+                      "Dollars for a device with its share of the server");
+  command->add_option("--money", arguments->money,
+                      "A TOML file whose numbers replace what owning costs");
+  command->add_option("--seed", arguments->seed, "Seed of the samples")->capture_default_str();
+  arguments->options.AddTo(*command);
+  command->callback([arguments] {
+    PriceScenario s;
+    s.device = Hardware::Load(arguments->options.hardware).Get(arguments->options.device);
+    s.prices = Prices::Load(arguments->options.prices);
+    s.rent = arguments->options.Rent(s.prices);
+    s.money = Money::Load(s.device, arguments->device_price, arguments->money);
+    s.seed = arguments->seed;
+    arguments->options.Print(ReportPrices(s));
+  });
 }
 
 }  // namespace

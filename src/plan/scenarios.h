@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "plan/money.h"
 #include "plan/report.h"
 #include "plan/serving.h"
 #include "plan/training.h"
@@ -40,7 +41,15 @@ struct ServingScenario {
 };
 Report ReportServing(const ServingScenario& scenario);
 
-// What `fathom plan price` prints: every API price that the data has.
-Report ReportPrices(const Prices& prices);
+// What `fathom plan price` prints: an hour of a device, owned and rented, and every API price that
+// the data has.
+struct PriceScenario {
+  Accelerator device;
+  SourcedValue rent;
+  Money money;
+  Prices prices;
+  uint64_t seed = 1;
+};
+Report ReportPrices(const PriceScenario& scenario);
 
 }  // namespace fathom

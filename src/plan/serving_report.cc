@@ -133,18 +133,4 @@ Report ReportServing(const ServingScenario& s) {
   return report;
 }
 
-Report ReportPrices(const Prices& prices) {
-  Report report{.command = "price", .title = "API prices, dollars a million tokens"};
-  for (const auto& [key, price] : prices.api) {
-    ReportSection& section = report.sections.emplace_back(ReportSection{price.name, {}});
-    if (price.hit)
-      section.Add("hit", "input, cached", Dollars(price.hit->likely), Origin::kInput,
-                  Cite(*price.hit));
-    section.Add("miss", "input", Dollars(price.miss.likely), Origin::kInput, Cite(price.miss));
-    section.Add("output", "output", Dollars(price.output.likely), Origin::kInput,
-                Cite(price.output));
-  }
-  return report;
-}
-
 }  // namespace fathom

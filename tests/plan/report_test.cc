@@ -57,8 +57,12 @@ TEST(ReportTest, KeysAreUnique) {
   serving.service = Service::Load();
   serving.price = prices.Api("deepseek-r1");
   serving.compare_with_published = true;
+  const PriceScenario price{.device = hardware.Get("h800"),
+                            .rent = prices.rent.at("h800"),
+                            .money = Money::Load(hardware.Get("h800")),
+                            .prices = prices};
   for (const Report& report :
-       {ReportTraining(training), ReportServing(serving), ReportPrices(prices)}) {
+       {ReportTraining(training), ReportServing(serving), ReportPrices(price)}) {
     size_t rows = 0, keys = 0;
     const auto json = nlohmann::json::parse(report.ToJson());
     for (const ReportSection& section : report.sections) rows += section.rows.size();
