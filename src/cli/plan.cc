@@ -131,6 +131,7 @@ void AddServe(CLI::App& plan) {
     std::optional<std::filesystem::path> service;
     std::optional<double> speed, context;
     std::optional<int64_t> prefill_devices, decode_devices, kv_heads;
+    uint64_t seed = 1;
   };
   CLI::App* command =
       plan.add_subcommand("serve", "Throughput, nodes, cost and margin of a service.");
@@ -149,9 +150,11 @@ void AddServe(CLI::App& plan) {
                       "Devices that decode together");
   command->add_option("--kv-heads", arguments->kv_heads,
                       "The same model with grouped-query attention of so many key and value heads");
+  command->add_option("--seed", arguments->seed, "Seed of the samples")->capture_default_str();
   arguments->options.AddTo(*command);
   command->callback([arguments, command] {
     ServingScenario s;
+    s.seed = arguments->seed;
     const Hardware hardware = Hardware::Load(arguments->options.hardware);
     const Prices prices = Prices::Load(arguments->options.prices);
     s.model = arguments->model;

@@ -3,15 +3,6 @@
 namespace fathom {
 namespace {
 
-// An input's name as a key of JSON.
-std::string KeyOf(std::string_view label) {
-  std::string key(label);
-  for (char& c : key) {
-    if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))) c = '_';
-  }
-  return key;
-}
-
 void AddHour(const PriceScenario& s, Report& report) {
   constexpr Origin kMade = Origin::kPrediction;
   const OwnedHour hour = s.money.LikelyHour();
@@ -36,15 +27,8 @@ void AddHour(const PriceScenario& s, Report& report) {
 
   ReportSection& tornado =
       report.sections.emplace_back(ReportSection{"what drives it, one input at a time", {}});
-  const double widest = range.tornado.empty() ? 1 : range.tornado.front().size();
-  for (const Swing& swing : range.tornado) {
-    const SourcedValue& input = s.money.inputs()[swing.input];
-    const std::string bar(static_cast<size_t>(1 + 19 * swing.size() / widest), '#');
-    tornado.Add(KeyOf(Money::Label(swing.input)), std::string(Money::Label(swing.input)),
-                Dollars(swing.size()), kMade,
-                fmt::format("{:<20} {} at {:g}, {} at {:g}", bar, Format(Dollars(swing.at_low)),
-                            input.low, Format(Dollars(swing.at_high)), input.high));
-  }
+  AddTornado(
+      range, s.money.inputs(), [](size_t i) { return std::string(Money::Label(i)); }, tornado);
 }
 
 }  // namespace

@@ -135,6 +135,23 @@ std::string Report::ToCsv() const {
   return text;
 }
 
+void AddTornado(const Uncertainty& range, std::span<const SourcedValue> inputs,
+                const std::function<std::string(size_t)>& label, ReportSection& section) {
+  const double widest = range.tornado.empty() ? 1 : range.tornado.front().size();
+  for (const Swing& swing : range.tornado) {
+    const SourcedValue& input = inputs[swing.input];
+    const std::string name = label(swing.input);
+    std::string key = name;
+    for (char& c : key) {
+      if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))) c = '_';
+    }
+    const std::string bar(static_cast<size_t>(1 + 19 * swing.size() / widest), '#');
+    section.Add(key, name, Dollars(swing.size()), Origin::kPrediction,
+                fmt::format("{:<20} {} at {:g}, {} at {:g}", bar, Format(Dollars(swing.at_low)),
+                            input.low, Format(Dollars(swing.at_high)), input.high));
+  }
+}
+
 std::string Cite(const SourcedValue& value) {
   return fmt::format("{}, {}", value.source, value.date);
 }

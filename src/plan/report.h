@@ -1,11 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "plan/sourced_value.h"
+#include "plan/uncertainty.h"
 #include "plan/units.h"
 
 namespace fathom {
@@ -57,6 +60,11 @@ struct Report {
   // section,key,value,unit,origin,note with a heading line (RFC 4180).
   std::string ToCsv() const;
 };
+
+// A row for each input that moves an output in dollars: by how much, a bar, and from where to
+// where.
+void AddTornado(const Uncertainty& range, std::span<const SourcedValue> inputs,
+                const std::function<std::string(size_t)>& label, ReportSection& section);
 
 // "SOURCE, DATE", for notes.
 std::string Cite(const SourcedValue& value);

@@ -37,6 +37,7 @@ struct ServingScenario {
   SourcedValue rent;
   Service service;
   ApiPrice price;
+  uint64_t seed = 1;  // of the samples
   bool compare_with_published = false;
 };
 Report ReportServing(const ServingScenario& scenario);

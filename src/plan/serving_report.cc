@@ -1,3 +1,7 @@
+#include <span>
+#include <utility>
+#include <vector>
+
 #include "base/error.h"
 #include "plan/scenarios.h"
 
@@ -103,6 +107,53 @@ void AddMoney(const ServingScenario& s, const PrefillPlan& prefill, const Decode
                        "published 545 %", "%");
 }
 
+// What is uncertain about a million output tokens.
+std::vector<std::pair<const char*, SourcedValue*>> UncertainInputs(ServingScenario& s) {
+  return {{"price of a device and hour", &s.rent},
+          {"memory of a device", &s.device.hbm_gb},
+          {"memory bandwidth", &s.device.hbm_gb_per_s},
+          {"bf16 peak", &s.device.bf16_tflops},
+          {"network", &s.device.scale_out_gb_per_s},
+          {"tokens/s of a user", &s.service.user_tokens_per_s},
+          {"tokens in a sequence's cache", &s.service.mean_context},
+          {"peak demand / mean demand", &s.service.demand_peak_to_mean},
+          {"nodes used at the peak", &s.service.utilisation_at_peak},
+          {"share of memory that is used", &s.service.memory_used},
+          {"speed that expert balance leaves", &s.service.expert_balance}};
+}
+
+void AddUncertainty(const ServingScenario& scenario, const Architecture& architecture,
+                    Report& report) {
+  ServingScenario s = scenario;
+  const auto inputs = UncertainInputs(s);
+  std::vector<SourcedValue> ranges;
+  ranges.reserve(inputs.size());
+  for (const auto& [name, value] : inputs) ranges.push_back(*value);
+  const auto cost = [&](std::span<const double> values) {
+    for (size_t i = 0; i < values.size(); ++i) inputs[i].second->likely = values[i];
+    const DecodePlan decode = PlanDecode(architecture, s.service, s.device, s.kernels);
+    const DollarsPerToken token =
+        PerHour(s.rent.likely) / (s.service.MeanUtilisation() * decode.output);
+    return PerMillionTokens(token);
+  };
+  Uncertainty range;
+  try {
+    range = Propagate(ranges, cost, scenario.seed, /*samples=*/1000);
+  } catch (const Error& error) {
+    ReportSection& section = report.sections.emplace_back(ReportSection{"uncertainty", {}});
+    section.AddText("uncertainty", "a million output tokens",
+                    fmt::format("no interval: within the ranges of the inputs, {}", error.what()));
+    return;
+  }
+  ReportSection& section = report.sections.emplace_back(
+      ReportSection{"what drives a million output tokens, one input at a time", {}});
+  section.Add("p05", "5 % of samples are below", Dollars(range.p05), kMade);
+  section.Add("p50", "half of them", Dollars(range.p50), kMade);
+  section.Add("p95", "95 %", Dollars(range.p95), kMade);
+  AddTornado(
+      range, ranges, [&](size_t i) { return std::string(inputs[i].first); }, section);
+}
+
 // What the network alone allows (ISCA 2025, 2.3.2).
 void AddBounds(const ServingScenario& s, Report& report) {
   if (s.config.n_routed_experts == 0) return;
@@ -129,6 +180,7 @@ Report ReportServing(const ServingScenario& s) {
   AddInputs(s, report);
   AddRates(s, prefill, decode, report);
   AddMoney(s, prefill, decode, report);
+  AddUncertainty(s, architecture, report);
   AddBounds(s, report);
   return report;
 }
