@@ -74,8 +74,8 @@ BytesPerToken CacheBytes(const ModelConfig& config, double bits = 16);
 ModelConfig WithGroupedQueryAttention(const ModelConfig& config, int64_t kv_heads);
 
 // Published models that plans are compared with, beside the presets: deepseek-67b, llama-1-7b,
-// llama-1-13b, llama-1-33b, llama-1-65b, llama-3.1-405b, qwen2.5-72b. Falls through to
-// PresetConfig, whose UsageError it throws for another name.
+// llama-1-13b, llama-1-33b, llama-1-65b, llama-3.1-405b, qwen2.5-72b; and the presets. Throws
+// UsageError that lists them for another name.
 ModelConfig PublishedConfig(std::string_view name);
 
 }  // namespace fathom

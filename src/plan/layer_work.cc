@@ -92,7 +92,8 @@ WorkTime LayerTime(const Architecture& architecture, const LayerShape& layer,
   time.attention = AttentionTime(config, device, kernels, shape, phase, free);
 
   const BytesPerSecond memory = device.bandwidth() * kernels.elementwise_memory;
-  const Bytes forward = ElementwiseBytes(config, layer.moe, shape.precision) * Tokens(shape.tokens);
+  const Bytes forward = ElementwiseBytes(config, layer.moe, shape.precision) *
+                        Tokens(shape.tokens / shape.tensor_parallel);
   switch (phase) {
     case Phase::kForward:
       time.elementwise = forward / memory;
@@ -104,7 +105,7 @@ WorkTime LayerTime(const Architecture& architecture, const LayerShape& layer,
     case Phase::kBackwardWeight: {
       Bytes traffic(0);
       if (shape.precision == PlanPrecision::kFp8) {
-        traffic += Bytes(2 * OperandElements(layer) * shape.tokens);
+        traffic += Bytes(2 * OperandElements(layer) * shape.tokens / shape.tensor_parallel);
       }
       if (shape.accumulates) traffic += Bytes(8 * hosted);
       time.elementwise = traffic / memory;

@@ -33,7 +33,8 @@ struct WorkShape {
   double keys = 2048;          // that a query meets on average
   double expert_parallel = 1;  // devices that share the routed experts
   double expert_replicas = 1;  // hosted experts / routed experts: 1, more with redundant ones
-  double tensor_parallel = 1;  // devices that share every product and head
+  double tensor_parallel = 1;  // devices that share every product and head, and the tokens of
+                               // everything else (sequence parallel)
   bool communicates = true;    // some processors move data meanwhile
   bool accumulates = false;    // weight gradients are added up in f32
   AttentionForm form = AttentionForm::kExpanded;

@@ -1,3 +1,8 @@
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "base/error.h"
 #include "plan/architecture.h"
 
 namespace fathom {
@@ -42,7 +47,11 @@ ModelConfig PublishedConfig(std::string_view name) {
     config.num_nextn_predict_layers = 0;
     return config;
   }
-  return PresetConfig(name);
+  std::vector<std::string> known = PresetNames();
+  if (std::find(known.begin(), known.end(), name) != known.end()) return PresetConfig(name);
+  for (const DenseModel& model : kDenseModels) known.emplace_back(model.name);
+  throw UsageError("model", fmt::format("'{}' is neither a file nor a known name", name),
+                   fmt::format("known are {}", fmt::join(known, ", ")));
 }
 
 }  // namespace fathom

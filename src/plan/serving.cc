@@ -117,7 +117,9 @@ DecodePlan PlanDecode(const Architecture& architecture, const Service& service,
                     "sequence's cache takes {}",
                     service.decode_devices.likely,
                     room > Bytes(0) ? Format(room) : std::string("nothing"), Format(sequence)),
-        "more decode_devices share the experts' weights");
+        architecture.config.n_routed_experts > 0
+            ? "more decode_devices share the experts' weights"
+            : "weights of dense models are not shared out: it takes a larger device");
   }
   const Seconds target = Tokens(1) / TokensPerSecond(service.user_tokens_per_s.likely);
   const auto at = [&](double batch) {

@@ -107,7 +107,11 @@ void CheckLayout(const Architecture& architecture, const TrainingRun& run,
                  const TrainingLayout& layout) {
   const ModelConfig& config = architecture.config;
   const auto positive = [](std::string_view field, int64_t value) {
-    if (value < 1) throw UsageError(field, fmt::format("{} is not a positive number", value));
+    // Products of two of them stay far from the largest integer.
+    constexpr int64_t kMost = int64_t{1} << 24;
+    if (value < 1 || value > kMost) {
+      throw UsageError(field, fmt::format("{} is not between 1 and {}", value, kMost));
+    }
   };
   positive("devices", layout.devices);
   positive("tensor parallel", layout.tensor);

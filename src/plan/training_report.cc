@@ -56,8 +56,10 @@ void AddStep(const TrainingScenario& s, const StepTime& step, Report& report) {
   section.Add("products", "matrix products", step.compute.products, made);
   section.Add("attention", "attention", step.compute.attention, made);
   section.Add("elementwise", "elementwise, quantisation", step.compute.elementwise, made);
-  section.Add("exchange", "expert exchange that is not hidden", step.exposed_exchange, made,
-              fmt::format("of {}", Format(step.exchange)));
+  if (s.config.n_routed_experts > 0) {
+    section.Add("exchange", "expert exchange that is not hidden", step.exposed_exchange, made,
+                fmt::format("of {}", Format(step.exchange)));
+  }
   if (s.layout.tensor > 1)
     section.Add("tensor_all_reduce", "tensor-parallel sums", step.tensor_all_reduce, made);
   section.Add("bubble", "pipeline bubble", step.bubble, made);

@@ -132,6 +132,7 @@ TEST_F(TrainingTest, ErrorsSayWhatFits) {
               {"pipeline parallel", "61 layers", "nearest that fits is 32"});
   ExpectParts(LayoutError({}, {.batch = 1000}), {"batch", "nearest that fits is 1024"});
   ExpectParts(LayoutError({.devices = -8}), {"devices", "-8"});
+  ExpectParts(LayoutError({.micro_batch = int64_t{1} << 62}), {"micro-batch", "not between"});
   ExpectParts(LayoutError({.devices = 2048, .pipeline = 2, .expert = 8}),
               {"memory", "H800", "has 80.0 GB", "nearest layout that fits is"});
   ExpectParts(LayoutError({.devices = 8, .pipeline = 2, .expert = 4}, {.batch = 16}),
