@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "train/toml_reader.h"
+#include "base/toml/toml_reader.h"
 
 namespace fathom {
 namespace {
