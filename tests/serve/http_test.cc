@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include <latch>
+#include <memory>
 #include <stdexcept>
 #include <thread>
 #include <vector>
