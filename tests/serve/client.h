@@ -10,10 +10,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace fathom::test {
 
@@ -83,6 +85,14 @@ inline std::string Post(std::string_view path, std::string_view body) {
   return "POST " + std::string(path) +
          " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
          std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
+}
+
+// Of an answer; 0 when it is none.
+inline int Status(std::string_view answer) {
+  return answer.starts_with("HTTP/1.1 ") ? std::atoi(answer.data() + 9) : 0;
+}
+inline bool Has(std::string_view answer, std::string_view text) {
+  return answer.find(text) != std::string_view::npos;
 }
 
 }  // namespace fathom::test

@@ -1,4 +1,4 @@
-#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include <latch>
 #include <memory>
@@ -15,10 +15,9 @@ namespace {
 
 using test::Client;
 using test::Get;
+using test::Has;
 using test::Post;
-using ::testing::HasSubstr;
-using ::testing::Not;
-using ::testing::StartsWith;
+using test::Status;
 
 // A server in a thread of its own, stopped at the end.
 class Running {
@@ -57,22 +56,22 @@ TEST(HttpServer, AnswersOneRequestAfterAnotherOnAConnection) {
   Client client(running.port());
   client.Send(Get("/hello?you", "X-Given: this\r\n"));
   const std::string answer = client.Receive();
-  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
-  EXPECT_THAT(answer, HasSubstr("\r\nX-Given: this\r\n"));
-  EXPECT_THAT(answer, HasSubstr("\r\n\r\nhello you"));
+  EXPECT_EQ(Status(answer), 200);
+  EXPECT_TRUE(Has(answer, "\r\nX-Given: this\r\n"));
+  EXPECT_TRUE(Has(answer, "\r\n\r\nhello you"));
   // Two at once, and one in pieces that are not lines.
   client.Send(Post("/echo", "first") + Post("/echo", "second"));
-  EXPECT_THAT(client.Receive(), HasSubstr("\r\n\r\nfirst"));
-  EXPECT_THAT(client.Receive(), HasSubstr("\r\n\r\nsecond"));
+  EXPECT_TRUE(Has(client.Receive(), "\r\n\r\nfirst"));
+  EXPECT_TRUE(Has(client.Receive(), "\r\n\r\nsecond"));
   for (const char c : Post("/echo", "third")) client.Send(std::string_view(&c, 1));
-  EXPECT_THAT(client.Receive(), HasSubstr("\r\n\r\nthird"));
+  EXPECT_TRUE(Has(client.Receive(), "\r\n\r\nthird"));
 }
 
 TEST(HttpServer, ClosesWhenTheClientWantsIt) {
   Running running;
   Client client(running.port());
   client.Send(Get("/hello", "Connection: close\r\n"));
-  EXPECT_THAT(client.Receive(), HasSubstr("\r\n\r\nhello "));
+  EXPECT_TRUE(Has(client.Receive(), "\r\n\r\nhello "));
   EXPECT_TRUE(client.Closed());
 }
 
@@ -80,16 +79,16 @@ TEST(HttpServer, SaysWhatAnAddressTakes) {
   Running running;
   Client client(running.port());
   client.Send(Get("/nothing"));
-  EXPECT_THAT(client.Receive(), StartsWith("HTTP/1.1 404 "));
+  EXPECT_EQ(Status(client.Receive()), 404);
   client.Send(Post("/hello", ""));
   const std::string refused = client.Receive();
-  EXPECT_THAT(refused, StartsWith("HTTP/1.1 405 "));
-  EXPECT_THAT(refused, HasSubstr("\r\nAllow: GET, HEAD\r\n"));
+  EXPECT_EQ(Status(refused), 405);
+  EXPECT_TRUE(Has(refused, "\r\nAllow: GET, HEAD\r\n"));
   client.Send("HEAD /hello HTTP/1.1\r\nHost: localhost\r\n\r\n");
   const std::string head = client.Receive(/*has_body=*/false);
-  EXPECT_THAT(head, HasSubstr("\r\nContent-Length: 6\r\n"));
+  EXPECT_TRUE(Has(head, "\r\nContent-Length: 6\r\n"));
   client.Send(Get("/hello"));  // the connection still speaks HTTP: HEAD had no body
-  EXPECT_THAT(client.Receive(), StartsWith("HTTP/1.1 200 "));
+  EXPECT_EQ(Status(client.Receive()), 200);
 }
 
 TEST(HttpServer, KeepsWhatAHandlerThrowsToItself) {
@@ -97,8 +96,8 @@ TEST(HttpServer, KeepsWhatAHandlerThrowsToItself) {
   Client client(running.port());
   client.Send(Get("/throws"));
   const std::string answer = client.Receive();
-  EXPECT_THAT(answer, StartsWith("HTTP/1.1 500 "));
-  EXPECT_THAT(answer, Not(HasSubstr("secret")));
+  EXPECT_EQ(Status(answer), 500);
+  EXPECT_FALSE(Has(answer, "secret"));
 }
 
 TEST(HttpServer, RefusesWhatIsTooLong) {
@@ -110,24 +109,22 @@ TEST(HttpServer, RefusesWhatIsTooLong) {
     EXPECT_TRUE(client.Closed());
     return answer;
   };
-  EXPECT_THAT(answer_to(Get("/hello", "X-Given: " + std::string(2000, 'x') + "\r\n")),
-              StartsWith("HTTP/1.1 431 "));
-  EXPECT_THAT(answer_to(Get("/" + std::string(200'000, 'x'))), StartsWith("HTTP/1.1 431 "));
-  EXPECT_THAT(answer_to(Post("/echo", std::string(101, 'x'))), StartsWith("HTTP/1.1 413 "));
+  EXPECT_EQ(Status(answer_to(Get("/hello", "X-Given: " + std::string(2000, 'x') + "\r\n"))), 431);
+  EXPECT_EQ(Status(answer_to(Get("/" + std::string(200000, 'x')))), 431);
+  EXPECT_EQ(Status(answer_to(Post("/echo", std::string(101, 'x')))), 413);
   // Refused before it comes, and without being asked for.
-  EXPECT_THAT(answer_to("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
-                        "18446744073709551615\r\nExpect: 100-continue\r\n\r\n"),
-              StartsWith("HTTP/1.1 413 "));
+  EXPECT_EQ(Status(answer_to("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+                             "18446744073709551615\r\nExpect: 100-continue\r\n\r\n")),
+            413);
   std::string chunked =
       "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
   Client client(running.port());
   client.Send(chunked + "32\r\n" + std::string(50, 'x') + "\r\n32\r\n" + std::string(50, 'y') +
               "\r\n0\r\n\r\n");
-  EXPECT_THAT(client.Receive(),
-              HasSubstr("\r\n\r\n" + std::string(50, 'x') + std::string(50, 'y')));
-  EXPECT_THAT(answer_to(chunked + "32\r\n" + std::string(50, 'x') + "\r\n33\r\n" +
-                        std::string(51, 'y') + "\r\n0\r\n\r\n"),
-              StartsWith("HTTP/1.1 413 "));
+  EXPECT_TRUE(Has(client.Receive(), "\r\n\r\n" + std::string(50, 'x') + std::string(50, 'y')));
+  EXPECT_EQ(Status(answer_to(chunked + "32\r\n" + std::string(50, 'x') + "\r\n33\r\n" +
+                             std::string(51, 'y') + "\r\n0\r\n\r\n")),
+            413);
 }
 
 TEST(HttpServer, AsksForABodyThatWaitsToBeAskedFor) {
@@ -136,9 +133,9 @@ TEST(HttpServer, AsksForABodyThatWaitsToBeAskedFor) {
   client.Send(
       "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nExpect: "
       "100-continue\r\n\r\n");
-  EXPECT_THAT(client.Receive(), StartsWith("HTTP/1.1 100 "));
+  EXPECT_EQ(Status(client.Receive()), 100);
   client.Send("body");
-  EXPECT_THAT(client.Receive(), HasSubstr("\r\n\r\nbody"));
+  EXPECT_TRUE(Has(client.Receive(), "\r\n\r\nbody"));
 }
 
 TEST(HttpServer, RefusesWhatIsNotHttp) {
@@ -152,7 +149,7 @@ TEST(HttpServer, RefusesWhatIsNotHttp) {
         "OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"}) {
     Client client(running.port());
     client.Send(bytes);
-    EXPECT_THAT(client.Receive(), StartsWith("HTTP/1.1 400 ")) << bytes;
+    EXPECT_EQ(Status(client.Receive()), 400) << bytes;
     EXPECT_TRUE(client.Closed()) << bytes;
   }
 }
@@ -162,11 +159,11 @@ TEST(HttpServer, OnThisMachineAnswersOnlyWhatNamesIt) {
   Client client(running.port());
   for (const char* host : {"attacker.example", "localhost.attacker.example", "", "[::2]:80"}) {
     client.Send("GET /hello HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n");
-    EXPECT_THAT(client.Receive(), StartsWith("HTTP/1.1 421 ")) << host;
+    EXPECT_EQ(Status(client.Receive()), 421) << host;
   }
   for (const char* host : {"localhost", "localhost:8090", "127.0.0.1:1", "[::1]:80"}) {
     client.Send("GET /hello HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n");
-    EXPECT_THAT(client.Receive(), StartsWith("HTTP/1.1 200 ")) << host;
+    EXPECT_EQ(Status(client.Receive()), 200) << host;
   }
 }
 
@@ -187,7 +184,7 @@ TEST(HttpServer, ClosesConnectionsThatAreTooMany) {
   Running running({.connections = 1});
   Client first(running.port());
   first.Send(Get("/hello"));
-  EXPECT_THAT(first.Receive(), StartsWith("HTTP/1.1 200 "));
+  EXPECT_EQ(Status(first.Receive()), 200);
   EXPECT_TRUE(Client(running.port()).Closed());
 }
 
@@ -201,7 +198,7 @@ TEST(HttpServer, ServesManyAtOnce) {
       for (size_t i = first; i < first + 50; ++i)
         clients[i]->Send(Post("/echo", std::to_string(i)));
       for (size_t i = first; i < first + 50; ++i) {
-        EXPECT_THAT(clients[i]->Receive(), HasSubstr("\r\n\r\n" + std::to_string(i)));
+        EXPECT_TRUE(Has(clients[i]->Receive(), "\r\n\r\n" + std::to_string(i)));
       }
     }
   }
@@ -230,12 +227,12 @@ TEST(HttpServer, RefusesWhatWouldWaitTooLong) {
   gate.entered.wait();
   second.Send(Get("/hello"));
   const std::string refused = second.Receive();
-  EXPECT_THAT(refused, StartsWith("HTTP/1.1 503 "));
-  EXPECT_THAT(refused, HasSubstr("\r\nRetry-After: 1\r\n"));
+  EXPECT_EQ(Status(refused), 503);
+  EXPECT_TRUE(Has(refused, "\r\nRetry-After: 1\r\n"));
   gate.open.count_down();
-  EXPECT_THAT(first.Receive(), HasSubstr("through"));
+  EXPECT_TRUE(Has(first.Receive(), "through"));
   second.Send(Get("/hello"));
-  EXPECT_THAT(second.Receive(), StartsWith("HTTP/1.1 200 "));
+  EXPECT_EQ(Status(second.Receive()), 200);
 }
 
 TEST(HttpServer, AnswersWhatIsInWorkBeforeItStops) {
@@ -251,8 +248,8 @@ TEST(HttpServer, AnswersWhatIsInWorkBeforeItStops) {
   EXPECT_FALSE(Client(running.port()).connected());
   gate.open.count_down();
   const std::string answer = working.Receive();
-  EXPECT_THAT(answer, HasSubstr("through"));
-  EXPECT_THAT(answer, HasSubstr("\r\nConnection: close\r\n"));
+  EXPECT_TRUE(Has(answer, "through"));
+  EXPECT_TRUE(Has(answer, "\r\nConnection: close\r\n"));
   EXPECT_TRUE(working.Closed());
   running.Stop();
 }
