@@ -22,36 +22,36 @@ using test::Status;
 // A server in a thread of its own, stopped at the end.
 class Running {
  public:
-  explicit Running(const HttpOptions& options = {}, HttpRouter router = Routes())
+  explicit Running(const WebServerOptions& options = {}, WebRouter router = Routes())
       : server_(options, std::move(router)), thread_([this] { server_.Run(); }) {}
   ~Running() { Stop(); }
 
-  static HttpRouter Routes() {
-    HttpRouter router;
-    router.Add("GET", "/hello", [](const HttpRequest& request) {
-      return HttpResponse{.body = "hello " + request.query,
-                          .headers = {{"X-Given", std::string(request.Header("x-GIVEN"))}}};
+  static WebRouter Routes() {
+    WebRouter router;
+    router.Add("GET", "/hello", [](const WebRequest& request) {
+      return WebResponse{.body = "hello " + request.query,
+                         .headers = {{"X-Given", std::string(request.Header("x-GIVEN"))}}};
     });
     router.Add("POST", "/echo",
-               [](const HttpRequest& request) { return HttpResponse{.body = request.body}; });
-    router.Add("GET", "/throws", [](const HttpRequest&) -> HttpResponse {
+               [](const WebRequest& request) { return WebResponse{.body = request.body}; });
+    router.Add("GET", "/throws", [](const WebRequest&) -> WebResponse {
       throw std::runtime_error("a secret of the server");
     });
     return router;
   }
   uint16_t port() const { return server_.port(); }
-  HttpServer& server() { return server_; }
+  WebServer& server() { return server_; }
   void Stop() {
     server_.Stop();
     if (thread_.joinable()) thread_.join();
   }
 
  private:
-  HttpServer server_;
+  WebServer server_;
   std::thread thread_;
 };
 
-TEST(HttpServer, AnswersOneRequestAfterAnotherOnAConnection) {
+TEST(WebServer, AnswersOneRequestAfterAnotherOnAConnection) {
   Running running;
   Client client(running.port());
   client.Send(Get("/hello?you", "X-Given: this\r\n"));
@@ -67,7 +67,7 @@ TEST(HttpServer, AnswersOneRequestAfterAnotherOnAConnection) {
   EXPECT_TRUE(Has(client.Receive(), "\r\n\r\nthird"));
 }
 
-TEST(HttpServer, ClosesWhenTheClientWantsIt) {
+TEST(WebServer, ClosesWhenTheClientWantsIt) {
   Running running;
   Client client(running.port());
   client.Send(Get("/hello", "Connection: close\r\n"));
@@ -75,7 +75,7 @@ TEST(HttpServer, ClosesWhenTheClientWantsIt) {
   EXPECT_TRUE(client.Closed());
 }
 
-TEST(HttpServer, SaysWhatAnAddressTakes) {
+TEST(WebServer, SaysWhatAnAddressTakes) {
   Running running;
   Client client(running.port());
   client.Send(Get("/nothing"));
@@ -91,7 +91,7 @@ TEST(HttpServer, SaysWhatAnAddressTakes) {
   EXPECT_EQ(Status(client.Receive()), 200);
 }
 
-TEST(HttpServer, KeepsWhatAHandlerThrowsToItself) {
+TEST(WebServer, KeepsWhatAHandlerThrowsToItself) {
   Running running;
   Client client(running.port());
   client.Send(Get("/throws"));
@@ -100,7 +100,7 @@ TEST(HttpServer, KeepsWhatAHandlerThrowsToItself) {
   EXPECT_FALSE(Has(answer, "secret"));
 }
 
-TEST(HttpServer, RefusesWhatIsTooLong) {
+TEST(WebServer, RefusesWhatIsTooLong) {
   Running running({.header_bytes = 1000, .body_bytes = 100});
   const auto answer_to = [&](const std::string& request) {
     Client client(running.port());
@@ -127,7 +127,7 @@ TEST(HttpServer, RefusesWhatIsTooLong) {
             413);
 }
 
-TEST(HttpServer, AsksForABodyThatWaitsToBeAskedFor) {
+TEST(WebServer, AsksForABodyThatWaitsToBeAskedFor) {
   Running running;
   Client client(running.port());
   client.Send(
@@ -138,7 +138,7 @@ TEST(HttpServer, AsksForABodyThatWaitsToBeAskedFor) {
   EXPECT_TRUE(Has(client.Receive(), "\r\n\r\nbody"));
 }
 
-TEST(HttpServer, RefusesWhatIsNotHttp) {
+TEST(WebServer, RefusesWhatIsNotHttp) {
   Running running;
   for (const char* bytes :
        {"hello?\r\n\r\n", "GET\r\n\r\n", "GET /hello HTTP/9.9\r\n\r\n", "\x16\x03\x01\x02\x00\x01",
@@ -154,7 +154,7 @@ TEST(HttpServer, RefusesWhatIsNotHttp) {
   }
 }
 
-TEST(HttpServer, OnThisMachineAnswersOnlyWhatNamesIt) {
+TEST(WebServer, OnThisMachineAnswersOnlyWhatNamesIt) {
   Running running;
   Client client(running.port());
   for (const char* host : {"attacker.example", "localhost.attacker.example", "", "[::2]:80"}) {
@@ -167,7 +167,7 @@ TEST(HttpServer, OnThisMachineAnswersOnlyWhatNamesIt) {
   }
 }
 
-TEST(HttpServer, ClosesWhatIsSlow) {
+TEST(WebServer, ClosesWhatIsSlow) {
   using std::chrono::milliseconds;
   Running running({.idle_time = milliseconds(50),
                    .header_time = milliseconds(50),
@@ -180,7 +180,7 @@ TEST(HttpServer, ClosesWhatIsSlow) {
   EXPECT_TRUE(body.Closed());
 }
 
-TEST(HttpServer, ClosesConnectionsThatAreTooMany) {
+TEST(WebServer, ClosesConnectionsThatAreTooMany) {
   Running running({.connections = 1});
   Client first(running.port());
   first.Send(Get("/hello"));
@@ -188,7 +188,7 @@ TEST(HttpServer, ClosesConnectionsThatAreTooMany) {
   EXPECT_TRUE(Client(running.port()).Closed());
 }
 
-TEST(HttpServer, ServesManyAtOnce) {
+TEST(WebServer, ServesManyAtOnce) {
   Running running;
   std::vector<std::unique_ptr<Client>> clients;
   for (int i = 0; i < 200; ++i) clients.push_back(std::make_unique<Client>(running.port()));
@@ -208,18 +208,18 @@ TEST(HttpServer, ServesManyAtOnce) {
 struct Gate {
   std::latch entered{1}, open{1};
 
-  HttpRouter Routes() {
-    HttpRouter router = Running::Routes();
-    router.Add("GET", "/gate", [this](const HttpRequest&) {
+  WebRouter Routes() {
+    WebRouter router = Running::Routes();
+    router.Add("GET", "/gate", [this](const WebRequest&) {
       entered.count_down();
       open.wait();
-      return HttpResponse{.body = "through"};
+      return WebResponse{.body = "through"};
     });
     return router;
   }
 };
 
-TEST(HttpServer, RefusesWhatWouldWaitTooLong) {
+TEST(WebServer, RefusesWhatWouldWaitTooLong) {
   Gate gate;
   Running running({.workers = 1, .waiting = 0}, gate.Routes());
   Client first(running.port()), second(running.port());
@@ -235,7 +235,7 @@ TEST(HttpServer, RefusesWhatWouldWaitTooLong) {
   EXPECT_EQ(Status(second.Receive()), 200);
 }
 
-TEST(HttpServer, AnswersWhatIsInWorkBeforeItStops) {
+TEST(WebServer, AnswersWhatIsInWorkBeforeItStops) {
   Gate gate;
   Running running({}, gate.Routes());
   Client working(running.port()), idle(running.port());
@@ -254,7 +254,7 @@ TEST(HttpServer, AnswersWhatIsInWorkBeforeItStops) {
   running.Stop();
 }
 
-TEST(HttpServer, DoesNotWaitForEverToStop) {
+TEST(WebServer, DoesNotWaitForEverToStop) {
   Running running({.drain_time = std::chrono::milliseconds(50)});
   Client half(running.port());
   half.Send(Get("/hello") + "GET /hel");  // in work: a second request has begun
@@ -263,10 +263,10 @@ TEST(HttpServer, DoesNotWaitForEverToStop) {
   EXPECT_TRUE(half.Closed());
 }
 
-TEST(HttpServer, SaysWhyItCannotListen) {
+TEST(WebServer, SaysWhyItCannotListen) {
   Running running;
-  EXPECT_THROW(HttpServer({.port = running.port()}, {}), Error);
-  EXPECT_THROW(HttpServer({.host = "nowhere"}, {}), Error);
+  EXPECT_THROW(WebServer({.port = running.port()}, {}), Error);
+  EXPECT_THROW(WebServer({.host = "nowhere"}, {}), Error);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 
 namespace fathom {
 
-std::string_view HttpRequest::Header(std::string_view name) const {
+std::string_view WebRequest::Header(std::string_view name) const {
   const auto same = [](char a, char b) {
     const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
     return lower(a) == lower(b);
@@ -16,7 +16,7 @@ std::string_view HttpRequest::Header(std::string_view name) const {
   return {};
 }
 
-HttpResponse HttpError(int status, std::string_view message, std::string_view field) {
+WebResponse WebError(int status, std::string_view message, std::string_view field) {
   using nlohmann::ordered_json;
   ordered_json error = {{"message", message}};
   if (!field.empty()) error["field"] = field;

@@ -7,28 +7,28 @@
 
 namespace fathom {
 
-using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
+using WebHeaders = std::vector<std::pair<std::string, std::string>>;
 
 // A request, read whole and within the server's limits. Everything in it is untrusted.
-struct HttpRequest {
+struct WebRequest {
   std::string method;  // "GET"
   std::string path;    // as it was sent, from the slash on and without the query: "/plan"
   std::string query;   // without the question mark
-  HttpHeaders headers;
+  WebHeaders headers;
   std::string body;
 
   // The first header of that name (any case); empty when there is none.
   std::string_view Header(std::string_view name) const;
 };
 
-struct HttpResponse {
+struct WebResponse {
   int status = 200;
   std::string type = "text/plain; charset=utf-8";  // Content-Type
   std::string body;
-  HttpHeaders headers = {};  // besides Content-Type, Content-Length and Connection
+  WebHeaders headers = {};  // besides Content-Type, Content-Length and Connection
 };
 
 // {"error": {"message": ..., "field": ...}}; field is left out when it is empty.
-HttpResponse HttpError(int status, std::string_view message, std::string_view field = {});
+WebResponse WebError(int status, std::string_view message, std::string_view field = {});
 
 }  // namespace fathom

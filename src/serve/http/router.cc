@@ -4,16 +4,16 @@
 
 namespace fathom {
 
-void HttpRouter::Add(std::string method, std::string path, HttpHandler handler) {
+void WebRouter::Add(std::string method, std::string path, WebHandler handler) {
   handlers_[std::move(path)][std::move(method)] = std::move(handler);
 }
 
-HttpResponse HttpRouter::Answer(const HttpRequest& request) const {
+WebResponse WebRouter::Answer(const WebRequest& request) const {
   const auto methods = handlers_.find(request.path);
-  if (methods == handlers_.end()) return HttpError(404, "there is nothing at this address");
+  if (methods == handlers_.end()) return WebError(404, "there is nothing at this address");
   const auto handler = methods->second.find(request.method == "HEAD" ? "GET" : request.method);
   if (handler == methods->second.end()) {
-    HttpResponse response = HttpError(405, "this address does not take that method");
+    WebResponse response = WebError(405, "this address does not take that method");
     std::string allowed;
     for (const auto& [method, unused] : methods->second) {
       allowed += (allowed.empty() ? "" : ", ") + method + (method == "GET" ? ", HEAD" : "");
@@ -25,7 +25,7 @@ HttpResponse HttpRouter::Answer(const HttpRequest& request) const {
     return handler->second(request);
   } catch (const std::exception& error) {
     spdlog::error("{} {}: {}", request.method, request.path, error.what());
-    return HttpError(500, "the server failed; its log says how");
+    return WebError(500, "the server failed; its log says how");
   }
 }
 

@@ -38,7 +38,7 @@ constexpr std::chrono::milliseconds kLingerTime{1000};
 constexpr size_t kLingerBytes = 4 << 20;
 constexpr std::chrono::milliseconds kAcceptAgain{100};
 
-tcp::endpoint Endpoint(const HttpOptions& options) {
+tcp::endpoint Endpoint(const WebServerOptions& options) {
   beast::error_code error;
   const asio::ip::address address =
       asio::ip::make_address(options.host == "localhost" ? "127.0.0.1" : options.host, error);
@@ -55,10 +55,10 @@ std::string_view HostName(std::string_view host) {
   return host.substr(0, host.find(':', bracket == std::string_view::npos ? 0 : bracket));
 }
 
-HttpRequest Take(http::request<http::string_body>&& request) {
+WebRequest Take(http::request<http::string_body>&& request) {
   const std::string_view target(request.target().data(), request.target().size());
   const size_t question = target.find('?');
-  HttpRequest taken;
+  WebRequest taken;
   taken.method = std::string(request.method_string());
   taken.path = std::string(target.substr(0, question));
   if (question != std::string_view::npos) taken.query = std::string(target.substr(question + 1));
@@ -70,26 +70,26 @@ HttpRequest Take(http::request<http::string_body>&& request) {
 }
 
 // What a request that cannot be read is told; status 0: nothing, the client has gone.
-HttpResponse ReadError(const beast::error_code& error, const HttpOptions& options) {
+WebResponse ReadError(const beast::error_code& error, const WebServerOptions& options) {
   if (error == http::error::header_limit) {
-    return HttpError(431, fmt::format("headers are longer than {} bytes", options.header_bytes));
+    return WebError(431, fmt::format("headers are longer than {} bytes", options.header_bytes));
   }
   if (error == http::error::body_limit) {
-    return HttpError(413, fmt::format("the body is longer than {} bytes", options.body_bytes));
+    return WebError(413, fmt::format("the body is longer than {} bytes", options.body_bytes));
   }
   const bool malformed =
       error.category() == http::make_error_code(http::error::bad_value).category();
   if (!malformed || error == http::error::end_of_stream || error == http::error::partial_message) {
     return {.status = 0};
   }
-  return HttpError(400, fmt::format("this is not HTTP: {}", error.message()));
+  return WebError(400, fmt::format("this is not HTTP: {}", error.message()));
 }
 
 }  // namespace
 
-class HttpServer::Listener {
+class WebServer::Listener {
  public:
-  Listener(const HttpOptions& options, HttpRouter router)
+  Listener(const WebServerOptions& options, WebRouter router)
       : options_(options), router_(std::move(router)), pool_(options.workers) {
     const tcp::endpoint endpoint = Endpoint(options);
     loopback_ = endpoint.address().is_loopback();
@@ -199,7 +199,7 @@ class HttpServer::Listener {
     co_await Read(connection, parser, error);
     const bool whole = !error;
     bool keep_alive = false, is_head = false;
-    HttpResponse answer;
+    WebResponse answer;
     if (whole) {
       keep_alive = parser.get().keep_alive();
       is_head = parser.get().method() == http::verb::head;
@@ -233,25 +233,25 @@ class HttpServer::Listener {
                               asio::redirect_error(asio::use_awaitable, error));
   }
 
-  asio::awaitable<HttpResponse> Answer(HttpRequest request) {
-    if (!request.path.starts_with('/')) co_return HttpError(400, "the address has no path");
+  asio::awaitable<WebResponse> Answer(WebRequest request) {
+    if (!request.path.starts_with('/')) co_return WebError(400, "the address has no path");
     if (loopback_ && !NamesThisMachine(request.Header("Host"))) {
-      co_return HttpError(421, "this server is for this machine only");
+      co_return WebError(421, "this server is for this machine only");
     }
     if (in_work_ >= options_.workers + options_.waiting) {
-      HttpResponse busy = HttpError(503, "too many requests wait already");
+      WebResponse busy = WebError(503, "too many requests wait already");
       busy.headers.emplace_back("Retry-After", "1");
       co_return busy;
     }
     ++in_work_;
     // Computed by a worker, continued here.
     auto work = Work(request);
-    HttpResponse answer = co_await asio::co_spawn(pool_, std::move(work), asio::use_awaitable);
+    WebResponse answer = co_await asio::co_spawn(pool_, std::move(work), asio::use_awaitable);
     --in_work_;
     co_return answer;
   }
 
-  asio::awaitable<HttpResponse> Work(const HttpRequest& request) {
+  asio::awaitable<WebResponse> Work(const WebRequest& request) {
     co_return router_.Answer(request);
   }
 
@@ -260,7 +260,7 @@ class HttpServer::Listener {
     return name == "localhost" || name == "127.0.0.1" || name == "[::1]" || name == options_.host;
   }
 
-  asio::awaitable<bool> Write(Connection& connection, HttpResponse answer, bool keep_alive,
+  asio::awaitable<bool> Write(Connection& connection, WebResponse answer, bool keep_alive,
                               bool is_head) {
     http::response<http::string_body> response(static_cast<http::status>(answer.status), 11);
     response.set(http::field::content_type, answer.type);
@@ -287,8 +287,8 @@ class HttpServer::Listener {
     }
   }
 
-  const HttpOptions options_;
-  const HttpRouter router_;
+  const WebServerOptions options_;
+  const WebRouter router_;
   asio::io_context io_{1};
   asio::thread_pool pool_;
   tcp::acceptor acceptor_{io_};
@@ -300,19 +300,19 @@ class HttpServer::Listener {
   bool loopback_ = false, stopping_ = false;
 };
 
-HttpServer::HttpServer(const HttpOptions& options, HttpRouter router)
+WebServer::WebServer(const WebServerOptions& options, WebRouter router)
     : listener_(std::make_unique<Listener>(options, std::move(router))) {}
-HttpServer::~HttpServer() = default;
-uint16_t HttpServer::port() const { return listener_->endpoint().port(); }
+WebServer::~WebServer() = default;
+uint16_t WebServer::port() const { return listener_->endpoint().port(); }
 
-std::string HttpServer::Address() const {
+std::string WebServer::Address() const {
   const tcp::endpoint endpoint = listener_->endpoint();
   const std::string address = endpoint.address().to_string();
   return endpoint.address().is_v6() ? fmt::format("http://[{}]:{}", address, endpoint.port())
                                     : fmt::format("http://{}:{}", address, endpoint.port());
 }
 
-void HttpServer::Run() { listener_->Run(); }
-void HttpServer::Stop() { listener_->Stop(); }
+void WebServer::Run() { listener_->Run(); }
+void WebServer::Stop() { listener_->Stop(); }
 
 }  // namespace fathom

@@ -10,7 +10,7 @@
 
 namespace fathom {
 
-struct HttpOptions {
+struct WebServerOptions {
   // An address, or "localhost". Bound to a loopback address, the server answers only requests that
   // name this machine in Host: a page of another site whose name was made to point here is refused.
   std::string host = "127.0.0.1";
@@ -33,13 +33,13 @@ struct HttpOptions {
 };
 
 // HTTP/1.1 over TCP: connections are coroutines of one thread, handlers run on others.
-class HttpServer {
+class WebServer {
  public:
   // Listens. Throws Error when it cannot.
-  HttpServer(const HttpOptions& options, HttpRouter router);
-  ~HttpServer();
-  HttpServer(const HttpServer&) = delete;
-  HttpServer& operator=(const HttpServer&) = delete;
+  WebServer(const WebServerOptions& options, WebRouter router);
+  ~WebServer();
+  WebServer(const WebServer&) = delete;
+  WebServer& operator=(const WebServer&) = delete;
 
   uint16_t port() const;
   // "http://127.0.0.1:8090"
