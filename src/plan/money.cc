@@ -60,16 +60,16 @@ Money Money::Load(const Accelerator& device, std::optional<double> price,
   const std::string& key = device.key;
   if (price) {
     if (!(*price >= kFields[kPrice].smallest && *price <= kFields[kPrice].largest)) {
-      throw UsageError("--device-price", fmt::format("{} is not in [0.01, 1e8]", *price));
+      throw UsageError("device-price", fmt::format("{} is not in [0.01, 1e8]", *price));
     }
-    money.inputs_[kPrice] = {*price, *price, *price, "--device-price", "now"};
+    money.inputs_[kPrice] = GivenValue(*price, "device-price");
   } else if (key == "h800" || key == "h100" || key == "h200" || key == "h20") {
     money.inputs_[kPrice] = *hopper;
   } else if (key == "a100") {
     money.inputs_[kPrice] = *ampere;
   } else {
     throw Error("device price", fmt::format("there is no published one of {}", device.name),
-                "give --device-price DOLLARS");
+                "give device-price in dollars");
   }
   return money;
 }

@@ -47,6 +47,7 @@ class Money {
                     const std::optional<std::filesystem::path>& over = {});
 
   const std::array<SourcedValue, kInputs>& inputs() const { return inputs_; }
+  std::array<SourcedValue, kInputs>& inputs() { return inputs_; }
 
   // Capital is paid back in equal yearly sums: C r / (1 - (1 + r)^-n); C (price + network); power
   // is the device's and its share of the server's, times PUE.

@@ -24,6 +24,8 @@ struct TrainingScenario {
   // utilisation, causal).
   std::optional<double> utilisation;
   bool compare_with_v3 = false;  // the defaults: shows the published numbers beside
+  int samples = 0;               // for intervals; 0: none
+  uint64_t seed = 1;
 };
 // Throws UsageError and Error as CheckLayout and CheckMemory do.
 Report ReportTraining(const TrainingScenario& scenario);
@@ -37,8 +39,9 @@ struct ServingScenario {
   SourcedValue rent;
   Service service;
   ApiPrice price;
-  uint64_t seed = 1;  // of the samples
   bool compare_with_published = false;
+  int samples = 0;
+  uint64_t seed = 1;
 };
 Report ReportServing(const ServingScenario& scenario);
 
@@ -49,6 +52,7 @@ struct PriceScenario {
   SourcedValue rent;
   Money money;
   Prices prices;
+  int samples = 0;
   uint64_t seed = 1;
 };
 Report ReportPrices(const PriceScenario& scenario);

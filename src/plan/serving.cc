@@ -50,13 +50,17 @@ PrefillPlan PlanPrefill(const Architecture& architecture, const Service& service
                         .expert_replicas = ExpertReplicas(architecture.config, service),
                         .communicates = group > 1};
   PrefillPlan plan;
-  for (const LayerShape& layer : architecture.layers) {
-    plan.compute += LayerTime(architecture, layer, device, kernels, shape, Phase::kForward);
+  for (const auto& [index, count] : architecture.groups) {
+    const LayerShape& layer = architecture.layers[index];
+    const double layers = static_cast<double>(count);
+    plan.compute +=
+        LayerTime(architecture, layer, device, kernels, shape, Phase::kForward) * layers;
     // Keys and values of cached tokens are made from their latents again.
     for (const MatrixProduct& product : layer.products) {
       if (product.name != "self_attn.kv_b_proj") continue;
-      plan.compute.products += ProductTime(product, shape.tokens * hits / (1 - hits), 1, device,
-                                           kernels, shape.precision, shape.communicates);
+      plan.compute.products +=
+          layers * ProductTime(product, shape.tokens * hits / (1 - hits), 1, device, kernels,
+                               shape.precision, shape.communicates);
     }
   }
   plan.compute = plan.compute * 2;
@@ -87,11 +91,13 @@ DecodePlan PlanDecodeStep(const Architecture& architecture, const Service& servi
           ? scale * (kernels.low_latency_dispatch + kernels.low_latency_combine)
           : Seconds(0);
   DecodePlan plan{.batch = batch};
-  for (const LayerShape& layer : architecture.layers) {
+  for (const auto& [index, count] : architecture.groups) {
+    const LayerShape& layer = architecture.layers[index];
+    const double layers = static_cast<double>(count);
     const WorkTime time = LayerTime(architecture, layer, device, kernels, shape, Phase::kForward);
-    plan.compute += time * 2;
-    if (layer.moe) plan.exchange += 2 * exchange;
-    plan.step += 2 * std::max(time.total(), layer.moe ? exchange : Seconds(0));
+    plan.compute += time * (2 * layers);
+    if (layer.moe) plan.exchange += 2 * layers * exchange;
+    plan.step += 2 * layers * std::max(time.total(), layer.moe ? exchange : Seconds(0));
   }
   plan.step = plan.step / Balance(config, service, service.decode_devices.likely);
   const Seconds head =

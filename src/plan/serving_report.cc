@@ -1,8 +1,7 @@
-#include <span>
-#include <utility>
 #include <vector>
 
 #include "base/error.h"
+#include "plan/intervals.h"
 #include "plan/scenarios.h"
 
 namespace fathom {
@@ -107,12 +106,12 @@ void AddMoney(const ServingScenario& s, const PrefillPlan& prefill, const Decode
                        "published 545 %", "%");
 }
 
-// What is uncertain about a million output tokens.
-std::vector<std::pair<const char*, SourcedValue*>> UncertainInputs(ServingScenario& s) {
+std::vector<UncertainInput> UncertainInputs(ServingScenario& s) {
   return {{"price of a device and hour", &s.rent},
           {"memory of a device", &s.device.hbm_gb},
           {"memory bandwidth", &s.device.hbm_gb_per_s},
           {"bf16 peak", &s.device.bf16_tflops},
+          {"links inside a server", &s.device.scale_up_gb_per_s},
           {"network", &s.device.scale_out_gb_per_s},
           {"tokens/s of a user", &s.service.user_tokens_per_s},
           {"tokens in a sequence's cache", &s.service.mean_context},
@@ -120,38 +119,6 @@ std::vector<std::pair<const char*, SourcedValue*>> UncertainInputs(ServingScenar
           {"nodes used at the peak", &s.service.utilisation_at_peak},
           {"share of memory that is used", &s.service.memory_used},
           {"speed that expert balance leaves", &s.service.expert_balance}};
-}
-
-void AddUncertainty(const ServingScenario& scenario, const Architecture& architecture,
-                    Report& report) {
-  ServingScenario s = scenario;
-  const auto inputs = UncertainInputs(s);
-  std::vector<SourcedValue> ranges;
-  ranges.reserve(inputs.size());
-  for (const auto& [name, value] : inputs) ranges.push_back(*value);
-  const auto cost = [&](std::span<const double> values) {
-    for (size_t i = 0; i < values.size(); ++i) inputs[i].second->likely = values[i];
-    const DecodePlan decode = PlanDecode(architecture, s.service, s.device, s.kernels);
-    const DollarsPerToken token =
-        PerHour(s.rent.likely) / (s.service.MeanUtilisation() * decode.output);
-    return PerMillionTokens(token);
-  };
-  Uncertainty range;
-  try {
-    range = Propagate(ranges, cost, scenario.seed, /*samples=*/1000);
-  } catch (const Error& error) {
-    ReportSection& section = report.sections.emplace_back(ReportSection{"uncertainty", {}});
-    section.AddText("uncertainty", "a million output tokens",
-                    fmt::format("no interval: within the ranges of the inputs, {}", error.what()));
-    return;
-  }
-  ReportSection& section = report.sections.emplace_back(
-      ReportSection{"what drives a million output tokens, one input at a time", {}});
-  section.Add("p05", "5 % of samples are below", Dollars(range.p05), kMade);
-  section.Add("p50", "half of them", Dollars(range.p50), kMade);
-  section.Add("p95", "95 %", Dollars(range.p95), kMade);
-  AddTornado(
-      range, ranges, [&](size_t i) { return std::string(inputs[i].first); }, section);
 }
 
 // What the network alone allows (ISCA 2025, 2.3.2).
@@ -171,17 +138,23 @@ void AddBounds(const ServingScenario& s, Report& report) {
 
 }  // namespace
 
-Report ReportServing(const ServingScenario& s) {
+Report ReportServing(const ServingScenario& scenario) {
+  ServingScenario s = scenario;
   const Architecture architecture = DescribeArchitecture(s.config);
-  const PrefillPlan prefill = PlanPrefill(architecture, s.service, s.device, s.kernels);
-  const DecodePlan decode = PlanDecode(architecture, s.service, s.device, s.kernels);
-  Report report{.command = "serve",
-                .title = fmt::format("Serving {} on {}", s.model, s.device.name)};
-  AddInputs(s, report);
-  AddRates(s, prefill, decode, report);
-  AddMoney(s, prefill, decode, report);
-  AddUncertainty(s, architecture, report);
-  AddBounds(s, report);
+  const auto evaluate = [&] {
+    const PrefillPlan prefill = PlanPrefill(architecture, s.service, s.device, s.kernels);
+    const DecodePlan decode = PlanDecode(architecture, s.service, s.device, s.kernels);
+    Report report{.command = "serve",
+                  .title = fmt::format("Serving {} on {}", s.model, s.device.name)};
+    AddInputs(s, report);
+    AddRates(s, prefill, decode, report);
+    AddMoney(s, prefill, decode, report);
+    AddBounds(s, report);
+    return report;
+  };
+  Report report = evaluate();
+  AddIntervals(UncertainInputs(s), evaluate, {{{"a day", "output_cost"}, {"a day", "margin"}}},
+               s.seed, s.samples, report);
   return report;
 }
 

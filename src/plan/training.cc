@@ -19,20 +19,22 @@ WorkTime StageTime(const Architecture& architecture, const TrainingRun& run,
                         .communicates = layout.expert > 1 && OverlapsCommunication(layout.schedule),
                         .accumulates = true};
   WorkTime time;
-  const auto add = [&](const LayerShape& layer) {
-    time += LayerTime(architecture, layer, device, kernels, shape, phase);
+  const auto add = [&](const LayerShape& layer, double layers) {
+    time += LayerTime(architecture, layer, device, kernels, shape, phase) * layers;
     if (phase != Phase::kBackwardInput) return;
     // Latent attention's up-projections are computed again (DeepSeek-V3 report, 3.2.3).
     for (const MatrixProduct& product : layer.products) {
       if (product.name != "self_attn.q_b_proj" && product.name != "self_attn.kv_b_proj") continue;
-      time.products += ProductTime(product, shape.tokens, 1 / shape.tensor_parallel, device,
-                                   kernels, run.precision, shape.communicates);
+      time.products += layers * ProductTime(product, shape.tokens, 1 / shape.tensor_parallel,
+                                            device, kernels, run.precision, shape.communicates);
     }
   };
-  for (const LayerShape& layer : architecture.layers) add(layer);
+  for (const auto& [index, count] : architecture.groups) {
+    add(architecture.layers[index], static_cast<double>(count));
+  }
   size_t heads = 1;
   if (run.mtp) {
-    for (const LayerShape& layer : architecture.mtp) add(layer);
+    for (const LayerShape& layer : architecture.mtp) add(layer, 1);
     heads += architecture.mtp.size();
   }
   time.products += static_cast<double>(heads) *

@@ -1,0 +1,154 @@
+// What every `fathom plan` command can be told: one table for the command line, requests, links and
+// sliders.
+
+#include "plan/architecture.h"
+#include "plan/hardware.h"
+#include "plan/options.h"
+#include "plan/prices.h"
+
+namespace fathom {
+namespace {
+
+using Kind = PlanOption::Kind;
+
+PlanOption Number(const char* name, const char* unit, double least, double most,
+                  const char* fallback, const char* help) {
+  return {.name = name,
+          .kind = Kind::kNumber,
+          .help = help,
+          .unit = unit,
+          .least = least,
+          .most = most,
+          .fallback = fallback};
+}
+
+PlanOption Integer(const char* name, const char* unit, double least, double most,
+                   const char* fallback, const char* help) {
+  PlanOption option = Number(name, unit, least, most, fallback, help);
+  option.kind = Kind::kInteger;
+  return option;
+}
+
+PlanOption Choice(const char* name, std::vector<std::string> choices, const char* fallback,
+                  const char* help) {
+  return {.name = name,
+          .kind = Kind::kChoice,
+          .help = help,
+          .fallback = fallback,
+          .choices = std::move(choices)};
+}
+
+PlanOption Name(const char* name, std::vector<std::string> choices, const char* fallback,
+                const char* help) {
+  PlanOption option = Choice(name, std::move(choices), fallback, help);
+  option.kind = Kind::kName;
+  return option;
+}
+
+PlanOption Flag(const char* name, const char* help) {
+  return {.name = name, .kind = Kind::kFlag, .help = help, .fallback = "false"};
+}
+
+PlanOption File(const char* name, const char* help) {
+  return {.name = name, .kind = Kind::kFile, .help = help};
+}
+
+template <typename T>
+std::vector<std::string> Keys(const std::map<std::string, T, std::less<>>& map) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : map) keys.push_back(key);
+  return keys;
+}
+
+PlanOption Model() {
+  return {.name = "model",
+          .kind = Kind::kModel,
+          .help =
+              "A preset or a published model; on the command line also a model directory, a "
+              ".gguf file or a config.json",
+          .fallback = "v3",
+          .choices = PublishedNames(),
+          .positional = true};
+}
+
+void AddCommon(std::vector<PlanOption>& options) {
+  options.push_back(Name("on", Keys(Hardware::Load().devices), "h800", "The accelerator"));
+  options.push_back(
+      Number("rent", "$ per hour", 0, 1e5, "", "Of a device, instead of the built-in price"));
+  options.push_back(
+      File("hardware", "A TOML file whose numbers replace or add to the built-in ones"));
+  options.push_back(File("prices", "A TOML file whose prices replace or add to the built-in ones"));
+  options.push_back(Integer("samples", "samples", 0, 5000, "400",
+                            "For the intervals; 0: no intervals and no tornado"));
+  options.push_back(Integer("seed", "1", 0, 1e15, "1", "Of the samples"));
+}
+
+PlanCommand Train() {
+  PlanCommand command{"train",
+                      "Memory, step time and cost of a training run.",
+                      "fathom plan train v3; fathom plan train llama-1-65b --on a100 --devices "
+                      "2048 --tokens 1.4e12 --length 2048 --utilisation 0.485",
+                      {}};
+  command.options = {
+      Model(),
+      Number("tokens", "tokens", 1, 1e18, "14.8e12", "To train on"),
+      Integer("devices", "devices", 1, 1 << 24, "2048", "Accelerators"),
+      Integer("tp", "devices", 1, 1 << 24, "1", "Tensor-parallel devices"),
+      Integer("pp", "devices", 1, 1 << 24, "16", "Pipeline stages"),
+      Integer("ep", "devices", 1, 1 << 24, "",
+              "Devices that share the experts; 64, or 1 where the model has none"),
+      Integer("zero", "1", 1, 3, "1", "ZeRO stage"),
+      Choice("schedule", {"1f1b", "zb1p", "dualpipe", "dualpipev"}, "dualpipe", "Of the pipeline"),
+      Integer("batch", "sequences", 1, 1 << 24, "15360", "Of a step"),
+      Integer("length", "tokens", 1, 1 << 24, "4096", "Of a sequence"),
+      Integer("micro-batch", "sequences", 1, 1 << 24, "1", "Of a micro-batch"),
+      Choice("precision", {"fp8", "bf16"}, "fp8", "Of the matrix products"),
+      Number("utilisation", "1", 1e-6, 1, "",
+             "Model FLOPs as a share of the bf16 peak, instead of a step's model"),
+      Flag("no-mtp", "Without the multi-token prediction modules"),
+  };
+  AddCommon(command.options);
+  return command;
+}
+
+PlanCommand Serve() {
+  PlanCommand command{"serve",
+                      "Throughput, nodes, cost and margin of a service.",
+                      "fathom plan serve v3 --on h20 --speed 15 --decode-devices 32",
+                      {}};
+  command.options = {
+      Model(),
+      Name("price", Keys(Prices::Load().api), "deepseek-r1", "What tokens are sold at"),
+      Number("speed", "tokens/s", 0.01, 1e5, "", "That a user is given"),
+      Number("context", "tokens", 1, 1e8, "", "Mean, in a sequence's cache"),
+      Integer("prefill-devices", "devices", 1, 1e5, "", "That prefill together"),
+      Integer("decode-devices", "devices", 1, 1e5, "", "That decode together"),
+      Integer("kv-heads", "heads", 1, 1e5, "",
+              "The same model with grouped-query attention of so many key and value heads"),
+      File("service", "A TOML file whose numbers replace those of the built-in service"),
+  };
+  AddCommon(command.options);
+  return command;
+}
+
+PlanCommand Price() {
+  PlanCommand command{"price",
+                      "What an hour of a device costs, owned and rented; API prices.",
+                      "fathom plan price --on h100 --device-price 30000",
+                      {}};
+  command.options = {
+      Number("device-price", "$", 0.01, 1e8, "", "For a device with its share of the server"),
+      File("money", "A TOML file whose numbers replace what owning costs"),
+  };
+  AddCommon(command.options);
+  return command;
+}
+
+}  // namespace
+
+const std::vector<PlanCommand>& PlanCommands() {
+  static const std::vector<PlanCommand> kCommands = {Train(), Serve(), Price()};
+  return kCommands;
+}
+
+}  // namespace fathom

@@ -1,0 +1,119 @@
+#include "plan/run.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/error.h"
+#include "formats/model_source.h"
+#include "plan/scenarios.h"
+
+namespace fathom {
+namespace {
+
+std::optional<std::filesystem::path> File(const PlanOptions& options, std::string_view name) {
+  const auto text = options.OptionalText(name);
+  if (!text) return std::nullopt;
+  return std::filesystem::path(*text);
+}
+
+// What a request may only name, the command line may also give as a file.
+ModelConfig ConfigOf(const PlanOptions& options) {
+  const std::string what = options.Text("model");
+  const std::vector<std::string> known = PublishedNames();
+  if (std::find(known.begin(), known.end(), what) != known.end()) return PublishedConfig(what);
+  if (options.source() == PlanOptions::Source::kCommandLine) {
+    const std::filesystem::path path = what;
+    if (std::filesystem::exists(path)) return ReadModelConfig(path);
+    if (what.find('/') != std::string::npos || path.extension() == ".json") {
+      throw Error(what, "does not exist");
+    }
+  }
+  return PublishedConfig(what);
+}
+
+SourcedValue RentOf(const PlanOptions& options, const Prices& prices) {
+  if (const auto rent = options.OptionalNumber("rent")) return GivenValue(*rent, "rent");
+  return prices.RentRange(options.Text("on"));
+}
+
+// What is beside the published numbers: the defaults, and nothing else.
+bool IsDefault(const PlanOptions& options) { return !options.AnyGivenBut({"samples", "seed"}); }
+
+Report Train(const PlanOptions& options) {
+  const Hardware hardware = Hardware::Load(File(options, "hardware"));
+  TrainingScenario s;
+  s.model = options.Text("model");
+  s.config = ConfigOf(options);
+  s.device = hardware.Get(options.Text("on"));
+  s.kernels = hardware.kernels;
+  s.rent = RentOf(options, Prices::Load(File(options, "prices")));
+  s.run = {
+      .batch = options.Integer("batch"),
+      .length = options.Integer("length"),
+      .precision = options.Text("precision") == "fp8" ? PlanPrecision::kFp8 : PlanPrecision::kBf16,
+      .mtp = !options.Flag("no-mtp")};
+  s.layout = {.devices = options.Integer("devices"),
+              .tensor = options.Integer("tp"),
+              .pipeline = options.Integer("pp"),
+              .expert = options.OptionalInteger("ep").value_or(
+                  s.config.n_routed_experts > 0 ? TrainingLayout().expert : 1),
+              .zero_stage = options.Integer("zero"),
+              .schedule = ScheduleNamed(options.Text("schedule")),
+              .micro_batch = options.Integer("micro-batch")};
+  s.tokens = Tokens(options.Number("tokens"));
+  s.utilisation = options.OptionalNumber("utilisation");
+  s.compare_with_v3 = IsDefault(options);
+  s.samples = static_cast<int>(options.Integer("samples"));
+  s.seed = static_cast<uint64_t>(options.Integer("seed"));
+  return ReportTraining(s);
+}
+
+Report Serve(const PlanOptions& options) {
+  const Hardware hardware = Hardware::Load(File(options, "hardware"));
+  const Prices prices = Prices::Load(File(options, "prices"));
+  ServingScenario s;
+  s.model = options.Text("model");
+  s.config = ConfigOf(options);
+  if (const auto heads = options.OptionalInteger("kv-heads")) {
+    s.config = WithGroupedQueryAttention(s.config, *heads);
+  }
+  s.device = hardware.Get(options.Text("on"));
+  s.kernels = hardware.kernels;
+  s.rent = RentOf(options, prices);
+  s.price = prices.Api(options.Text("price"));
+  s.service = Service::Load(File(options, "service"));
+  const auto set = [&](const char* option, SourcedValue& value) {
+    if (const auto given = options.OptionalNumber(option)) value = GivenValue(*given, option);
+  };
+  set("speed", s.service.user_tokens_per_s);
+  set("context", s.service.mean_context);
+  set("prefill-devices", s.service.prefill_devices);
+  set("decode-devices", s.service.decode_devices);
+  s.compare_with_published = IsDefault(options);
+  s.samples = static_cast<int>(options.Integer("samples"));
+  s.seed = static_cast<uint64_t>(options.Integer("seed"));
+  return ReportServing(s);
+}
+
+Report Price(const PlanOptions& options) {
+  PriceScenario s;
+  s.device = Hardware::Load(File(options, "hardware")).Get(options.Text("on"));
+  s.prices = Prices::Load(File(options, "prices"));
+  s.rent = RentOf(options, s.prices);
+  s.money = Money::Load(s.device, options.OptionalNumber("device-price"), File(options, "money"));
+  s.samples = static_cast<int>(options.Integer("samples"));
+  s.seed = static_cast<uint64_t>(options.Integer("seed"));
+  return ReportPrices(s);
+}
+
+}  // namespace
+
+Report RunPlan(const PlanOptions& options) {
+  const std::string& command = options.command().name;
+  if (command == "train") return Train(options);
+  if (command == "serve") return Serve(options);
+  FATHOM_CHECK(command == "price");
+  return Price(options);
+}
+
+}  // namespace fathom
