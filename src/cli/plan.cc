@@ -3,7 +3,10 @@
 #include <memory>
 #include <string>
 
+#include "base/file.h"
 #include "cli/common.h"
+#include "cli/plan_page.h"
+#include "plan/html_report.h"
 #include "plan/options.h"
 #include "plan/run.h"
 
@@ -17,6 +20,7 @@ struct Typed {
 
   std::vector<std::string> texts;
   std::unique_ptr<bool[]> flags;
+  std::string html;
   bool json = false, csv = false;
 };
 
@@ -46,6 +50,8 @@ void Add(const PlanCommand& table, CLI::App& plan) {
   }
   command->add_flag("--json", typed->json, "Print the result as JSON");
   command->add_flag("--csv", typed->csv, "Print the result as CSV")->excludes("--json");
+  command->add_option("--html", typed->html,
+                      "Write the report with charts to this file, which needs nothing else");
   command->callback([typed, &table] {
     PlanOptions options(table);
     for (size_t i = 0; i < table.options.size(); ++i) {
@@ -53,6 +59,9 @@ void Add(const PlanCommand& table, CLI::App& plan) {
       if (!typed->texts[i].empty()) options.Set(table.options[i].name, typed->texts[i]);
     }
     const Report report = RunPlan(options);
+    if (!typed->html.empty()) {
+      WriteFileAtomically(typed->html, ReportHtml(report, CommandLine(options)));
+    }
     WriteStandardOutput(typed->json  ? report.ToJson()
                         : typed->csv ? report.ToCsv()
                                      : report.ToTable());
@@ -66,6 +75,7 @@ void AddPlanCommand(CLI::App& app) {
   command->footer("Example: fathom plan train v3; fathom plan serve v3 --json");
   command->require_subcommand(1);
   for (const PlanCommand& table : PlanCommands()) Add(table, *command);
+  AddPlanPageCommand(*command);
 }
 
 }  // namespace fathom

@@ -64,8 +64,8 @@ PlanOption Model() {
   return {.name = "model",
           .kind = Kind::kModel,
           .help =
-              "A preset or a published model; on the command line also a model directory, a "
-              ".gguf file or a config.json",
+              "A preset, a published model or the text of a config.json; on the command line also "
+              "a model directory, a .gguf file or a config.json",
           .fallback = "v3",
           .choices = PublishedNames(),
           .positional = true};

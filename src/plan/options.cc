@@ -76,6 +76,7 @@ void Check(const PlanOption& option, std::string_view text, PlanOptions::Source 
       if (std::find(option.choices.begin(), option.choices.end(), text) != option.choices.end()) {
         return;
       }
+      if (option.kind == Kind::kModel && IsConfigText(text)) return;  // read when it is used
       if (option.kind == Kind::kChoice || remote) Unknown(option.name, text, option.choices);
       return;
     case Kind::kText:
@@ -132,6 +133,8 @@ std::string PercentDecode(std::string_view text) {
 }
 
 }  // namespace
+
+bool IsConfigText(std::string_view model) { return model.starts_with('{'); }
 
 const PlanOption* PlanCommand::Find(std::string_view option) const {
   for (const PlanOption& candidate : options) {

@@ -20,7 +20,7 @@ struct PlanOption {
     kFlag,    // true or false
     kChoice,  // one of `choices`
     kName,    // one of `choices`, or another that a data file adds
-    kModel,   // as kName, or the path of a model or its config.json
+    kModel,   // as kName, or the path of a model or its config.json, or the text of a config.json
     kText,
     kFile,  // a path; refused where options come from elsewhere
   };
@@ -33,6 +33,9 @@ struct PlanOption {
   std::vector<std::string> choices = {};
   bool positional = false;  // on the command line
 };
+
+// Whether the value of a kModel is the text of a config.json.
+bool IsConfigText(std::string_view model);
 
 struct PlanCommand {
   std::string name, help, example;

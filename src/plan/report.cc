@@ -212,7 +212,11 @@ std::string Report::ToJson() const {
         out = row.shown;
         continue;
       }
-      out = {{"value", NumberOrNull(row.value)}, {"unit", row.unit}, {"origin", Name(row.origin)}};
+      out = {{"label", row.label},
+             {"value", NumberOrNull(row.value)},
+             {"unit", row.unit},
+             {"shown", row.shown},
+             {"origin", Name(row.origin)}};
       if (!row.note.empty()) out["note"] = row.note;
       if (row.interval) {
         out["low"] = row.interval->low;

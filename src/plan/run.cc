@@ -16,9 +16,25 @@ std::optional<std::filesystem::path> File(const PlanOptions& options, std::strin
   return std::filesystem::path(*text);
 }
 
+constexpr int64_t kMostExperts = 200'000;
+
+// What a title calls the model.
+std::string ModelName(const PlanOptions& options) {
+  const std::string what = options.Text("model");
+  return IsConfigText(what) ? "the given config.json" : what;
+}
+
 // What a request may only name, the command line may also give as a file.
 ModelConfig ConfigOf(const PlanOptions& options) {
   const std::string what = options.Text("model");
+  if (IsConfigText(what)) {
+    ModelConfig config = ModelConfig::FromJson(what, "model");
+    // A report lists every matrix of a model, and this text may be a stranger's.
+    if (config.num_hidden_layers * (config.n_routed_experts + 1) > kMostExperts) {
+      throw UsageError("model", fmt::format("has more than {} layers times experts", kMostExperts));
+    }
+    return config;
+  }
   const std::vector<std::string> known = PublishedNames();
   if (std::find(known.begin(), known.end(), what) != known.end()) return PublishedConfig(what);
   if (options.source() == PlanOptions::Source::kCommandLine) {
@@ -42,7 +58,7 @@ bool IsDefault(const PlanOptions& options) { return !options.AnyGivenBut({"sampl
 Report Train(const PlanOptions& options) {
   const Hardware hardware = Hardware::Load(File(options, "hardware"));
   TrainingScenario s;
-  s.model = options.Text("model");
+  s.model = ModelName(options);
   s.config = ConfigOf(options);
   s.device = hardware.Get(options.Text("on"));
   s.kernels = hardware.kernels;
@@ -72,7 +88,7 @@ Report Serve(const PlanOptions& options) {
   const Hardware hardware = Hardware::Load(File(options, "hardware"));
   const Prices prices = Prices::Load(File(options, "prices"));
   ServingScenario s;
-  s.model = options.Text("model");
+  s.model = ModelName(options);
   s.config = ConfigOf(options);
   if (const auto heads = options.OptionalInteger("kv-heads")) {
     s.config = WithGroupedQueryAttention(s.config, *heads);
