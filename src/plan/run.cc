@@ -59,7 +59,8 @@ Report Train(const PlanOptions& options) {
                   s.config.n_routed_experts > 0 ? TrainingLayout().expert : 1),
               .zero_stage = options.Integer("zero"),
               .schedule = ScheduleNamed(options.Text("schedule")),
-              .micro_batch = options.Integer("micro-batch")};
+              .micro_batch = options.Integer("micro-batch"),
+              .virtual_stages = options.Integer("virtual-stages")};
   s.tokens = Tokens(options.Number("tokens"));
   s.utilisation = options.OptionalNumber("utilisation");
   s.compare_with_v3 = IsDefault(options);

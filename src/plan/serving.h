@@ -24,10 +24,22 @@ struct Service {
   SourcedValue demand_peak_to_mean, utilisation_at_peak;
   SourcedValue memory_used;
   SourcedValue expert_balance;  // speed with the balance that is reached / with perfect balance
+  SourcedValue mtp_acceptance;  // share of drafted tokens that are right
+
+  // How it is run. Not in the file.
+  PlanPrecision precision = PlanPrecision::kFp8;
+  int64_t drafts = 0;               // tokens that MTP modules draft a step
+  int64_t tensor = 1;               // devices that share attention, dense layers and head
+  int64_t pipeline = 1;             // stages
+  // Of a placement for known loads, instead of expert_balance.
+  std::optional<double> prefill_balance, decode_balance;
 
   // The built-in data, and over it what a file of the same form says, if one is given.
   static Service Load(const std::optional<std::filesystem::path>& over = {});
 
+  // Tokens that a sequence gains a step: 1 + p + p^2 + ... of its drafts, each right only if those
+  // before it are.
+  double TokensPerStep() const;
   double hit_rate() const { return cached_tokens.likely / input_tokens.likely; }
   // Of the nodes that are up, over the day: nodes follow demand, but less than it varies.
   double MeanUtilisation() const;
@@ -41,11 +53,12 @@ struct PrefillPlan {
 };
 
 struct DecodePlan {
-  double batch = 0;           // sequences on a device
+  double batch = 0;           // sequences that tensor-parallel devices decode together
   bool memory_bound = false;  // the batch: by memory, otherwise by the latency target
   WorkTime compute;           // of a step
   Seconds exchange;           // of a step
-  Seconds step;               // the time per output token
+  Seconds step;
+  Seconds token;              // the time per output token of a user: less than a step with drafts
   Bytes weights, cache;       // of a device
   TokensPerSecond output;     // of a device that is full
 };
@@ -54,7 +67,7 @@ struct DecodePlan {
 // layer takes the longer of the two (open-infra-index, day 6).
 PrefillPlan PlanPrefill(const Architecture& architecture, const Service& service,
                         const Accelerator& device, const Kernels& kernels);
-// The step time at a given batch a device; absorbed attention, products limited by reading weights
+// The step time at a given batch; absorbed attention, products limited by reading weights
 // or by operations, exchange by DeepEP's low-latency kernels in proportion to tokens, hidden size
 // and experts a token.
 DecodePlan PlanDecodeStep(const Architecture& architecture, const Service& service,
