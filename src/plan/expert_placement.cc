@@ -72,11 +72,11 @@ void Check(const std::vector<double>& loads, const PlacementShape& shape) {
                                                      shape.devices, shape.servers));
   }
   if (shape.devices * shape.slots < experts) {
-    throw UsageError("expert placement",
-                     fmt::format("{} devices with {} slots do not hold {} experts", shape.devices,
-                                 shape.slots, experts),
-                     fmt::format("it takes {} slots a device",
-                                 (experts + shape.devices - 1) / shape.devices));
+    throw UsageError(
+        "expert placement",
+        fmt::format("{} devices with {} slots do not hold {} experts", shape.devices, shape.slots,
+                    experts),
+        fmt::format("it takes {} slots a device", (experts + shape.devices - 1) / shape.devices));
   }
   for (const double load : loads) {
     if (!(load >= 0 && load < 1e300)) {
@@ -194,8 +194,8 @@ std::vector<double> ReadLoads(const std::filesystem::path& path, int64_t experts
     at = rest;
   }
   if (loads.size() != static_cast<size_t>(experts)) {
-    throw Error(path.string(), fmt::format("has {} loads, the model has {} experts", loads.size(),
-                                           experts));
+    throw Error(path.string(),
+                fmt::format("has {} loads, the model has {} experts", loads.size(), experts));
   }
   return loads;
 }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "formats/model_source.h"
+#include "plan/expert_placement.h"
 #include "plan/scenarios.h"
 
 namespace fathom {
@@ -34,6 +35,25 @@ ModelConfig ConfigOf(const PlanOptions& options) {
 SourcedValue RentOf(const PlanOptions& options, const Prices& prices) {
   if (const auto rent = options.OptionalNumber("rent")) return GivenValue(*rent, "rent");
   return prices.RentRange(options.Text("on"));
+}
+
+// Nothing where no price of such a device is known.
+std::optional<Money> MoneyOf(const PlanOptions& options, const Accelerator& device) {
+  const auto price = options.OptionalNumber("device-price");
+  if (!price && !Money::HasPrice(device)) return std::nullopt;
+  return Money::Load(device, price, File(options, "money"));
+}
+
+std::vector<double> LoadsOf(const PlanOptions& options, const ModelConfig& config) {
+  const auto file = File(options, "loads");
+  const auto exponent = options.OptionalNumber("zipf");
+  if (!file && !exponent) return {};
+  if (config.n_routed_experts == 0) {
+    throw UsageError(file ? "loads" : "zipf", "the model has no routed experts");
+  }
+  if (file) return ReadLoads(*file, config.n_routed_experts);
+  return ZipfLoads(config.n_routed_experts, *exponent,
+                   static_cast<uint64_t>(options.Integer("seed")));
 }
 
 // What is beside the published numbers: the defaults, and nothing else.
@@ -90,6 +110,25 @@ Report Serve(const PlanOptions& options) {
   set("context", s.service.mean_context);
   set("prefill-devices", s.service.prefill_devices);
   set("decode-devices", s.service.decode_devices);
+  set("acceptance", s.service.mtp_acceptance);
+  set("input-tokens", s.service.input_tokens);
+  set("output-tokens", s.service.output_tokens);
+  set("peak-demand", s.service.demand_peak_to_mean);
+  set("redundant-experts", s.service.redundant_experts);
+  if (const auto rate = options.OptionalNumber("hit-rate")) {
+    s.service.cached_tokens = GivenValue(*rate * s.service.input_tokens.likely, "hit-rate");
+  } else if (options.Given("input-tokens")) {
+    const Service published = Service::Load(File(options, "service"));
+    s.service.cached_tokens =
+        GivenValue(published.hit_rate() * s.service.input_tokens.likely, "input-tokens");
+  }
+  s.service.tensor = options.Integer("tp");
+  s.service.pipeline = options.Integer("pp");
+  s.service.drafts = options.Integer("mtp");
+  s.service.precision =
+      options.Text("precision") == "fp8" ? PlanPrecision::kFp8 : PlanPrecision::kBf16;
+  s.loads = LoadsOf(options, s.config);
+  s.money = MoneyOf(options, s.device);
   s.compare_with_published = IsDefault(options);
   s.samples = static_cast<int>(options.Integer("samples"));
   s.seed = static_cast<uint64_t>(options.Integer("seed"));

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "plan/money.h"
 #include "plan/report.h"
@@ -39,6 +40,8 @@ struct ServingScenario {
   SourcedValue rent;
   Service service;
   ApiPrice price;
+  std::optional<Money> money;  // what owning costs; nothing where no price of the device is known
+  std::vector<double> loads;   // of the routed experts; empty: expert_balance stands for them
   bool compare_with_published = false;
   int samples = 0;
   uint64_t seed = 1;

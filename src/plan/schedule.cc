@@ -23,17 +23,15 @@ std::string_view Name(Schedule schedule) {
 }
 
 Schedule ScheduleNamed(std::string_view name) {
-  for (const Schedule schedule :
-       {Schedule::k1F1B, Schedule::kInterleaved, Schedule::kZb1p, Schedule::kDualPipe,
-        Schedule::kDualPipeV}) {
+  for (const Schedule schedule : {Schedule::k1F1B, Schedule::kInterleaved, Schedule::kZb1p,
+                                  Schedule::kDualPipe, Schedule::kDualPipeV}) {
     if (name == Name(schedule)) return schedule;
   }
   throw UsageError("schedule", fmt::format("'{}' is not known", name),
                    "known are 1f1b, interleaved, zb1p, dualpipe and dualpipev");
 }
 
-Seconds Bubble(Schedule schedule, int64_t stages, const ChunkTimes& chunk,
-               int64_t virtual_stages) {
+Seconds Bubble(Schedule schedule, int64_t stages, const ChunkTimes& chunk, int64_t virtual_stages) {
   const double p = static_cast<double>(stages);
   Seconds idle;
   switch (schedule) {

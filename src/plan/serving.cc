@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "plan/exchange.h"
+#include "plan/expert_placement.h"
 
 namespace fathom {
 namespace {
@@ -73,10 +74,10 @@ void CheckService(const Architecture& architecture, const Service& service) {
   if (config.num_attention_heads % service.tensor != 0) {
     int64_t nearest = service.tensor;
     while (config.num_attention_heads % nearest != 0) --nearest;
-    throw UsageError("tp",
-                     fmt::format("{} does not divide {} heads", service.tensor,
-                                 config.num_attention_heads),
-                     fmt::format("the nearest below that fits is {}", nearest));
+    throw UsageError(
+        "tp",
+        fmt::format("{} does not divide {} heads", service.tensor, config.num_attention_heads),
+        fmt::format("the nearest below that fits is {}", nearest));
   }
   if (service.pipeline > config.num_hidden_layers) {
     throw UsageError("pp",
@@ -120,9 +121,9 @@ PrefillPlan PlanPrefill(const Architecture& architecture, const Service& service
   const Tokens chunk(service.prefill_chunk.likely);
   plan.exchange = ExpertExchange(architecture.config, device, group, shape.precision) * chunk *
                   ExpertLayers(architecture);
-  plan.computed = chunk / std::max(plan.compute.total(), plan.exchange) *
-                  Balance(architecture.config, service.prefill_balance, service,
-                          static_cast<double>(group));
+  plan.computed =
+      chunk / std::max(plan.compute.total(), plan.exchange) *
+      Balance(architecture.config, service.prefill_balance, service, static_cast<double>(group));
   plan.with_hits = plan.computed / (1 - hits);
   return plan;
 }
@@ -173,14 +174,14 @@ DecodePlan PlanDecodeStep(const Architecture& architecture, const Service& servi
     return ProductTime(architecture.head, rows, 1 / tensor, device, kernels, PlanPrecision::kBf16,
                        false);
   };
-  const Seconds heads =
-      head(batch * positions) + static_cast<double>(service.drafts) * head(batch);
+  const Seconds heads = head(batch * positions) + static_cast<double>(service.drafts) * head(batch);
   const Seconds sums = TensorSums(architecture, service, device, batch * positions);
   // Hidden states are sent to the next stage.
   const double stages = static_cast<double>(service.pipeline);
-  const Seconds sends = (stages - 1) * (Bytes(2 * batch * positions *
-                                              static_cast<double>(config.hidden_size) / tensor) /
-                                        device.scale_out());
+  const Seconds sends =
+      (stages - 1) *
+      (Bytes(2 * batch * positions * static_cast<double>(config.hidden_size) / tensor) /
+       device.scale_out());
   plan.compute.products += heads;
   plan.exchange += sums + sends;
   plan.step += heads + sums + sends;
@@ -206,9 +207,8 @@ DecodePlan PlanDecode(const Architecture& architecture, const Service& service,
                     "sequence's cache takes {}",
                     service.decode_devices.likely,
                     room > Bytes(0) ? Format(room) : std::string("nothing"), Format(sequence)),
-        architecture.config.n_routed_experts > 0
-            ? "more decode_devices share the experts' weights"
-            : "a larger tp or pp shares the weights out");
+        architecture.config.n_routed_experts > 0 ? "more decode_devices share the experts' weights"
+                                                 : "a larger tp or pp shares the weights out");
   }
   const Seconds target = Tokens(1) / TokensPerSecond(service.user_tokens_per_s.likely);
   const auto at = [&](double batch) {
@@ -231,6 +231,39 @@ DecodePlan PlanDecode(const Architecture& architecture, const Service& service,
     (at(middle).token <= target ? low : high) = middle;
   }
   return at(low);
+}
+
+std::optional<DecodePlan> DecodeAtContext(const Architecture& architecture, const Service& service,
+                                          const Accelerator& device, const Kernels& kernels,
+                                          double context) {
+  Service other = service;
+  other.mean_context.likely = context;
+  try {
+    return PlanDecode(architecture, other, device, kernels);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+PlacedBalance PlaceLoads(const ModelConfig& config, const Accelerator& device,
+                         const std::vector<double>& loads, Service& service) {
+  PlacedBalance plain;
+  const auto place = [&](double group, bool hierarchical, std::optional<double>& balance) {
+    const auto devices = static_cast<int64_t>(group);
+    const double hosted =
+        static_cast<double>(config.n_routed_experts) + service.redundant_experts.likely;
+    PlacementShape shape{.devices = devices,
+                         .slots = static_cast<int64_t>(std::ceil(hosted / group - 1e-9))};
+    if (hierarchical && devices % device.group_size() == 0) {
+      shape.servers = devices / device.group_size();
+      shape.groups = std::max<int64_t>(config.n_group, 1);
+    }
+    balance = PlaceExperts(loads, shape).balance();
+    return PlaceWithoutRedundancy(loads, shape).balance();
+  };
+  plain.prefill_plain = place(service.prefill_devices.likely, true, service.prefill_balance);
+  plain.decode_plain = place(service.decode_devices.likely, false, service.decode_balance);
+  return plain;
 }
 
 Seconds ExchangeBound(const ModelConfig& config, double tokens, BytesPerSecond link) {

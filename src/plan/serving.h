@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <vector>
 
 #include "plan/architecture.h"
 #include "plan/hardware.h"
@@ -28,9 +29,9 @@ struct Service {
 
   // How it is run. Not in the file.
   PlanPrecision precision = PlanPrecision::kFp8;
-  int64_t drafts = 0;               // tokens that MTP modules draft a step
-  int64_t tensor = 1;               // devices that share attention, dense layers and head
-  int64_t pipeline = 1;             // stages
+  int64_t drafts = 0;    // tokens that MTP modules draft a step
+  int64_t tensor = 1;    // devices that share attention, dense layers and head
+  int64_t pipeline = 1;  // stages
   // Of a placement for known loads, instead of expert_balance.
   std::optional<double> prefill_balance, decode_balance;
 
@@ -58,9 +59,9 @@ struct DecodePlan {
   WorkTime compute;           // of a step
   Seconds exchange;           // of a step
   Seconds step;
-  Seconds token;              // the time per output token of a user: less than a step with drafts
-  Bytes weights, cache;       // of a device
-  TokensPerSecond output;     // of a device that is full
+  Seconds token;           // the time per output token of a user: less than a step with drafts
+  Bytes weights, cache;    // of a device
+  TokensPerSecond output;  // of a device that is full
 };
 
 // Two micro-batches take turns: one computes while the other's experts are exchanged, so that a
@@ -76,6 +77,20 @@ DecodePlan PlanDecodeStep(const Architecture& architecture, const Service& servi
 // even one sequence does: which of the two it is, and by how much.
 DecodePlan PlanDecode(const Architecture& architecture, const Service& service,
                       const Accelerator& device, const Kernels& kernels);
+
+// A row of a sweep: what PlanDecode gives for another context, or PlanDecodeStep for another batch.
+// Nothing where it does not fit.
+std::optional<DecodePlan> DecodeAtContext(const Architecture& architecture, const Service& service,
+                                          const Accelerator& device, const Kernels& kernels,
+                                          double context);
+// The balance of both groups when experts with these loads are placed on them: prefill
+// hierarchically on its servers, decoding in one pool (EPLB). Sets prefill_balance and
+// decode_balance; returns what they would be without redundant experts.
+struct PlacedBalance {
+  double prefill_plain = 1, decode_plain = 1;
+};
+PlacedBalance PlaceLoads(const ModelConfig& config, const Accelerator& device,
+                         const std::vector<double>& loads, Service& service);
 
 // ISCA 2025, section 2.3.2: the time per output token when nothing but expert exchange takes time.
 // Two micro-batches; each token of a batch of `tokens` goes to top-k + shared experts in FP8 and

@@ -213,8 +213,7 @@ TrainingMemory PlanMemory(const Architecture& architecture, const TrainingRun& r
   memory.optimizer = Bytes((4 + (fp8 ? 4 : 8)) * sharded);
   const int64_t micro_batches = run.batch / (layout.data() * layout.micro_batch);
   const double tokens =
-      MicroBatchesInFlight(layout.schedule, layout.pipeline, micro_batches,
-                           layout.virtual_stages) *
+      MicroBatchesInFlight(layout.schedule, layout.pipeline, micro_batches, layout.virtual_stages) *
       static_cast<double>(layout.micro_batch * run.length);
   memory.activations = Bytes(tokens * static_cast<double>(layers) *
                              SavedBytes(config, layer.moe, run.precision) / tensor);
