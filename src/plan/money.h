@@ -46,6 +46,9 @@ class Money {
   static Money Load(const Accelerator& device, std::optional<double> price = {},
                     const std::optional<std::filesystem::path>& over = {});
 
+  // Whether the data has a price of such a device.
+  static bool HasPrice(const Accelerator& device);
+
   const std::array<SourcedValue, kInputs>& inputs() const { return inputs_; }
   std::array<SourcedValue, kInputs>& inputs() { return inputs_; }
 

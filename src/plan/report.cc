@@ -114,9 +114,11 @@ std::string IntervalText(const ReportRow& row) {
 
 std::string TableText(const ReportTable& table) {
   std::vector<std::vector<std::string>> cells(1);
+  if (!table.labels.empty()) cells[0].emplace_back();
   for (const ReportTable::Column& column : table.columns) cells[0].push_back(column.label);
   for (const std::vector<double>& row : table.rows) {
     std::vector<std::string>& line = cells.emplace_back();
+    if (!table.labels.empty()) line.push_back(table.labels[cells.size() - 2]);
     for (size_t i = 0; i < row.size(); ++i) {
       line.push_back(FormatUnit(row[i], table.columns[i].unit));
     }
@@ -236,6 +238,7 @@ std::string Report::ToJson() const {
     }
     json["tables"].push_back(
         {{"name", table.name}, {"columns", columns}, {"rows", rows}, {"note", table.note}});
+    if (!table.labels.empty()) json["tables"].back()["labels"] = table.labels;
   }
   json["tornados"] = ordered_json::array();
   for (const ReportTornado& tornado : tornados) {
@@ -271,9 +274,11 @@ std::string Report::ToCsv() const {
   for (const ReportTable& table : tables) {
     for (size_t r = 0; r < table.rows.size(); ++r) {
       for (size_t c = 0; c < table.columns.size(); ++c) {
-        text += fmt::format("{},{}.{},{},{},prediction,,,\r\n", CsvField(table.name), r,
-                            CsvField(table.columns[c].key), CsvNumber(table.rows[r][c]),
-                            CsvField(table.columns[c].unit));
+        text += fmt::format("{},{},{},{},prediction,,,\r\n", CsvField(table.name),
+                            CsvField(fmt::format(
+                                "{}.{}", table.labels.empty() ? std::to_string(r) : table.labels[r],
+                                table.columns[c].key)),
+                            CsvNumber(table.rows[r][c]), CsvField(table.columns[c].unit));
       }
     }
   }

@@ -60,6 +60,7 @@ struct ReportTable {
   std::vector<Column> columns;
   std::vector<std::vector<double>> rows;  // NaN where there is no number (what does not fit)
   std::string note;
+  std::vector<std::string> labels = {};  // of the rows, where they have names
 };
 
 // What moves one output when one input goes over its range and the others stay likely.

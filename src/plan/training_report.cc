@@ -62,6 +62,10 @@ void AddStep(const TrainingScenario& s, const StepTime& step, Report& report) {
   }
   if (s.layout.tensor > 1)
     section.Add("tensor_all_reduce", "tensor-parallel sums", step.tensor_all_reduce, made);
+  if (s.layout.zero_stage >= 3) {
+    section.Add("weight_gathering", "ZeRO-3's gathering that is not hidden", step.weight_gathering,
+                made);
+  }
   section.Add("bubble", "pipeline bubble", step.bubble, made);
   section.Add("gradient_reduction", "gradient reduction", step.gradient_reduction, made);
   section.Add("optimizer", "optimizer", step.optimizer, made);
@@ -104,7 +108,8 @@ std::vector<UncertainInput> UncertainInputs(TrainingScenario& s) {
           {"memory bandwidth", &s.device.hbm_gb_per_s},
           {"bf16 peak", &s.device.bf16_tflops},
           {"links inside a server", &s.device.scale_up_gb_per_s},
-          {"network", &s.device.scale_out_gb_per_s}};
+          {"network", &s.device.scale_out_gb_per_s},
+          {"kernels within a step / alone", &s.kernels.in_run}};
 }
 
 }  // namespace
