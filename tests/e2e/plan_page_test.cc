@@ -24,9 +24,12 @@ class PlanPage : public testing::Test {
     fs::create_directories(directory_);
     server_ = std::make_unique<test::Process>(
         directory_, std::vector<std::string>{"plan", "page", "--port", "0"});
-    while (!server_->Ended() && server_->Out().find('\n') == std::string::npos) {
-      std::this_thread::yield();
-    }
+    // Until the process has opened its output and said where it listens.
+    const auto has_spoken = [&] {
+      return fs::exists(directory_ / "stdout.txt") &&
+             server_->Out().find('\n') != std::string::npos;
+    };
+    while (!server_->Ended() && !has_spoken()) std::this_thread::yield();
     const std::string out = server_->Out();
     const size_t begin = out.find("http://");
     ASSERT_NE(begin, std::string::npos) << server_->Err();
