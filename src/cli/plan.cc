@@ -4,6 +4,7 @@
 #include <string>
 
 #include "cli/common.h"
+#include "cli/plan_calibrate.h"
 #include "plan/options.h"
 #include "plan/run.h"
 
@@ -66,6 +67,7 @@ void AddPlanCommand(CLI::App& app) {
   command->footer("Example: fathom plan train v3; fathom plan serve v3 --json");
   command->require_subcommand(1);
   for (const PlanCommand& table : PlanCommands()) Add(table, *command);
+  AddPlanCalibrate(*command);
 }
 
 }  // namespace fathom
