@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "cli/common.h"
+#include "cli/plan_calibrate.h"
 #include "cli/plan_page.h"
 #include "plan/html_report.h"
 #include "plan/options.h"
@@ -76,6 +77,7 @@ void AddPlanCommand(CLI::App& app) {
   command->require_subcommand(1);
   for (const PlanCommand& table : PlanCommands()) Add(table, *command);
   AddPlanPageCommand(*command);
+  AddPlanCalibrate(*command);
 }
 
 }  // namespace fathom
