@@ -14,8 +14,8 @@ struct MlaSaved {
   Tensor down;  // act [T, q_lora_rank + latent_dim]: the raw down projections (without q_lora_rank:
                 // queries first)
   Tensor q_inv_rms, kv_inv_rms;  // sum [T]
-  Tensor
-      latent;  // act [T, latent_dim]: [normalised latent | rotated key], the row that a cache holds
+  // act [T, latent_dim]: [normalised latent | rotated key], the row that a cache holds.
+  Tensor latent;
   Tensor heads_out;      // act [T, heads * v_head_dim]: what o_proj multiplies
   Tensor attention_out;  // act [T, heads, kv_lora_rank], absorbed form only: the attention's output
                          // in latent space
@@ -23,8 +23,8 @@ struct MlaSaved {
   // Recomputable from the above:
   Tensor q_latent;  // act [T, q_lora_rank]: normalised
   Tensor q;         // act [T, heads, nope + rope]; rotated in the expanded form
-  Tensor up;  // act; expanded: keys and values [T, heads, nope + v]; absorbed: queries [T, heads,
-              // latent_dim]
+  // act; expanded: keys and values [T, heads, nope + v]; absorbed: queries [T, heads, latent_dim].
+  Tensor up;
 };
 
 // Multi-head latent attention (DeepSeek-V2 report, arXiv 2405.04434, section 2.1 and appendix C),
