@@ -25,8 +25,10 @@ seed() {
 }
 
 seed safetensors tests/fuzz/seeds/safetensors_*
+seed gguf tests/fuzz/seeds/gguf_*
 seed config "$golden"/model/*/config.json
 seed tokenizer tests/fuzz/seeds/tokenizer*.json
+seed jinja tests/fuzz/seeds/jinja_*
 
 names=("$@")
 [ ${#names[@]} -gt 0 ] || for binary in build/fuzz/tests/fuzz/*_fuzz; do names+=("$(basename "$binary" _fuzz)"); done

@@ -12,6 +12,7 @@
 #include "cli/generate.h"
 #include "cli/init.h"
 #include "cli/inspect.h"
+#include "cli/plan.h"
 #include "cli/pull.h"
 #include "cli/score.h"
 #include "cli/tokenize.h"
@@ -51,6 +52,7 @@ int main(int argc, char** argv) {
   fathom::AddScoreCommand(app);
   fathom::AddChatCommand(app);
   fathom::AddBenchCommand(app);
+  fathom::AddPlanCommand(app);
   const auto is_asked_for = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
   if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(is_asked_for).empty()) {
     return Fail(fmt::format("there is no command '{}' (--help lists them)", argv[1]), kUsage);

@@ -42,50 +42,60 @@ Tensor DecoderLayer::Forward(Context& context, const Pass& pass, Tensor x,
   LayerSaved* layer = saved != nullptr ? &saved->layers[static_cast<size_t>(layer_)] : nullptr;
   Arena& kept = saved != nullptr ? saved->arena : workspace;
   Arena& recomputable = saved != nullptr && !saved->recompute ? saved->arena : workspace;
+  const bool own_copy = precision_.norm_input != precision_.sum;
+  // The residual stream goes on in a tensor of its own where backward keeps this one.
   const auto next_stream = [&](Tensor stream) {
-    if (saved == nullptr) return stream;
+    if (saved == nullptr || own_copy) return stream;
     const Tensor next = saved->arena.New(stream.dtype(), stream.shape());
     backend.Cast(context, stream, next);
     return next;
   };
   const auto norm = [&](Tensor stream, const Parameter& gain, Tensor* inv_rms, Tensor* h_kept) {
     if (saved != nullptr) *inv_rms = kept.New(precision_.sum, Shape({stream.dim(0)}));
-    const Tensor h = recomputable.New(precision_.act, stream.shape());
-    backend.RmsNorm(context, stream, gain.value, config_.rms_norm_eps, h,
+    const Tensor operand = recomputable.New(precision_.projection, stream.shape());
+    const Tensor act = precision_.fp8() ? workspace.New(precision_.act, stream.shape()) : operand;
+    backend.RmsNorm(context, stream, gain.value, config_.rms_norm_eps, act,
                     saved != nullptr ? *inv_rms : Tensor());
-    if (saved != nullptr && !saved->recompute) *h_kept = h;
-    return h;
+    if (precision_.fp8()) backend.Cast(context, act, operand);
+    if (saved != nullptr && !saved->recompute) *h_kept = operand;
+    return NormedInput{act, operand};
   };
   LayerSaved unused;
   LayerSaved& s = layer != nullptr ? *layer : unused;
 
-  s.x_in = x;
-  const Tensor h_in = norm(x, *input_norm_, &s.inv_rms_in, &s.h_in);
+  s.x_in = InType(context, x, precision_.norm_input, kept);
+  const NormedInput h_in = norm(s.x_in, *input_norm_, &s.inv_rms_in, &s.h_in);
   x = next_stream(x);
   const ActivationArenas arenas{&kept, &recomputable};
   if (mla_) {
-    mla_->Forward(context, pass, layer_, h_in, x, layer != nullptr ? &s.mla : nullptr, arenas);
+    mla_->Forward(context, pass, layer_, h_in.operand, x, layer != nullptr ? &s.mla : nullptr,
+                  arenas);
   } else {
-    gqa_->Forward(context, pass, layer_, h_in, x, layer != nullptr ? &s.gqa : nullptr, arenas);
+    gqa_->Forward(context, pass, layer_, h_in.operand, x, layer != nullptr ? &s.gqa : nullptr,
+                  arenas);
   }
 
-  s.x_mid = x;
-  const Tensor h_mid = norm(x, *post_attention_norm_, &s.inv_rms_mid, &s.h_mid);
+  s.x_mid = InType(context, x, precision_.norm_input, kept);
+  const NormedInput h_mid = norm(s.x_mid, *post_attention_norm_, &s.inv_rms_mid, &s.h_mid);
   x = next_stream(x);
   if (moe_) {
     moe_->Forward(context, pass, h_mid, x, layer != nullptr ? &s.moe : nullptr, kept);
   } else {
-    s.gate_up = mlp_->Forward(context, h_mid, /*accumulate=*/true, x, kept);
+    mlp_->Forward(context, h_mid.operand, /*accumulate=*/true, x,
+                  layer != nullptr ? &s.gate_up : nullptr, kept);
   }
   return x;
 }
 
-ConstTensor DecoderLayer::Normed(Context& context, ConstTensor kept, ConstTensor x,
-                                 const Parameter& gain, Tensor inv_rms, Arena& keep) const {
-  if (!kept.empty()) return kept;
-  const Tensor h = keep.New(precision_.act, x.shape());
-  context.backend->RmsNorm(context, x, gain.value, config_.rms_norm_eps, h, inv_rms);
-  return h;
+NormedInput DecoderLayer::Normed(Context& context, ConstTensor kept, ConstTensor x,
+                                 const Parameter& gain, Tensor inv_rms, bool want_act,
+                                 Arena& keep) const {
+  if (!kept.empty() && !precision_.fp8()) return {kept, kept};
+  if (!kept.empty() && !want_act) return {{}, kept};
+  const Tensor act = (precision_.fp8() ? *context.workspace : keep).New(precision_.act, x.shape());
+  context.backend->RmsNorm(context, x, gain.value, config_.rms_norm_eps, act, inv_rms);
+  if (!kept.empty()) return {act, kept};
+  return {act, InType(context, act, precision_.projection, keep)};
 }
 
 void DecoderLayer::BackwardInput(Context& context, const Pass& pass, const SavedActivations& saved,
@@ -106,19 +116,21 @@ void DecoderLayer::BackwardInput(Context& context, const Pass& pass, const Saved
     pending.AddNorm(dh, x, inv_rms, gain.grad);
   };
 
-  const ConstTensor h_mid =
-      Normed(context, s.h_mid, s.x_mid, *post_attention_norm_, s.inv_rms_mid, keep);
+  const NormedInput h_mid = Normed(context, s.h_mid, s.x_mid, *post_attention_norm_, s.inv_rms_mid,
+                                   /*want_act=*/moe_.has_value(), keep);
   const Tensor dh_mid = keep.New(precision_.sum, dx.shape());
   const Tensor dy_mlp = output_gradient();
   if (moe_) {
     moe_->BackwardInput(context, pass, h_mid, s.moe, dy_mlp, dh_mid, keep, pending);
   } else {
-    mlp_->BackwardInput(context, h_mid, s.gate_up, dy_mlp, /*accumulate=*/false, dh_mid, keep,
-                        pending);
+    mlp_->BackwardInput(context, h_mid.operand, s.gate_up, dy_mlp, /*accumulate=*/false, dh_mid,
+                        keep, pending);
   }
   through_norm(dh_mid, s.x_mid, *post_attention_norm_, s.inv_rms_mid);
 
-  const ConstTensor h_in = Normed(context, s.h_in, s.x_in, *input_norm_, s.inv_rms_in, keep);
+  const ConstTensor h_in = Normed(context, s.h_in, s.x_in, *input_norm_, s.inv_rms_in,
+                                  /*want_act=*/false, keep)
+                               .operand;
   const Tensor dh_in = keep.New(precision_.sum, dx.shape());
   const Tensor dy_attention = output_gradient();
   if (mla_) {

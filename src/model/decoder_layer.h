@@ -11,13 +11,13 @@ namespace fathom {
 
 // What backward needs of one layer.
 struct LayerSaved {
-  Tensor x_in;                     // sum [T, hidden]: the residual stream before the attention
-  Tensor x_mid;                    // sum [T, hidden]: between attention and MLP
+  Tensor x_in;   // as norm_input [T, hidden]: the residual stream before the attention
+  Tensor x_mid;  // the same between attention and MLP
   Tensor inv_rms_in, inv_rms_mid;  // sum [T]
-  Tensor h_in, h_mid;              // act [T, hidden]: the normalised inputs; empty when recomputed
-  MlaSaved mla;                    // of the attention that the layer has
+  Tensor h_in, h_mid;  // projections' operands [T, hidden]: normalised; empty when recomputed
+  MlaSaved mla;        // of the attention that the layer has
   GqaSaved gqa;
-  Tensor gate_up;  // of a dense MLP
+  Tensor gate_up;  // of a dense MLP, as kept_swiglu
   MoeSaved moe;
 };
 
@@ -35,6 +35,13 @@ struct SavedActivations {
   std::vector<LayerSaved> layers;  // indexed by layer, MTP modules included
 };
 
+// Where the residual stream of a forward begins: with what is saved when backward keeps it as it
+// is.
+inline Arena& StreamArena(Context& context, const Precision& precision, SavedActivations* saved) {
+  const bool kept = saved != nullptr && precision.norm_input == precision.sum;
+  return kept ? saved->arena : *context.workspace;
+}
+
 // x += attention(norm(x)); x += mlp(norm(x)).
 class DecoderLayer {
  public:
@@ -47,7 +54,8 @@ class DecoderLayer {
   const Moe* moe() const { return moe_ ? &*moe_ : nullptr; }
 
   // Returns the new residual stream. Without `saved` it is x itself, changed in place; with it, x
-  // (which has to lie in saved's arena) stays as it is and the result is new there.
+  // has to lie in saved's arena, where it stays as it is and the result is new unless the recipe
+  // keeps a copy of another type.
   Tensor Forward(Context& context, const Pass& pass, Tensor x, SavedActivations* saved) const;
   // dx sum [T, hidden]: in, the gradient of the layer's output; out, of its input. What the weight
   // gradients need is put into `keep` and `pending`, whose Apply is the second half.
@@ -55,9 +63,9 @@ class DecoderLayer {
                      Arena& keep, PendingWeightGradients& pending) const;
 
  private:
-  // The norm's output, kept or computed again.
-  ConstTensor Normed(Context& context, ConstTensor kept, ConstTensor x, const Parameter& gain,
-                     Tensor inv_rms, Arena& keep) const;
+  // The norm's output, kept or computed again; act only if wanted or made anyway.
+  NormedInput Normed(Context& context, ConstTensor kept, ConstTensor x, const Parameter& gain,
+                     Tensor inv_rms, bool want_act, Arena& keep) const;
 
   ModelConfig config_;
   Precision precision_;

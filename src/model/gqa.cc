@@ -1,5 +1,7 @@
 #include "model/gqa.h"
 
+#include "model/kept.h"
+
 #include "model/attention_sequences.h"
 
 namespace fathom {
@@ -23,8 +25,8 @@ Gqa::Gqa(const ModelConfig& config, Precision precision, ParameterStore& store,
 }
 
 void Gqa::Pack(Context& context, const PackedUses& uses, Arena& arena) {
-  qkv_.Pack(context, precision_.act, uses.common, arena);
-  out_.Pack(context, precision_.act, uses.common, arena);
+  qkv_.Pack(context, precision_.projection, uses.common, arena);
+  out_.Pack(context, precision_.projection, uses.common, arena);
 }
 
 Tensor Gqa::Queries(Tensor qkv) const {
@@ -55,7 +57,10 @@ void Gqa::Forward(Context& context, const Pass& pass, int64_t layer, ConstTensor
   GqaSaved local;
   GqaSaved& s = saved != nullptr ? *saved : local;
   const int64_t tokens = h.dim(0);
-  s.heads_out = arenas.kept->New(precision_.act, Shape({tokens, heads_ * dim_}));
+  const Shape heads_shape({tokens, heads_ * dim_});
+  const bool kept_as_made = saved == nullptr || precision_.kept_heads == precision_.act;
+  s.heads_out =
+      arenas.kept->New(kept_as_made ? precision_.act : precision_.kept_heads, heads_shape);
   if (saved != nullptr) s.lse = arenas.kept->New(precision_.sum, Shape({tokens, heads_}));
 
   ArenaScope scope(*context.workspace);
@@ -64,9 +69,12 @@ void Gqa::Forward(Context& context, const Pass& pass, int64_t layer, ConstTensor
     pass.cache->Write(context, layer, *pass.batch, s.qkv.Columns(heads_ * dim_, s.qkv.dim(1)));
   }
   const AttentionSequences sequences(pass, layer, Keys(s.qkv), Values(s.qkv));
+  const Tensor heads_out =
+      kept_as_made ? s.heads_out : context.workspace->New(precision_.act, heads_shape);
   context.backend->Attention(context, Queries(s.qkv), sequences.span(), rope_.softmax_scale,
-                             s.heads_out.SplitLast(heads_, dim_), s.lse);
-  Matmul(context, out_.Forward(s.heads_out, x, /*accumulate=*/true));
+                             heads_out.SplitLast(heads_, dim_), s.lse);
+  Matmul(context, out_.Forward(heads_out, x, /*accumulate=*/true));
+  if (!kept_as_made) context.backend->Cast(context, heads_out, s.heads_out);
   if (arenas.recomputable != arenas.kept) s.qkv = Tensor();
 }
 
@@ -74,19 +82,20 @@ void Gqa::BackwardInput(Context& context, const Pass& pass, ConstTensor h, const
                         ConstTensor dy, Tensor dh, Arena& keep,
                         PendingWeightGradients& pending) const {
   const Tensor d_qkv = keep.New(precision_.act, Shape({h.dim(0), qkv_.out()}));
+  const Tensor heads_out = InType(context, s.heads_out, precision_.act, keep);
   {
     ArenaScope scope(*context.workspace);
     const Tensor qkv = s.qkv.empty() ? Project(context, pass, h, *context.workspace) : s.qkv;
-    const Tensor d_heads = context.workspace->New(precision_.act, s.heads_out.shape());
+    const Tensor d_heads = context.workspace->New(precision_.act, heads_out.shape());
     Matmul(context, out_.BackwardInput(dy, d_heads));
     const AttentionSequences sequences(*pass.batch, Keys(qkv), Values(qkv));
     context.backend->AttentionBackward(context, d_heads.SplitLast(heads_, dim_), Queries(qkv),
                                        sequences.span(), rope_.softmax_scale,
-                                       s.heads_out.SplitLast(heads_, dim_), s.lse, Queries(d_qkv),
+                                       heads_out.SplitLast(heads_, dim_), s.lse, Queries(d_qkv),
                                        Keys(d_qkv), Values(d_qkv));
     Rotate(context, pass, /*inverse=*/true, d_qkv);
   }
-  out_.BackwardWeight(dy, s.heads_out, pending);
+  out_.BackwardWeight(dy, heads_out, pending);
   Matmul(context, qkv_.BackwardInput(d_qkv, dh));
   qkv_.BackwardWeight(d_qkv, h, pending);
 }

@@ -10,7 +10,7 @@ namespace fathom {
 
 // What backward needs of one grouped-query attention.
 struct GqaSaved {
-  Tensor heads_out;  // act [T, heads * head_dim]: what o_proj multiplies
+  Tensor heads_out;  // as kept_heads [T, heads * head_dim]: what o_proj multiplies
   Tensor lse;        // sum [T, heads]
   // Recomputable:
   Tensor qkv;  // act [T, (heads + 2 kv_heads) * head_dim]: queries and keys, rotated, and values
@@ -26,8 +26,8 @@ class Gqa {
 
   void Pack(Context& context, const PackedUses& uses, Arena& arena);
 
-  // x += attention(h); h act [T, hidden], x sum [T, hidden]. `layer` names the cache's layer. saved
-  // may be null.
+  // x += attention(h); h a projection's operand [T, hidden], x sum [T, hidden]. `layer` names the
+  // cache's layer. saved may be null.
   void Forward(Context& context, const Pass& pass, int64_t layer, ConstTensor h, Tensor x,
                GqaSaved* saved, ActivationArenas arenas) const;
   // From dy act [T, hidden], the gradient of the attention's output, assigns dh sum [T, hidden].

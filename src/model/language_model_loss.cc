@@ -1,6 +1,9 @@
 #include "model/language_model_loss.h"
 
+#include <optional>
+
 #include "base/error.h"
+#include "model/kept.h"
 
 namespace fathom {
 namespace {
@@ -69,16 +72,21 @@ class LossPass {
       depth.targets = UploadIds(context_, arena_, input_.targets[k]);
       depth.inv_rms = arena_.New(precision_.sum, Shape({batch_.size}));
       depth.h = arena_.New(precision_.act, Shape({batch_.size, transformer_.config().hidden_size}));
+      // The stream itself is given back where backward keeps a copy.
+      std::optional<ArenaScope> scope;
+      if (saved_ != nullptr && precision_.norm_input != precision_.sum) {
+        scope.emplace(*context_.workspace);
+      }
       if (k == 0) {
         depth.ids = batch_.tokens;
-        depth.x = transformer_.Forward(context_, pass_, saved_);
+        depth.x = Kept(transformer_.Forward(context_, pass_, saved_));
         transformer_.FinalNorm(context_, depth.x, depth.h, depth.inv_rms);
         continue;
       }
       const MtpModule& module = *transformer_.mtp()[k - 1];
       depth.ids = UploadIds(context_, arena_, input_.inputs[k]);
-      depth.x = module.Forward(context_, pass_, depths_[k - 1].h, depth.ids, arena_, saved_,
-                               saved_ != nullptr ? &depth.mtp : nullptr);
+      depth.x = Kept(module.Forward(context_, pass_, depths_[k - 1].h, depth.ids, arena_, saved_,
+                                    saved_ != nullptr ? &depth.mtp : nullptr));
       context_.backend->RmsNorm(context_, depth.x, module.output_norm().value,
                                 transformer_.config().rms_norm_eps, depth.h, depth.inv_rms);
     }
@@ -141,6 +149,9 @@ class LossPass {
   }
 
  private:
+  // The stream as the last norm reads it.
+  Tensor Kept(Tensor x) const { return InType(context_, x, precision_.norm_input, arena_); }
+
   void SetBalance() {
     pass_.balance_alpha = options_.balance_alpha;
     if (input_.balance_group.empty()) {

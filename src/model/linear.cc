@@ -35,6 +35,7 @@ Linear::Linear(std::vector<WeightRows> parts, std::vector<Parameter*> biases)
 
 void Linear::Pack(Context& context, DType dtype, PackedUse use, Arena& arena) {
   if (use == PackedUse()) return;
+  dtype_ = dtype;
   ArenaScope scope(*context.workspace);
   std::vector<ConstTensor> views;
   for (const WeightRows& part : parts_) {
@@ -43,7 +44,8 @@ void Linear::Pack(Context& context, DType dtype, PackedUse use, Arena& arena) {
       views.push_back(parameter.value.Rows(part.begin, part.end));
       continue;
     }
-    const Tensor rows = context.workspace->New(dtype, Shape({part.end - part.begin, in_}));
+    const DType decoded = IsQuantized(dtype) ? DType::kF32 : dtype;
+    const Tensor rows = context.workspace->New(decoded, Shape({part.end - part.begin, in_}));
     context.backend->LoadRows(context, *parameter.stored, part.begin, rows);
     views.push_back(rows);
   }
@@ -87,7 +89,10 @@ void Linear::BackwardWeight(ConstTensor dy, ConstTensor x, PendingWeightGradient
     const WeightRows& part = parts_[i];
     const int64_t rows = part.end - part.begin;
     const ConstTensor part_dy = dy.Columns(row, row + rows);
-    pending.AddMatmul({part_dy, x, part.parameter->grad.Rows(part.begin, part.end)});
+    pending.AddMatmul({.dy = part_dy,
+                       .x = x,
+                       .dw = part.parameter->grad.Rows(part.begin, part.end),
+                       .fp8 = IsQuantized(dtype_)});
     if (!biases_.empty()) pending.AddBias(part_dy, biases_[i]->grad);
     row += rows;
   }

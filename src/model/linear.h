@@ -98,13 +98,15 @@ class Linear {
   void Run(Context& context, ConstTensor x, Tensor y) const;
   // dy [m, out] -> dx [m, in]
   MatmulProblem BackwardInput(ConstTensor dy, Tensor dx, bool accumulate = false) const;
-  // Gradient of every part, and of the biases, from dy [m, out] and x [m, in].
+  // Gradient of every part, and of the biases, from dy [m, out] and x [m, in]; rounded to FP8 where
+  // the products are.
   void BackwardWeight(ConstTensor dy, ConstTensor x, PendingWeightGradients& pending) const;
 
  private:
   std::vector<WeightRows> parts_;
   std::vector<Parameter*> biases_;  // none, or one a part
   int64_t in_ = 0, out_ = 0;
+  DType dtype_ = DType::kF32;  // of the packed copies
   PackedMatrix forward_, backward_;
 };
 

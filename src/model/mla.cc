@@ -1,6 +1,7 @@
 #include "model/mla.h"
 
 #include "base/error.h"
+#include "model/kept.h"
 
 namespace fathom {
 
@@ -33,10 +34,10 @@ Mla::Mla(const ModelConfig& config, Precision precision, ParameterStore& store,
 }
 
 void Mla::Pack(Context& context, const PackedUses& uses, Arena& arena) {
-  down_.Pack(context, precision_.act, uses.common, arena);
-  if (q_norm_ != nullptr) q_up_.Pack(context, precision_.act, uses.common, arena);
-  out_.Pack(context, precision_.act, uses.common, arena);
-  kv_up_.Pack(context, precision_.act, uses.expanded, arena);
+  down_.Pack(context, precision_.projection, uses.common, arena);
+  if (q_norm_ != nullptr) q_up_.Pack(context, precision_.projection, uses.common, arena);
+  out_.Pack(context, precision_.projection, uses.common, arena);
+  kv_up_.Pack(context, precision_.projection, uses.expanded, arena);
   // Absorbed queries are q_nope W_UK: the backward direction of the key projection.
   const PackedUse key_use{.forward = uses.absorbed.backward_input,
                           .backward_input = uses.absorbed.forward};
@@ -62,34 +63,42 @@ void Mla::Forward(Context& context, const Pass& pass, int64_t layer, ConstTensor
   MlaSaved local;
   MlaSaved& s = saved != nullptr ? *saved : local;
   Backend& backend = *context.backend;
-  const int64_t tokens = h.dim(0), kv_rank = config_.kv_lora_rank,
-                heads = config_.num_attention_heads;
+  const int64_t tokens = h.dim(0), heads = config_.num_attention_heads;
   Arena& kept = *arenas.kept;
 
   s.down = kept.New(precision_.act, Shape({tokens, down_.out()}));
   if (q_norm_ != nullptr) s.q_inv_rms = kept.New(precision_.sum, Shape({tokens}));
   s.kv_inv_rms = kept.New(precision_.sum, Shape({tokens}));
-  s.latent = kept.New(precision_.act, Shape({tokens, config_.latent_dim()}));
-  s.heads_out = kept.New(precision_.act, Shape({tokens, heads * config_.v_head_dim}));
+  const Shape heads_shape({tokens, heads * config_.v_head_dim});
+  const bool kept_as_made = saved == nullptr || precision_.kept_heads == precision_.act;
+  s.heads_out = kept.New(kept_as_made ? precision_.act : precision_.kept_heads, heads_shape);
   if (saved != nullptr) s.lse = kept.New(precision_.sum, Shape({tokens, heads}));
 
   Matmul(context, down_.Forward(h, s.down));
-  backend.RmsNorm(context, LatentPart(s.down), kv_norm_->value, kNormEps,
-                  s.latent.Columns(0, kv_rank), s.kv_inv_rms);
-  backend.Rope(context, RotaryKeyPart(s.down).SplitLast(1, config_.qk_rope_head_dim),
-               pass.rope_table, rope_.layout, false,
-               RotaryKeyPart(s.latent).SplitLast(1, config_.qk_rope_head_dim));
+  NormLatent(context, pass, s, *arenas.recomputable);
   if (pass.cache != nullptr) pass.cache->Write(context, layer, *pass.batch, s.latent);
 
   ArenaScope scope(*context.workspace);
   ProjectUp(context, pass, s, *arenas.recomputable);
+  const Tensor heads_out =
+      kept_as_made ? s.heads_out : context.workspace->New(precision_.act, heads_shape);
   if (pass.form == AttentionForm::kExpanded) {
-    AttendExpanded(context, pass, s);
+    AttendExpanded(context, pass, s, heads_out);
   } else {
-    AttendAbsorbed(context, pass, layer, s, kept);
+    AttendAbsorbed(context, pass, layer, s, heads_out, kept);
   }
-  Matmul(context, out_.Forward(s.heads_out, x, /*accumulate=*/true));
-  if (arenas.recomputable != arenas.kept) s.q_latent = s.q = s.up = Tensor();
+  Matmul(context, out_.Forward(heads_out, x, /*accumulate=*/true));
+  if (!kept_as_made) backend.Cast(context, heads_out, s.heads_out);
+  if (arenas.recomputable != arenas.kept) s.latent = s.q_latent = s.q = s.up = Tensor();
+}
+
+void Mla::NormLatent(Context& context, const Pass& pass, MlaSaved& s, Arena& arena) const {
+  const int64_t rope = config_.qk_rope_head_dim;
+  s.latent = arena.New(precision_.act, Shape({s.down.dim(0), config_.latent_dim()}));
+  context.backend->RmsNorm(context, LatentPart(s.down), kv_norm_->value, kNormEps,
+                           s.latent.Columns(0, config_.kv_lora_rank), s.kv_inv_rms);
+  context.backend->Rope(context, RotaryKeyPart(s.down).SplitLast(1, rope), pass.rope_table,
+                        rope_.layout, false, RotaryKeyPart(s.latent).SplitLast(1, rope));
 }
 
 void Mla::ProjectUp(Context& context, const Pass& pass, MlaSaved& s, Arena& arena) const {
@@ -98,8 +107,15 @@ void Mla::ProjectUp(Context& context, const Pass& pass, MlaSaved& s, Arena& aren
   const int64_t nope = config_.qk_nope_head_dim, qk = config_.qk_dim(),
                 kv_rank = config_.kv_lora_rank;
   if (q_norm_ != nullptr) {
-    s.q_latent = arena.New(precision_.act, Shape({tokens, config_.q_lora_rank}));
-    backend.RmsNorm(context, QueryPart(s.down), q_norm_->value, kNormEps, s.q_latent, s.q_inv_rms);
+    const Shape latent_shape({tokens, config_.q_lora_rank});
+    s.q_latent = arena.New(precision_.projection, latent_shape);
+    {
+      ArenaScope scope(*context.workspace);
+      const Tensor normed =
+          precision_.fp8() ? context.workspace->New(precision_.act, latent_shape) : s.q_latent;
+      backend.RmsNorm(context, QueryPart(s.down), q_norm_->value, kNormEps, normed, s.q_inv_rms);
+      if (precision_.fp8()) backend.Cast(context, normed, s.q_latent);
+    }
     const Tensor q = arena.New(precision_.act, Shape({tokens, heads * qk}));
     Matmul(context, q_up_.Forward(s.q_latent, q));
     s.q = q.SplitLast(heads, qk);
@@ -141,17 +157,18 @@ ConstTensor Mla::ExpandedValues(const MlaSaved& s) const {
   return s.up.Columns(config_.qk_nope_head_dim, config_.qk_nope_head_dim + config_.v_head_dim);
 }
 
-void Mla::AttendExpanded(Context& context, const Pass& pass, MlaSaved& s) const {
+void Mla::AttendExpanded(Context& context, const Pass& pass, const MlaSaved& s,
+                         Tensor heads_out) const {
   ArenaScope scope(*context.workspace);
   const Tensor keys = ExpandedKeys(context, s, *context.workspace);
   const AttentionSequences sequences(*pass.batch, keys, ExpandedValues(s));
   context.backend->Attention(context, s.q, sequences.span(), rope_.softmax_scale,
-                             s.heads_out.SplitLast(config_.num_attention_heads, config_.v_head_dim),
+                             heads_out.SplitLast(config_.num_attention_heads, config_.v_head_dim),
                              s.lse);
 }
 
 void Mla::AttendAbsorbed(Context& context, const Pass& pass, int64_t layer, MlaSaved& s,
-                         Arena& arena) const {
+                         Tensor heads_out, Arena& arena) const {
   const int64_t tokens = s.latent.dim(0), heads = config_.num_attention_heads,
                 kv_rank = config_.kv_lora_rank;
   s.attention_out = arena.New(precision_.act, Shape({tokens, heads, kv_rank}));
@@ -159,11 +176,11 @@ void Mla::AttendAbsorbed(Context& context, const Pass& pass, int64_t layer, MlaS
   const AttentionSequences sequences(pass, layer, keys, keys.Columns(0, kv_rank));
   context.backend->Attention(context, s.up, sequences.span(), rope_.softmax_scale, s.attention_out,
                              s.lse);
-  const Tensor heads_out = s.heads_out.SplitLast(heads, config_.v_head_dim);
+  const Tensor by_head = heads_out.SplitLast(heads, config_.v_head_dim);
   std::vector<MatmulProblem> problems;
   for (int64_t head = 0; head < heads; ++head) {
     problems.push_back(value_up_[static_cast<size_t>(head)].Forward(s.attention_out.Select(1, head),
-                                                                    heads_out.Select(1, head)));
+                                                                    by_head.Select(1, head)));
   }
   context.backend->Matmul(context, problems);
 }
@@ -175,7 +192,11 @@ void Mla::BackwardInput(Context& context, const Pass& pass, ConstTensor h, const
   const int64_t tokens = h.dim(0), heads = config_.num_attention_heads, qk = config_.qk_dim();
   const int64_t kv_rank = config_.kv_lora_rank;
   MlaSaved s = saved;
-  if (s.q.empty()) ProjectUp(context, pass, s, keep);
+  if (s.q.empty()) {
+    NormLatent(context, pass, s, keep);
+    ProjectUp(context, pass, s, keep);
+  }
+  s.heads_out = InType(context, s.heads_out, precision_.act, keep);
 
   const Tensor d_down = keep.New(precision_.act, Shape({tokens, down_.out()}));
   const Tensor dlatent = keep.New(precision_.sum, Shape({tokens, config_.latent_dim()}));

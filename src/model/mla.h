@@ -14,14 +14,14 @@ struct MlaSaved {
   Tensor down;  // act [T, q_lora_rank + latent_dim]: the raw down projections (without q_lora_rank:
                 // queries first)
   Tensor q_inv_rms, kv_inv_rms;  // sum [T]
-  // act [T, latent_dim]: [normalised latent | rotated key], the row that a cache holds.
-  Tensor latent;
-  Tensor heads_out;      // act [T, heads * v_head_dim]: what o_proj multiplies
+  Tensor heads_out;              // as kept_heads [T, heads * v_head_dim]: what o_proj multiplies
   Tensor attention_out;  // act [T, heads, kv_lora_rank], absorbed form only: the attention's output
                          // in latent space
   Tensor lse;            // sum [T, heads]
   // Recomputable from the above:
-  Tensor q_latent;  // act [T, q_lora_rank]: normalised
+  // act [T, latent_dim]: [normalised latent | rotated key], the row that a cache holds.
+  Tensor latent;
+  Tensor q_latent;  // a projection's operand [T, q_lora_rank]: normalised
   Tensor q;         // act [T, heads, nope + rope]; rotated in the expanded form
   // act; expanded: keys and values [T, heads, nope + v]; absorbed: queries [T, heads, latent_dim].
   Tensor up;
@@ -37,8 +37,8 @@ class Mla {
 
   void Pack(Context& context, const PackedUses& uses, Arena& arena);
 
-  // x += attention(h); h act [T, hidden], x sum [T, hidden]. `layer` names the cache's layer. saved
-  // may be null.
+  // x += attention(h); h a projection's operand [T, hidden], x sum [T, hidden]. `layer` names the
+  // cache's layer. saved may be null.
   void Forward(Context& context, const Pass& pass, int64_t layer, ConstTensor h, Tensor x,
                MlaSaved* saved, ActivationArenas arenas) const;
   // From dy act [T, hidden], the gradient of the attention's output, assigns dh sum [T, hidden].
@@ -47,14 +47,18 @@ class Mla {
                      ConstTensor dy, Tensor dh, Arena& keep, PendingWeightGradients& pending) const;
 
  private:
-  // saved.down -> saved.q_latent, q, up.
+  // saved.down -> saved.latent.
+  void NormLatent(Context& context, const Pass& pass, MlaSaved& saved, Arena& arena) const;
+  // saved.down and latent -> saved.q_latent, q, up.
   void ProjectUp(Context& context, const Pass& pass, MlaSaved& saved, Arena& arena) const;
   // Per-head keys [T, heads, nope + rope] of the expanded form.
   Tensor ExpandedKeys(Context& context, const MlaSaved& saved, Arena& arena) const;
   ConstTensor ExpandedValues(const MlaSaved& saved) const;
-  void AttendExpanded(Context& context, const Pass& pass, MlaSaved& saved) const;
+  // heads_out act [T, heads * v].
+  void AttendExpanded(Context& context, const Pass& pass, const MlaSaved& saved,
+                      Tensor heads_out) const;
   void AttendAbsorbed(Context& context, const Pass& pass, int64_t layer, MlaSaved& saved,
-                      Arena& arena) const;
+                      Tensor heads_out, Arena& arena) const;
   // From d_heads [T, heads * v]: dq [T, heads, nope + rope] before rotation, and dlatent sum [T,
   // latent_dim].
   void BackwardExpanded(Context& context, const Pass& pass, const MlaSaved& saved, Tensor d_heads,

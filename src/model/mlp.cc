@@ -1,5 +1,7 @@
 #include "model/mlp.h"
 
+#include "model/kept.h"
+
 namespace fathom {
 
 Mlp::Mlp(Precision precision, ParameterStore& store, const std::string& prefix)
@@ -11,28 +13,33 @@ Mlp::Mlp(Precision precision, ParameterStore& store, const std::string& prefix)
 }
 
 void Mlp::Pack(Context& context, PackedUse use, Arena& arena) {
-  gate_up_.Pack(context, precision_.act, use, arena);
-  down_.Pack(context, precision_.act, use, arena);
+  gate_up_.Pack(context, precision_.projection, use, arena);
+  down_.Pack(context, precision_.projection, use, arena);
 }
 
-Tensor Mlp::Forward(Context& context, ConstTensor h, bool accumulate, Tensor y, Arena& kept) const {
-  const Tensor gate_up = kept.New(precision_.act, Shape({h.dim(0), gate_up_.out()}));
+void Mlp::Forward(Context& context, ConstTensor h, bool accumulate, Tensor y, Tensor* kept_gate_up,
+                  Arena& kept) const {
+  const Shape shape({h.dim(0), gate_up_.out()});
+  if (kept_gate_up != nullptr) *kept_gate_up = kept.New(precision_.kept_swiglu, shape);
   ArenaScope scope(*context.workspace);
+  const bool in_place = kept_gate_up != nullptr && precision_.kept_swiglu == precision_.act;
+  const Tensor gate_up = in_place ? *kept_gate_up : context.workspace->New(precision_.act, shape);
   const Tensor activated = context.workspace->New(precision_.act, Shape({h.dim(0), down_.in()}));
   Matmul(context, gate_up_.Forward(h, gate_up));
   context.backend->SwiGlu(context, gate_up, activated);
   Matmul(context, down_.Forward(activated, y, accumulate));
-  return gate_up;
+  if (kept_gate_up != nullptr && !in_place) context.backend->Cast(context, gate_up, *kept_gate_up);
 }
 
-void Mlp::BackwardInput(Context& context, ConstTensor h, ConstTensor gate_up, ConstTensor dy,
+void Mlp::BackwardInput(Context& context, ConstTensor h, Tensor kept_gate_up, ConstTensor dy,
                         bool accumulate, Tensor dh, Arena& keep,
                         PendingWeightGradients& pending) const {
   const Tensor activated = keep.New(precision_.act, Shape({h.dim(0), down_.in()}));
-  const Tensor d_gate_up = keep.New(precision_.act, gate_up.shape());
+  const Tensor d_gate_up = keep.New(precision_.act, kept_gate_up.shape());
   {
     ArenaScope scope(*context.workspace);
     const Tensor d_activated = context.workspace->New(precision_.act, activated.shape());
+    const Tensor gate_up = InType(context, kept_gate_up, precision_.act, *context.workspace);
     Matmul(context, down_.BackwardInput(dy, d_activated));
     context.backend->SwiGluBackward(context, d_activated, gate_up, {}, d_gate_up, activated, {});
   }

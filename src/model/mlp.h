@@ -17,11 +17,12 @@ class Mlp {
 
   int64_t width() const { return down_.in(); }
 
-  // y (+)= mlp(h); h act [T, hidden]; y sum [T, hidden]. Returns gate_up act [T, 2 width] in
-  // `kept`, for backward.
-  Tensor Forward(Context& context, ConstTensor h, bool accumulate, Tensor y, Arena& kept) const;
+  // y (+)= mlp(h); h a projection's operand [T, hidden]; y sum [T, hidden]. gate_up [T, 2 width] as
+  // it is kept for backward goes to `kept`; null: it is not.
+  void Forward(Context& context, ConstTensor h, bool accumulate, Tensor y, Tensor* gate_up,
+               Arena& kept) const;
   // dh sum (+)= from dy act.
-  void BackwardInput(Context& context, ConstTensor h, ConstTensor gate_up, ConstTensor dy,
+  void BackwardInput(Context& context, ConstTensor h, Tensor gate_up, ConstTensor dy,
                      bool accumulate, Tensor dh, Arena& keep,
                      PendingWeightGradients& pending) const;
 

@@ -36,8 +36,8 @@ Moe::Moe(const ModelConfig& config, Precision precision, ParameterStore& store,
 
 void Moe::Pack(Context& context, PackedUse use, Arena& arena) {
   router_.Pack(context, precision_.sum, use, arena);
-  for (Linear& linear : gate_up_) linear.Pack(context, precision_.act, use, arena);
-  for (Linear& linear : down_) linear.Pack(context, precision_.act, use, arena);
+  for (Linear& linear : gate_up_) linear.Pack(context, precision_.projection, use, arena);
+  for (Linear& linear : down_) linear.Pack(context, precision_.projection, use, arena);
   if (shared_) shared_->Pack(context, use, arena);
 }
 
@@ -49,12 +49,12 @@ void Moe::ForEachExpert(const ExpertRows& rows, Use use) const {
   }
 }
 
-void Moe::Forward(Context& context, const Pass& pass, ConstTensor h, Tensor x, MoeSaved* saved,
-                  Arena& kept) const {
+void Moe::Forward(Context& context, const Pass& pass, const NormedInput& h, Tensor x,
+                  MoeSaved* saved, Arena& kept) const {
   MoeSaved local;
   MoeSaved& s = saved != nullptr ? *saved : local;
   Backend& backend = *context.backend;
-  const int64_t tokens = h.dim(0), top_k = config_.num_experts_per_tok,
+  const int64_t tokens = h.act.dim(0), top_k = config_.num_experts_per_tok,
                 experts = config_.n_routed_experts;
   const int64_t rows = tokens * top_k, width = config_.moe_intermediate_size;
 
@@ -63,7 +63,9 @@ void Moe::Forward(Context& context, const Pass& pass, ConstTensor h, Tensor x, M
   s.weights = kept.New(precision_.sum, Shape({tokens, top_k}));
   s.rows.token_of_row = kept.New(DType::kI32, Shape({rows}));
   s.rows.row_of_slot = kept.New(DType::kI32, Shape({tokens, top_k}));
-  s.gate_up = kept.New(precision_.act, Shape({rows, 2 * width}));
+  const bool kept_as_made = saved == nullptr || precision_.kept_swiglu == precision_.act;
+  s.gate_up =
+      kept.New(kept_as_made ? precision_.act : precision_.kept_swiglu, Shape({rows, 2 * width}));
   if (saved != nullptr && pass.balance_alpha > 0) {
     s.balance_f = kept.New(precision_.sum, Shape({pass.balance_groups, experts}));
     s.balance_loss = kept.New(precision_.sum, Shape({pass.balance_groups}));
@@ -71,12 +73,13 @@ void Moe::Forward(Context& context, const Pass& pass, ConstTensor h, Tensor x, M
   Tensor shared_out;
   if (shared_) {
     shared_out = context.workspace->New(precision_.sum, Shape({tokens, config_.hidden_size}));
-    s.shared_gate_up = shared_->Forward(context, h, false, shared_out, kept);
+    shared_->Forward(context, h.operand, false, shared_out,
+                     saved != nullptr ? &s.shared_gate_up : nullptr, kept);
   }
 
   ArenaScope scope(*context.workspace);
   const Tensor logits = context.workspace->New(precision_.sum, Shape({tokens, experts}));
-  Matmul(context, router_.Forward(h, logits));
+  Matmul(context, router_.Forward(h.act, logits));
   backend.Route(context, logits, router_bias_ != nullptr ? router_bias_->value : ConstTensor(),
                 options_, s.scores, s.expert_ids, s.weights);
   if (!s.balance_f.empty()) {
@@ -85,17 +88,20 @@ void Moe::Forward(Context& context, const Pass& pass, ConstTensor h, Tensor x, M
   }
   backend.SortByExpert(context, s.expert_ids, experts, &s.rows);
 
-  const Tensor inputs = context.workspace->New(precision_.act, Shape({rows, config_.hidden_size}));
+  const Tensor gate_up =
+      kept_as_made ? s.gate_up : context.workspace->New(precision_.act, s.gate_up.shape());
+  const Tensor inputs =
+      context.workspace->New(precision_.projection, Shape({rows, config_.hidden_size}));
   const Tensor activated = context.workspace->New(precision_.act, Shape({rows, width}));
   const Tensor outputs = context.workspace->New(precision_.sum, Shape({rows, config_.hidden_size}));
-  backend.GatherRows(context, h, s.rows.token_of_row, inputs);
+  backend.GatherRows(context, h.operand, s.rows.token_of_row, inputs);
   std::vector<MatmulProblem> problems;
   ForEachExpert(s.rows, [&](size_t expert, int64_t begin, int64_t end) {
-    problems.push_back(
-        gate_up_[expert].Forward(inputs.Rows(begin, end), s.gate_up.Rows(begin, end)));
+    problems.push_back(gate_up_[expert].Forward(inputs.Rows(begin, end), gate_up.Rows(begin, end)));
   });
   backend.Matmul(context, problems);
-  backend.SwiGlu(context, s.gate_up, activated);
+  backend.SwiGlu(context, gate_up, activated);
+  if (!kept_as_made) backend.Cast(context, gate_up, s.gate_up);
   problems.clear();
   ForEachExpert(s.rows, [&](size_t expert, int64_t begin, int64_t end) {
     problems.push_back(down_[expert].Forward(activated.Rows(begin, end), outputs.Rows(begin, end)));
@@ -104,34 +110,35 @@ void Moe::Forward(Context& context, const Pass& pass, ConstTensor h, Tensor x, M
   backend.CombineExperts(context, outputs, s.rows, s.weights, shared_out, x);
 }
 
-void Moe::BackwardInput(Context& context, const Pass& pass, ConstTensor h, const MoeSaved& s,
+void Moe::BackwardInput(Context& context, const Pass& pass, const NormedInput& h, const MoeSaved& s,
                         ConstTensor dy, Tensor dh, Arena& keep,
                         PendingWeightGradients& pending) const {
   Backend& backend = *context.backend;
   Arena& workspace = *context.workspace;
-  const int64_t tokens = h.dim(0), hidden = config_.hidden_size;
+  const int64_t tokens = h.act.dim(0), hidden = config_.hidden_size;
   const int64_t rows = s.gate_up.dim(0), width = config_.moe_intermediate_size;
   if (shared_) {
-    shared_->BackwardInput(context, h, s.shared_gate_up, dy, false, dh, keep, pending);
+    shared_->BackwardInput(context, h.operand, s.shared_gate_up, dy, false, dh, keep, pending);
   } else {
     backend.Zero(context, dh);
   }
 
-  const Tensor inputs = keep.New(precision_.act, Shape({rows, hidden}));
+  const Tensor inputs = keep.New(precision_.projection, Shape({rows, hidden}));
   const Tensor d_outputs = keep.New(precision_.act, Shape({rows, hidden}));
   const Tensor activated = keep.New(precision_.act, Shape({rows, width}));
   const Tensor d_gate_up = keep.New(precision_.act, Shape({rows, 2 * width}));
   const Tensor d_logits = keep.New(precision_.sum, Shape({tokens, config_.n_routed_experts}));
-  const Tensor h_sum = keep.New(precision_.sum, h.shape());
+  const Tensor h_sum = keep.New(precision_.sum, h.act.shape());
 
   ArenaScope scope(workspace);
   const Tensor d_activated = workspace.New(precision_.act, Shape({rows, width}));
   const Tensor row_weights = workspace.New(precision_.sum, Shape({rows}));
+  const Tensor gate_up = InType(context, s.gate_up, precision_.act, workspace);
   const Tensor d_row_weights = workspace.New(precision_.sum, Shape({rows}));
   const Tensor d_weights = workspace.New(precision_.sum, s.weights.shape());
   const Tensor d_inputs = workspace.New(precision_.sum, Shape({rows, hidden}));
 
-  backend.GatherRows(context, h, s.rows.token_of_row, inputs);
+  backend.GatherRows(context, h.operand, s.rows.token_of_row, inputs);
   backend.GatherRows(context, dy, s.rows.token_of_row, d_outputs);
   backend.PermuteSlots(context, s.rows, /*to_slots=*/false, s.weights, row_weights);
 
@@ -143,7 +150,7 @@ void Moe::BackwardInput(Context& context, const Pass& pass, ConstTensor h, const
         down_[expert].BackwardInput(d_outputs.Rows(begin, end), d_activated.Rows(begin, end)));
   });
   backend.Matmul(context, problems);
-  backend.SwiGluBackward(context, d_activated, s.gate_up, row_weights, d_gate_up, activated,
+  backend.SwiGluBackward(context, d_activated, gate_up, row_weights, d_gate_up, activated,
                          d_row_weights);
   problems.clear();
   ForEachExpert(s.rows, [&](size_t expert, int64_t begin, int64_t end) {
@@ -159,7 +166,7 @@ void Moe::BackwardInput(Context& context, const Pass& pass, ConstTensor h, const
   backend.RouteBackward(context, d_weights, s.scores, s.expert_ids, options_, s.balance_f,
                         pass.balance_group, d_logits);
   Matmul(context, router_.BackwardInput(d_logits, dh, /*accumulate=*/true));
-  backend.Cast(context, h, h_sum);
+  backend.Cast(context, h.act, h_sum);
   router_.BackwardWeight(d_logits, h_sum, pending);
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "model/kept.h"
 #include "model/linear.h"
 #include "model/mlp.h"
 #include "model/pass.h"
@@ -17,8 +18,8 @@ struct MoeSaved {
   Tensor expert_ids;               // i32 [T, top_k], ascending
   Tensor weights;                  // sum [T, top_k]
   ExpertRows rows;                 // rows.offsets: how many tokens each expert got
-  Tensor gate_up;                  // act [T * top_k, 2 inter], rows sorted by expert
-  Tensor shared_gate_up;           // act [T, 2 shared width]; empty without shared experts
+  Tensor gate_up;                  // as kept_swiglu [T * top_k, 2 inter], rows sorted by expert
+  Tensor shared_gate_up;           // the same [T, 2 shared width]; empty without shared experts
   Tensor balance_f, balance_loss;  // of the sequence-wise loss; empty without
 };
 
@@ -36,13 +37,13 @@ class Moe {
   // Null where the family has none.
   Parameter* router_bias() const { return router_bias_; }
 
-  // x += experts(h); h act [T, hidden], x sum [T, hidden]. What backward needs goes to `kept`;
-  // saved may be null.
-  void Forward(Context& context, const Pass& pass, ConstTensor h, Tensor x, MoeSaved* saved,
+  // x += experts(h); x sum [T, hidden]. What backward needs goes to `kept`; saved may be null.
+  void Forward(Context& context, const Pass& pass, const NormedInput& h, Tensor x, MoeSaved* saved,
                Arena& kept) const;
   // Assigns dh sum [T, hidden] from dy act.
-  void BackwardInput(Context& context, const Pass& pass, ConstTensor h, const MoeSaved& saved,
-                     ConstTensor dy, Tensor dh, Arena& keep, PendingWeightGradients& pending) const;
+  void BackwardInput(Context& context, const Pass& pass, const NormedInput& h,
+                     const MoeSaved& saved, ConstTensor dy, Tensor dh, Arena& keep,
+                     PendingWeightGradients& pending) const;
 
  private:
   // `use` with every expert that has rows: the expert, and its rows [begin, end).

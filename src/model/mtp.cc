@@ -29,23 +29,34 @@ Tensor MtpModule::Forward(Context& context, const Pass& pass, ConstTensor previo
                           Arena& arena, SavedActivations* saved, MtpSaved* mtp_saved) const {
   Backend& backend = *context.backend;
   const int64_t tokens = previous.dim(0), hidden = config_.hidden_size;
-  const Tensor x = arena.New(precision_.sum, Shape({tokens, hidden}));
-  const Tensor embedding = arena.New(precision_.sum, Shape({tokens, hidden}));
-  const Tensor joined = arena.New(precision_.act, Shape({tokens, 2 * hidden}));
-  const Tensor e_inv_rms = arena.New(precision_.sum, Shape({tokens}));
-  const Tensor h_inv_rms = arena.New(precision_.sum, Shape({tokens}));
-  backend.GatherRows(context, embedding_->value, ids, embedding);
-  backend.RmsNorm(context, embedding, e_norm_->value, config_.rms_norm_eps,
-                  joined.Columns(0, hidden), e_inv_rms);
-  backend.RmsNorm(context, previous, h_norm_->value, config_.rms_norm_eps,
-                  joined.Columns(hidden, 2 * hidden), h_inv_rms);
-  Matmul(context, join_.Forward(joined, x));
-  if (mtp_saved != nullptr) {
-    Tensor kept_previous = arena.New(previous.dtype(), previous.shape());
-    backend.Cast(context, previous, kept_previous);
-    *mtp_saved = {embedding, kept_previous, e_inv_rms, h_inv_rms, joined};
+  const Tensor x =
+      StreamArena(context, precision_, saved).New(precision_.sum, Shape({tokens, hidden}));
+  MtpSaved s;
+  s.embedding = arena.New(precision_.norm_input, Shape({tokens, hidden}));
+  backend.GatherRows(context, embedding_->value, ids, s.embedding);
+  s.previous = arena.New(previous.dtype(), previous.shape());
+  backend.Cast(context, previous, s.previous);
+  s.e_inv_rms = arena.New(precision_.sum, Shape({tokens}));
+  s.h_inv_rms = arena.New(precision_.sum, Shape({tokens}));
+  const bool recompute = saved != nullptr && saved->recompute;
+  {
+    ArenaScope scope(*context.workspace);
+    s.joined = Join(context, s, recompute ? *context.workspace : arena);
+    Matmul(context, join_.Forward(s.joined, x));
   }
+  if (recompute) s.joined = Tensor();
+  if (mtp_saved != nullptr) *mtp_saved = s;
   return layer_.Forward(context, pass, x, saved);
+}
+
+Tensor MtpModule::Join(Context& context, const MtpSaved& s, Arena& arena) const {
+  const int64_t hidden = config_.hidden_size;
+  const Tensor joined = arena.New(precision_.act, Shape({s.embedding.dim(0), 2 * hidden}));
+  context.backend->RmsNorm(context, s.embedding, e_norm_->value, config_.rms_norm_eps,
+                           joined.Columns(0, hidden), s.e_inv_rms);
+  context.backend->RmsNorm(context, s.previous, h_norm_->value, config_.rms_norm_eps,
+                           joined.Columns(hidden, 2 * hidden), s.h_inv_rms);
+  return joined;
 }
 
 void MtpModule::Backward(Context& context, const Pass& pass, SavedActivations& saved,
@@ -65,7 +76,7 @@ void MtpModule::Backward(Context& context, const Pass& pass, SavedActivations& s
   }
   backend.Cast(context, dx, dy);
   Matmul(context, join_.BackwardInput(dy, d_joined));
-  join_.BackwardWeight(dy, s.joined, pending);
+  join_.BackwardWeight(dy, s.joined.empty() ? Join(context, s, workspace) : s.joined, pending);
   const Tensor de = d_joined.Columns(0, hidden), dh = d_joined.Columns(hidden, 2 * hidden);
   backend.RmsNormBackwardInput(context, de, s.embedding, e_norm_->value, s.e_inv_rms, false,
                                d_embedding);

@@ -6,10 +6,10 @@ namespace fathom {
 
 // What backward needs of one MTP module, beside its layer's activations.
 struct MtpSaved {
-  Tensor embedding;             // sum [T, hidden]
+  Tensor embedding;             // as norm_input [T, hidden]
   Tensor previous;              // act [T, hidden]
   Tensor e_inv_rms, h_inv_rms;  // sum [T]
-  Tensor joined;                // act [T, 2 hidden]
+  Tensor joined;                // act [T, 2 hidden]; empty when recomputed
 };
 
 // A multi-token prediction module (DeepSeek-V3 report, section 2.2): from the hidden state of token
@@ -27,7 +27,7 @@ class MtpModule {
   Parameter& output_norm() const { return *output_norm_; }
 
   // previous act [T, hidden]; ids i32 [T], the tokens i + k. Returns the residual stream sum [T,
-  // hidden] after the layer, in `arena`, which is saved's when there is one.
+  // hidden] after the layer, in StreamArena; `arena` is saved's when there is one.
   Tensor Forward(Context& context, const Pass& pass, ConstTensor previous, ConstTensor ids,
                  Arena& arena, SavedActivations* saved, MtpSaved* mtp_saved) const;
   // dx sum [T, hidden]: the gradient of Forward's result, overwritten. Adds to dprevious sum [T,
@@ -36,6 +36,9 @@ class MtpModule {
                 const MtpSaved& mtp_saved, ConstTensor ids, Tensor dx, Tensor dprevious) const;
 
  private:
+  // The two norms' outputs side by side, act [T, 2 hidden], and their statistics.
+  Tensor Join(Context& context, const MtpSaved& saved, Arena& arena) const;
+
   ModelConfig config_;
   Precision precision_;
   Parameter* embedding_;

@@ -6,16 +6,49 @@
 
 namespace fathom {
 
-// What a model computes in. `act` is the type of packed weights, of what enters and leaves matrix
-// products and of the cache; `sum` that of the residual stream, norm statistics, router, logits,
-// master weights and gradients.
+// The recipe: what each role in a model is stored and computed in. Every layer reads it here.
+//
+//   role                                              f32    bf16   fp8
+//   sum         residual stream, norm statistics,     f32    f32    f32
+//               router, logits, masters, gradients
+//   act         attention's core and its cache,       f32    bf16   bf16
+//               output head, MTP's eh_proj, and what
+//               enters and leaves products
+//   projection  operands of the other products:       f32    bf16   E4M3; forward and input
+//   gradient
+//               weights 128 x 128, activations and                  with scales from the current
+//               output gradients 1 x 128 (128 x 1                   largest magnitude, f32
+//               promotion for weight gradients)                               every 128
+//   norm_input  the residual stream as norms read     f32    f32    bf16
+//               it, kept for backward
+//   kept_swiglu SwiGLU's inputs, kept for backward;   f32    bf16   E4M3
+//               its output is computed again
+//   kept_heads  attention's output, kept for          f32    bf16   E5M6
+//               backward
+//
+// The last column is DeepSeek-V3's (report, sections 3.3.1 to 3.3.3), whose residual stream is
+// bf16.
 struct Precision {
-  DType act = DType::kBF16;
   DType sum = DType::kF32;
+  DType act = DType::kBF16;
+  DType projection = DType::kBF16;
+  DType norm_input = DType::kF32;
+  DType kept_swiglu = DType::kBF16;
+  DType kept_heads = DType::kBF16;
 
-  static Precision Double() { return {DType::kF64, DType::kF64}; }
-  static Precision F32() { return {DType::kF32, DType::kF32}; }
-  static Precision BF16() { return {DType::kBF16, DType::kF32}; }
+  // All in one type: f64 or f32.
+  static Precision Uniform(DType type) { return {type, type, type, type, type, type}; }
+  static Precision Double() { return Uniform(DType::kF64); }
+  static Precision F32() { return Uniform(DType::kF32); }
+  static Precision BF16() { return {}; }
+  // kE4M3, or kE4M3Ue8m0: scales that are powers of two.
+  static Precision FP8(DType codes) {
+    return {.projection = codes,
+            .norm_input = DType::kBF16,
+            .kept_swiglu = codes,
+            .kept_heads = DType::kE5M6};
+  }
+  bool fp8() const { return IsQuantized(projection); }
 };
 
 // How latent attention is computed. Absorbed: queries are projected into the latent space and

@@ -1,6 +1,7 @@
 #include "model/transformer.h"
 
 #include "base/error.h"
+#include "model/kept.h"
 
 namespace fathom {
 
@@ -46,8 +47,7 @@ Pass Transformer::MakePass(Context& context, const Batch& batch, KvCache* cache,
 }
 
 Tensor Transformer::Forward(Context& context, const Pass& pass, SavedActivations* saved) const {
-  const Tensor x =
-      Embed(context, pass.batch->tokens, saved != nullptr ? saved->arena : *context.workspace);
+  const Tensor x = Embed(context, pass.batch->tokens, StreamArena(context, precision_, saved));
   return ForwardLayers(context, pass, 0, config_.num_hidden_layers, x, saved);
 }
 
@@ -70,8 +70,10 @@ Tensor Transformer::ForwardLayers(Context& context, const Pass& pass, int64_t be
   return x;
 }
 
-void Transformer::FinalNorm(Context& context, ConstTensor x, Tensor h, Tensor inv_rms) const {
-  context.backend->RmsNorm(context, x, final_norm_->value, config_.rms_norm_eps, h, inv_rms);
+void Transformer::FinalNorm(Context& context, Tensor x, Tensor h, Tensor inv_rms) const {
+  ArenaScope scope(*context.workspace);
+  context.backend->RmsNorm(context, InType(context, x, precision_.norm_input, *context.workspace),
+                           final_norm_->value, config_.rms_norm_eps, h, inv_rms);
 }
 
 void Transformer::BackwardLayers(Context& context, const Pass& pass, int64_t begin, int64_t end,

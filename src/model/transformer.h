@@ -41,7 +41,7 @@ class Transformer {
   Tensor ForwardLayers(Context& context, const Pass& pass, int64_t begin, int64_t end, Tensor x,
                        SavedActivations* saved) const;
   // h act [T, hidden] = the final norm of x; inv_rms sum [T] may be empty.
-  void FinalNorm(Context& context, ConstTensor x, Tensor h, Tensor inv_rms) const;
+  void FinalNorm(Context& context, Tensor x, Tensor h, Tensor inv_rms) const;
 
   // Both halves of the layers' backward in one go: dx sum [T, hidden], in and out.
   void BackwardLayers(Context& context, const Pass& pass, int64_t begin, int64_t end,

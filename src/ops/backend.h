@@ -15,7 +15,9 @@
 
 namespace fathom {
 
-// C [m, n] = A [m, k] B[n, k]^T, or C += that when `accumulate` is set.
+// C [m, n] = A [m, k] B[n, k]^T, or C += that when `accumulate` is set. Where B is quantised (E4M3,
+// scales of 128 x 128 squares), A is too (scales of 1 x 128 tiles): it comes so, or is rounded on
+// the way, to B's type.
 struct MatmulProblem {
   ConstTensor a;
   const PackedMatrix* b = nullptr;
@@ -23,11 +25,14 @@ struct MatmulProblem {
   bool accumulate = false;
 };
 
-// dW [n, k] += dY [tokens, n]^T X [tokens, k].
+// dW [n, k] += dY [tokens, n]^T X [tokens, k]. With `fp8` both are rounded to E4M3 first, a scale
+// for every 128 tokens (from the problem's first) of a column, scales powers of two: the one place
+// where what was quantised along its rows is quantised again along tokens.
 struct WeightGradientProblem {
   ConstTensor dy;
   ConstTensor x;
   Tensor dw;
+  bool fp8 = false;
 };
 
 // Everything that a device has to be able to compute, forward and backward side by side. A backend
@@ -69,7 +74,7 @@ class Backend {
   // y = 0.
   virtual void Zero(Context& context, Tensor y) = 0;
   // y = x, rounded to y's type; same shape, of any rank; any strides on both sides, 0 in x too (a
-  // broadcast).
+  // broadcast). Matrices between f32 or act and a quantised type: tensor/quantize.h.
   virtual void Cast(Context& context, ConstTensor x, Tensor y) = 0;
   // y += x; same shape, rank 1 or 2; types may differ; the sum is made in f32 and rounded to y's
   // type.
@@ -81,7 +86,7 @@ class Backend {
   // ---- Rows by index
 
   // y[r] = x[index[r]]; index i32 [rows], every entry in [0, rows of x). Embedding look-up, and
-  // dispatch to experts.
+  // dispatch to experts. Quantised rows go to rows of the same type.
   virtual void GatherRows(Context& context, ConstTensor x, ConstTensor index, Tensor y) = 0;
   // dtable[ids[r]] += dy[r], rows in ascending order; dtable f32.
   virtual void EmbeddingBackward(Context& context, ConstTensor ids, ConstTensor dy,
@@ -109,7 +114,8 @@ class Backend {
   // Fills packed (data, bytes, dtype, n and k are set) with the matrix made of `parts`, stacked
   // along their rows: parts [n_i, k] with sum n_i = n. With `transposed` the result is the
   // transpose of the stack: parts [k_i, n] with sum k_i = k. Parts are f64, f32 or bf16 and may be
-  // strided. Rounded to packed.dtype.
+  // strided. Rounded to packed.dtype; E4M3 with one scale a square of 128 x 128 of the stack, the
+  // same for both directions.
   virtual void Pack(Context& context, std::span<const ConstTensor> parts, bool transposed,
                     const PackedMatrix& packed) = 0;
   // All the problems, as one piece of parallel work: a linear layer, one matrix per expert over its
@@ -117,10 +123,14 @@ class Backend {
   // the hardware's dot product adds them), rounded once, after C is added when accumulating. A is
   // f32 or bf16; it is converted to B's type first when that differs. C is f32 or bf16. m = 0 is
   // allowed.
+  //
+  // Quantised: with a, b the codes' values and s their scales, C = sum over blocks of 128 of k of
+  // (s_a s_b) sum_k a_k b_k: the inner sums in f32 as for bf16 (codes are exact in it), the outer
+  // one in f32 by ascending blocks (the promotion of the V3 report, section 3.3.2).
   virtual void Matmul(Context& context, std::span<const MatmulProblem> problems) = 0;
   // Sums over tokens run in fixed blocks of kWeightGradientBlock tokens from the problem's first
-  // row, each block a sequential sum in f32 that is then added to dW. dy and x act (the same type),
-  // dw f32.
+  // row, each block a sequential sum in f32 (with fp8, of tiles as in Matmul) that is then added to
+  // dW. dy and x act (the same type), with fp8 x may be quantised; dw f32.
   virtual void MatmulBackwardWeight(Context& context,
                                     std::span<const WeightGradientProblem> problems) = 0;
   static constexpr int64_t kWeightGradientBlock = 512;

@@ -13,7 +13,7 @@ namespace fathom {
 struct PackedMatrix {
   void* data = nullptr;
   size_t bytes = 0;
-  DType dtype = DType::kF32;  // of the elements: f64, f32 or bf16
+  DType dtype = DType::kF32;  // of the elements: f64, f32, bf16 or a kind of E4M3
   int64_t n = 0;
   int64_t k = 0;
 

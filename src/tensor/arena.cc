@@ -92,7 +92,7 @@ void* Arena::NewBytes(size_t bytes) {
 }
 
 Tensor Arena::New(DType dtype, Shape shape) {
-  return {NewBytes(static_cast<size_t>(shape.elements()) * SizeOf(dtype)), dtype, shape};
+  return {NewBytes(static_cast<size_t>(StorageBytes(dtype, shape))), dtype, shape};
 }
 
 void Arena::Rewind(const Mark& mark) {

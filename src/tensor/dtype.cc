@@ -13,6 +13,10 @@ size_t SizeOf(DType dtype) {
       return 4;
     case DType::kBF16:
       return 2;
+    case DType::kE4M3:
+    case DType::kE4M3Ue8m0:
+    case DType::kE5M6:
+      return 1;
   }
   FATHOM_CHECK(false, "dtype {}", static_cast<int>(dtype));
 }
@@ -27,6 +31,12 @@ std::string_view Name(DType dtype) {
       return "bf16";
     case DType::kI32:
       return "i32";
+    case DType::kE4M3:
+      return "e4m3";
+    case DType::kE4M3Ue8m0:
+      return "e4m3-ue8m0";
+    case DType::kE5M6:
+      return "e5m6";
   }
   FATHOM_CHECK(false, "dtype {}", static_cast<int>(dtype));
 }

@@ -2,6 +2,8 @@
 
 #include <fmt/ranges.h>
 
+#include "tensor/quantize.h"
+
 namespace fathom {
 
 Shape::Shape(std::span<const int64_t> dims) : rank_(static_cast<int>(dims.size())) {
@@ -22,8 +24,19 @@ std::string Shape::ToString() const {
   return fmt::format("[{}]", fmt::join(dims_.begin(), dims_.begin() + rank_, ", "));
 }
 
+int64_t StorageBytes(DType dtype, const Shape& shape) {
+  if (!IsQuantized(dtype)) return shape.elements() * static_cast<int64_t>(SizeOf(dtype));
+  FATHOM_CHECK(shape.rank() == 2, "{} in {}", shape.ToString(), Name(dtype));
+  return shape[0] * QuantizedRowBytes(dtype, shape[1]);
+}
+
 ConstTensor::ConstTensor(const void* data, DType dtype, Shape shape)
     : data_(data), dtype_(dtype), shape_(shape) {
+  if (IsQuantized(dtype)) {
+    FATHOM_CHECK(shape.rank() == 2, "{} in {}", shape.ToString(), Name(dtype));
+    strides_ = {QuantizedRowBytes(dtype, shape[1]), 1};
+    return;
+  }
   int64_t stride = 1;
   for (int i = shape.rank() - 1; i >= 0; --i) {
     strides_[i] = stride;
@@ -32,6 +45,7 @@ ConstTensor::ConstTensor(const void* data, DType dtype, Shape shape)
 }
 
 bool ConstTensor::contiguous() const {
+  if (IsQuantized(dtype_)) return strides_[0] == QuantizedRowBytes(dtype_, shape_[1]);
   int64_t stride = 1;
   for (int i = rank() - 1; i >= 0; --i) {
     if (shape_[i] != 1 && strides_[i] != stride) return false;
@@ -43,6 +57,7 @@ bool ConstTensor::contiguous() const {
 void ConstTensor::SliceInPlace(int dim, int64_t begin, int64_t end) {
   FATHOM_CHECK(dim >= 0 && dim < rank() && begin >= 0 && begin <= end && end <= shape_[dim],
                "[{}, {}) of {} in {}", begin, end, dim, shape_.ToString());
+  FATHOM_CHECK(dim == 0 || !IsQuantized(dtype_), "columns of {}", Name(dtype_));
   data_ = static_cast<const std::byte*>(data_) +
           begin * strides_[dim] * static_cast<int64_t>(SizeOf(dtype_));
   std::array<int64_t, Shape::kMaxRank> dims;
@@ -52,6 +67,7 @@ void ConstTensor::SliceInPlace(int dim, int64_t begin, int64_t end) {
 
 void ConstTensor::SelectInPlace(int dim, int64_t i) {
   FATHOM_CHECK(dim < rank() - 1, "the last dimension stays");
+  FATHOM_CHECK(!IsQuantized(dtype_), "one row of {}", Name(dtype_));
   SliceInPlace(dim, i, i + 1);
   std::array<int64_t, Shape::kMaxRank> dims;
   int out = 0;
@@ -66,6 +82,7 @@ void ConstTensor::SelectInPlace(int dim, int64_t i) {
 
 void ConstTensor::SplitLastInPlace(int64_t outer, int64_t inner) {
   const int last = rank() - 1;
+  FATHOM_CHECK(!IsQuantized(dtype_), "{} in parts", Name(dtype_));
   FATHOM_CHECK(rank() < Shape::kMaxRank && shape_[last] == outer * inner, "{} into {} x {}",
                shape_.ToString(), outer, inner);
   std::array<int64_t, Shape::kMaxRank> dims;
@@ -78,8 +95,8 @@ void ConstTensor::SplitLastInPlace(int64_t outer, int64_t inner) {
 }
 
 void ConstTensor::ReshapeInPlace(Shape shape) {
-  FATHOM_CHECK(contiguous() && shape.elements() == elements(), "{} as {}", shape_.ToString(),
-               shape.ToString());
+  FATHOM_CHECK(contiguous() && !IsQuantized(dtype_) && shape.elements() == elements(), "{} as {}",
+               shape_.ToString(), shape.ToString());
   *this = ConstTensor(data_, dtype_, shape);
 }
 
@@ -105,7 +122,7 @@ ConstTensor ConstTensor::Reshape(Shape shape) const {
 }
 
 ConstTensor ConstTensor::Broadcast(int dim, int64_t count) const {
-  FATHOM_CHECK(dim >= 0 && dim < rank() && rank() < Shape::kMaxRank);
+  FATHOM_CHECK(dim >= 0 && dim < rank() && rank() < Shape::kMaxRank && !IsQuantized(dtype_));
   ConstTensor result = *this;
   std::array<int64_t, Shape::kMaxRank> dims;
   for (int i = rank(); i >= 0; --i) {

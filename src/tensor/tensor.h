@@ -31,9 +31,15 @@ class Shape {
   std::array<int64_t, kMaxRank> dims_{};
 };
 
+// Bytes of a contiguous tensor.
+int64_t StorageBytes(DType dtype, const Shape& shape);
+
 // A read-only view of elements somewhere in memory: it owns nothing. The last dimension is
 // contiguous; the others have strides, so that columns of a fused projection or one head of many
 // are views too.
+//
+// A tensor of a quantised type is a matrix of rows of codes with their scales (tensor/quantize.h):
+// it has rank 2, its rows can be sliced, and its stride is in bytes.
 class ConstTensor {
  public:
   ConstTensor() = default;
@@ -45,10 +51,11 @@ class ConstTensor {
   const Shape& shape() const { return shape_; }
   int rank() const { return shape_.rank(); }
   int64_t dim(int i) const { return shape_[i]; }
-  // In elements.
+  // In elements; in bytes where the type is quantised.
   int64_t stride(int i) const { return strides_[i]; }
   int64_t elements() const { return shape_.elements(); }
-  int64_t bytes() const { return elements() * static_cast<int64_t>(SizeOf(dtype_)); }
+  // That a contiguous tensor of this type and shape takes.
+  int64_t bytes() const { return StorageBytes(dtype_, shape_); }
   bool contiguous() const;
   const void* raw() const { return data_; }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cpuid.h>
 #include <immintrin.h>
 
 #include "tensor/dtype.h"
@@ -10,8 +11,13 @@ namespace fathom::avx2 {
 // that uses these carries FATHOM_AVX2 and is called after Available() only.
 #define FATHOM_AVX2 __attribute__((target("avx2,f16c")))
 
+// F16C has its bit of CPUID read, because clang's __builtin_cpu_supports does not know it.
 inline bool Available() {
-  static const bool available = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c");
+  static const bool available = [] {
+    unsigned a, b, c, d;
+    return __builtin_cpu_supports("avx2") && __get_cpuid(1, &a, &b, &c, &d) != 0 &&
+           (c & bit_F16C) != 0;
+  }();
   return available;
 }
 

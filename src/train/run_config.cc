@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "train/toml_reader.h"
+#include "base/toml/toml_reader.h"
 
 namespace fathom {
 namespace {
@@ -169,7 +169,8 @@ void Describe(Config& config, Fields& fields) {
     section.Field("min_lr_ratio", config.schedule.min_lr_ratio, 0, 1);
   });
   fields.Section("precision", [&](auto& section) {
-    section.Field("recipe", config.precision.recipe, {"bf16", "f32"});
+    section.Field("recipe", config.precision.recipe, {"bf16", "f32", "fp8"});
+    section.Field("scales", config.precision.scales, {"amax", "ue8m0"});
     section.Field("recompute", config.precision.recompute);
     section.Field("attention", config.precision.attention, {"expanded", "absorbed"});
   });

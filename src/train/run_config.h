@@ -58,7 +58,8 @@ struct RunConfig {
   } schedule;
 
   struct PrecisionChoice {
-    std::string recipe = "bf16";         // "bf16", "f32"
+    std::string recipe = "bf16";         // "bf16", "f32", "fp8" (model/precision.h)
+    std::string scales = "amax";         // of fp8; or "ue8m0": powers of two
     bool recompute = false;              // norms and MLA up-projections
     std::string attention = "expanded";  // or "absorbed"
   } precision;
@@ -116,7 +117,9 @@ struct RunConfig {
   std::map<std::string, std::string> Values() const;
 
   Precision ModelPrecision() const {
-    return precision.recipe == "f32" ? Precision::F32() : Precision::BF16();
+    if (precision.recipe == "f32") return Precision::F32();
+    if (precision.recipe == "bf16") return Precision::BF16();
+    return Precision::FP8(precision.scales == "ue8m0" ? DType::kE4M3Ue8m0 : DType::kE4M3);
   }
   AttentionForm Form() const {
     return precision.attention == "absorbed" ? AttentionForm::kAbsorbed : AttentionForm::kExpanded;

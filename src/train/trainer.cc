@@ -377,7 +377,7 @@ class Trainer {
 
   void Finish() {
     const Stage& stage = stages_.back();
-    const DType weights = config_.precision.recipe == "bf16" ? DType::kBF16 : DType::kF32;
+    const DType weights = config_.precision.recipe == "f32" ? DType::kF32 : DType::kBF16;
     summary_.model = config_.output / "model";
     ExportModel(summary_.model, stage.model, store_, *inputs_.tokenizer, weights, options_.quiet);
     if (average_) {

@@ -178,8 +178,9 @@ std::vector<ContractCase> Cases() {
                                        {"qwen2", TinyQwen2()}}) {
     for (const auto& [target_name, target] :
          {std::pair{"avx2", CpuTarget::kAvx2}, {"avx512", CpuTarget::kAvx512}}) {
-      for (const auto& [type, precision] :
-           {std::pair{"f32", Precision::F32()}, {"bf16", Precision::BF16()}}) {
+      for (const auto& [type, precision] : {std::pair{"f32", Precision::F32()},
+                                            {"bf16", Precision::BF16()},
+                                            {"fp8", Precision::FP8(DType::kE4M3)}}) {
         cases.push_back(
             {fmt::format("{}_{}_{}", family, target_name, type), config, target, precision});
       }

@@ -52,6 +52,12 @@ class TestTensor : public Tensor {
   // are strided; the first element is `misalignment` elements past a 64-byte border.
   TestTensor(DType dtype, const Shape& shape, int64_t padding = 0, int64_t misalignment = 0) {
     FATHOM_CHECK(shape.rank() > 0);
+    if (IsQuantized(dtype)) {
+      FATHOM_CHECK(padding == 0 && misalignment == 0);
+      memory_ = std::make_shared<TestMemory>(static_cast<size_t>(StorageBytes(dtype, shape)));
+      static_cast<Tensor&>(*this) = Tensor(memory_->data(), dtype, shape);
+      return;
+    }
     std::array<int64_t, Shape::kMaxRank> dims{};
     for (int i = 0; i < shape.rank(); ++i) dims[i] = shape[i];
     const int64_t columns = shape[shape.rank() - 1];
@@ -69,8 +75,8 @@ class TestTensor : public Tensor {
   void ExpectSurroundingsUntouched() const {
     std::vector<std::byte> bytes(memory_->all().begin(), memory_->all().end());
     const auto size = static_cast<int64_t>(SizeOf(dtype()));
-    const int64_t columns = dim(rank() - 1);
-    const int64_t rows = columns == 0 ? 0 : elements() / columns;
+    const int64_t columns = IsQuantized(dtype()) ? stride(0) : dim(rank() - 1);
+    const int64_t rows = columns == 0 ? 0 : elements() / dim(rank() - 1);
     const int64_t row_stride = rank() == 1 ? columns : stride(rank() - 2);
     const int64_t first = static_cast<const std::byte*>(raw()) - memory_->all().data();
     for (int64_t r = 0; r < rows; ++r) {

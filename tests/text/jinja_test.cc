@@ -57,6 +57,14 @@ TEST(Jinja, ErrorsNameTheLine) {
             "template, line 1: 'include' is not available in templates of models");
 }
 
+// Python makes an object of such a slice, with which nothing can be looked up. (Found by fuzzing.)
+TEST(Jinja, ASliceBesideOtherKeysIsAnError) {
+  for (const char* source : {"{{ x[1:2, 3] }}", "{{ x[::, 1] }}", "{{ x[0, 1:] }}"}) {
+    EXPECT_EQ(ErrorOf(source), "template, line 1: a slice beside other keys selects nothing")
+        << source;
+  }
+}
+
 TEST(Jinja, IntegersHave64Bits) {
   EXPECT_EQ(Render("{{ 9223372036854775806 + 1 }}"), "9223372036854775807");
   EXPECT_EQ(Render("{{ -9223372036854775807 - 1 }}"), "-9223372036854775808");

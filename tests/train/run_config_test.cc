@@ -106,8 +106,9 @@ TEST(RunConfig, ValuesOutOfRangeAreErrors) {
     SCOPED_TRACE(setting);
     EXPECT_ERROR(With(setting), "out of range");
   }
-  for (const char* setting : {"schedule.type=linear", "precision.recipe=fp8",
-                              "precision.attention=flash", "optimizer.moments=f16"}) {
+  for (const char* setting :
+       {"schedule.type=linear", "precision.recipe=fp4", "precision.scales=fp32",
+        "precision.attention=flash", "optimizer.moments=f16"}) {
     SCOPED_TRACE(setting);
     EXPECT_ERROR(With(setting), "is not one of");
   }
@@ -188,6 +189,7 @@ TEST(RunConfig, ValuesNameEveryKey) {
 TEST(RunConfig, PrecisionAndFormFollowTheirNames) {
   EXPECT_EQ(With("precision.recipe=f32").ModelPrecision().act, DType::kF32);
   EXPECT_EQ(With("precision.recipe=bf16").ModelPrecision().act, DType::kBF16);
+  EXPECT_EQ(With("precision.recipe=fp8").ModelPrecision().projection, DType::kE4M3);
   EXPECT_EQ(With("precision.attention=absorbed").Form(), AttentionForm::kAbsorbed);
   EXPECT_EQ(With("precision.attention=expanded").Form(), AttentionForm::kExpanded);
 }
@@ -299,7 +301,7 @@ TEST(RunConfig, ToTomlReadsBackFieldByField) {
                  .clip = 1e300,
                  .moments = "bf16"};
   c.schedule = {.type = "cosine", .warmup_steps = 0, .decay_fraction = 1, .min_lr_ratio = 0};
-  c.precision = {.recipe = "f32", .recompute = true, .attention = "absorbed"};
+  c.precision = {.recipe = "f32", .scales = "ue8m0", .recompute = true, .attention = "absorbed"};
   c.balance = {.bias_speed = 0, .bias_stop_fraction = 0.5, .sequence_alpha = 3e-5};
   c.mtp = {.weight = 1, .late_weight = 0, .switch_fraction = 0.25};
   c.ema_decay = 0.9995;

@@ -626,6 +626,8 @@ TEST_F(TrainerTest, EveryRecipeTakesAStep) {
   for (const Settings& settings : std::vector<Settings>{
            {"precision.recipe=bf16"},
            {"precision.recipe=bf16", "precision.recompute=true", "precision.attention=absorbed"},
+           {"precision.recipe=fp8", "precision.recompute=true"},
+           {"precision.recipe=fp8", "precision.scales=ue8m0", "optimizer.moments=bf16"},
            {"optimizer.moments=bf16"},
            {"micro_batch_tokens=64"},
            {"micro_batch_tokens=192"},
@@ -638,7 +640,7 @@ TEST_F(TrainerTest, EveryRecipeTakesAStep) {
         << settings[0];
     const WeightFiles files(config.output / "model");
     EXPECT_EQ(files.Get("lm_head.weight").dtype(),
-              config.precision.recipe == "bf16" ? DType::kBF16 : DType::kF32);
+              config.precision.recipe == "f32" ? DType::kF32 : DType::kBF16);
   }
 }
 

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/fp8.h"
 #include "backend/cpu/work.h"
 
 namespace fathom {
@@ -17,7 +18,36 @@ void CpuBackend::Zero(Context& context, Tensor y) {
   });
 }
 
+namespace {
+
+// The codes and the scales of a quantised row.
+template <typename Byte>
+auto* ScalesOf(DType dtype, Byte* row, int64_t d) {
+  using Float = std::conditional_t<std::is_const_v<Byte>, const float, float>;
+  return reinterpret_cast<Float*>(row + QuantizedScalesOffset(dtype, d));
+}
+
+}  // namespace
+
 void CpuBackend::Cast(Context& context, ConstTensor x, Tensor y) {
+  if (IsQuantized(x.dtype()) || IsQuantized(y.dtype())) {
+    const int64_t rows = x.dim(0), d = x.dim(1);
+    cpu::CheckShape(y, {rows, d}, "y");
+    const bool quantize = IsQuantized(y.dtype());
+    const DType dtype = quantize ? y.dtype() : x.dtype();
+    cpu::ForRows(*context.pool, rows, 2 * d, [&](int64_t begin, int64_t end, int) {
+      for (int64_t r = begin; r < end; ++r) {
+        if (quantize) {
+          kernels_.quantize_row(cpu::CodeOf(dtype), ElementOf(x), At(x, r), d,
+                                reinterpret_cast<uint8_t*>(At(y, r)), ScalesOf(dtype, At(y, r), d));
+        } else {
+          kernels_.dequantize_row(cpu::CodeOf(dtype), reinterpret_cast<const uint8_t*>(At(x, r)),
+                                  ScalesOf(dtype, At(x, r), d), d, ElementOf(y), At(y, r));
+        }
+      }
+    });
+    return;
+  }
   const Element from = ElementOf(x), to = ElementOf(y);
   cpu::ForPieces(*context.pool, x, y,
                  [&](const void* a, void* b, int64_t n) { kernels_.cast(from, a, to, b, n); });
@@ -43,12 +73,18 @@ void CpuBackend::GatherRows(Context& context, ConstTensor x, ConstTensor index, 
   FATHOM_CHECK(index.rank() == 1);
   cpu::CheckShape(y, {rows, d}, "y");
   const auto* from_row = index.data<int32_t>();
-  const Element from = ElementOf(x), to = ElementOf(y);
+  const bool coded = IsQuantized(x.dtype());
+  FATHOM_CHECK(!coded || y.dtype() == x.dtype(), "{} into {}", Name(x.dtype()), Name(y.dtype()));
+  const auto row_bytes = coded ? static_cast<size_t>(QuantizedRowBytes(x.dtype(), d)) : size_t{0};
   cpu::ForRows(*context.pool, rows, d, [&](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; ++r) {
       const int64_t i = from_row[r];
       FATHOM_CHECK(i >= 0 && i < limit, "row {} of {}", i, limit);
-      kernels_.cast(from, At(x, i), to, At(y, r), d);
+      if (coded) {
+        std::memcpy(At(y, r), At(x, i), row_bytes);
+      } else {
+        kernels_.cast(ElementOf(x), At(x, i), ElementOf(y), At(y, r), d);
+      }
     }
   });
 }

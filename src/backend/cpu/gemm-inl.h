@@ -5,6 +5,7 @@
 // sum whatever tile it lies in. A bf16 pair is added as vdpbf16ps does it, where there is one; as
 // two fused multiply-adds, the even element first, elsewhere.
 
+#include "backend/cpu/fp8-inl.h"
 #include "backend/cpu/vector-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -102,30 +103,8 @@ static void StoreTile(const float* tile, int64_t tile_stride, int64_t rows, T* c
   }
 }
 
-// kVectors = 1: the left half of a panel; 2: a panel; 4: two panels, `panel_stride` words apart.
-template <typename Product, int kRows, int kVectors>
-static HWY_NOINLINE void Tile(const void* a_strip, const void* b_panel, int64_t panel_stride,
-                              int64_t steps, const TileTarget& to) {
-  const auto* a = static_cast<const typename Product::A*>(a_strip);
-  const typename Product::B* b[2];
-  b[0] = static_cast<const typename Product::B*>(b_panel);
-  b[1] = b[0] + panel_stride;
-  Floats sum[kRows][kVectors];
-  HWY_UNROLL(12)
-  for (int i = 0; i < kRows; ++i) {
-    HWY_UNROLL(4)
-    for (int v = 0; v < kVectors; ++v) sum[i][v] = Zero();
-  }
-  // What the sums are added to comes into the cache while they are made.
-  if (to.accumulate && to.type == Element::kF32) {
-    for (int i = 0; i < kRows; ++i) {
-      const float* row = static_cast<const float*>(to.c) + i * to.stride;
-      for (int v = 0; v < kVectors; ++v) _mm_prefetch(row + v * kLanes, _MM_HINT_T0);
-    }
-  }
-  for (int64_t p = 0; p < steps; ++p) {
-    Product::template Step<kRows, kVectors>(a + p * kRows, b, p * kPanel, sum);
-  }
+template <int kRows, int kVectors>
+FATHOM_INLINE void StoreSums(const Floats (&sum)[kRows][kVectors], const TileTarget& to) {
   if (to.type == Element::kF32 && to.columns == kVectors * kLanes) {
     auto* c = static_cast<float*>(to.c);
     if (to.accumulate) {
@@ -155,6 +134,73 @@ static HWY_NOINLINE void Tile(const void* a_strip, const void* b_panel, int64_t 
   Typed(to.type, to.c, [&](auto* c) { StoreTile(tile, kVectors * kLanes, kRows, c, to); });
 }
 
+// kVectors = 1: the left half of a panel; 2: a panel; 4: two panels, `panel_stride` words apart.
+template <typename Product, int kRows, int kVectors>
+static HWY_NOINLINE void Tile(const void* a_strip, const void* b_panel, int64_t panel_stride,
+                              int64_t steps, const TileTarget& to) {
+  const auto* a = static_cast<const typename Product::A*>(a_strip);
+  const typename Product::B* b[2];
+  b[0] = static_cast<const typename Product::B*>(b_panel);
+  b[1] = b[0] + panel_stride;
+  Floats sum[kRows][kVectors];
+  HWY_UNROLL(12)
+  for (int i = 0; i < kRows; ++i) {
+    HWY_UNROLL(4)
+    for (int v = 0; v < kVectors; ++v) sum[i][v] = Zero();
+  }
+  // What the sums are added to comes into the cache while they are made.
+  if (to.accumulate && to.type == Element::kF32) {
+    for (int i = 0; i < kRows; ++i) {
+      const float* row = static_cast<const float*>(to.c) + i * to.stride;
+      for (int v = 0; v < kVectors; ++v) _mm_prefetch(row + v * kLanes, _MM_HINT_T0);
+    }
+  }
+  for (int64_t p = 0; p < steps; ++p) {
+    Product::template Step<kRows, kVectors>(a + p * kRows, b, p * kPanel, sum);
+  }
+  StoreSums<kRows, kVectors>(sum, to);
+}
+
+// The same for FP8: within a block of 128 of the depth the codes' values are summed as above; the
+// finished sum, times the block's scales, is added to the total.
+template <typename Product, int kRows, int kVectors>
+static HWY_NOINLINE void ScaledTile(const void* a_strip, const void* b_panel, int64_t steps,
+                                    const float* a_scales, const float* b_scales, int64_t blocks,
+                                    const TileTarget& to) {
+  constexpr int64_t kSteps = kTile / Product::kPerStep;
+  const auto* a = static_cast<const typename Product::A*>(a_strip);
+  const typename Product::B* b[1] = {static_cast<const typename Product::B*>(b_panel)};
+  alignas(64) float total[kRows][kVectors * kLanes];
+  Floats sum[kRows][kVectors];
+  for (int64_t block = 0; block < blocks; ++block) {
+    HWY_UNROLL(12)
+    for (int i = 0; i < kRows; ++i) {
+      HWY_UNROLL(2)
+      for (int v = 0; v < kVectors; ++v) sum[i][v] = Zero();
+    }
+    const int64_t begin = block * kSteps, end = steps - begin < kSteps ? steps : begin + kSteps;
+    for (int64_t p = begin; p < end; ++p) {
+      Product::template Step<kRows, kVectors>(a + p * kRows, b, p * kPanel, sum);
+    }
+    HWY_UNROLL(12)
+    for (int i = 0; i < kRows; ++i) {
+      const Floats row = Set(a_scales[i * blocks + block]);
+      HWY_UNROLL(2)
+      for (int v = 0; v < kVectors; ++v) {
+        const Floats scale = row * Load(b_scales + block * kPanel + v * kLanes);
+        float* at = &total[i][v * kLanes];
+        Store(block == 0 ? sum[i][v] * scale : MulAdd(sum[i][v], scale, Load(at)), at);
+      }
+    }
+  }
+  for (int i = 0; i < kRows; ++i) {
+    for (int v = 0; v < kVectors; ++v) {
+      sum[i][v] = blocks > 0 ? Load(&total[i][v * kLanes]) : Zero();
+    }
+  }
+  StoreSums<kRows, kVectors>(sum, to);
+}
+
 using TileFunction = void (*)(const void*, const void*, int64_t, int64_t, const TileTarget&);
 
 // Indexed by rows - 1.
@@ -172,6 +218,45 @@ FATHOM_INLINE TileFunction TileFor(int64_t rows) {
     return TileList<Product, kVectors, 0, 1, 2, 3, 4, 5>::kTiles[rows - 1];
   } else {
     return TileList<Product, kVectors, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11>::kTiles[rows - 1];
+  }
+}
+
+using ScaledTileFunction = void (*)(const void*, const void*, int64_t, const float*, const float*,
+                                    int64_t, const TileTarget&);
+template <int kVectors, int... kIndex>
+struct ScaledTileList {
+  static constexpr ScaledTileFunction kTiles[] = {
+      &ScaledTile<BF16Product, kIndex + 1, kVectors>...};
+};
+template <int kVectors>
+FATHOM_INLINE ScaledTileFunction ScaledTileFor(int64_t rows) {
+  if constexpr (BF16Product::kMostRows == 4) {
+    return ScaledTileList<kVectors, 0, 1, 2, 3>::kTiles[rows - 1];
+  } else {
+    return ScaledTileList<kVectors, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11>::kTiles[rows - 1];
+  }
+}
+
+static void MultiplyScaled(const MultiplyArgs& args) {
+  const int64_t b_depth = args.b_depth > 0 ? args.b_depth : args.depth;
+  const int64_t steps = (args.depth + 1) / 2, panel_words = (b_depth + 1) / 2 * kPanel;
+  const int64_t blocks = (args.depth + kTile - 1) / kTile;
+  const int64_t panel_scales = (b_depth + kTile - 1) / kTile * kPanel;
+  const Strips strips = Strips::Of(args.rows, BF16Product::kMostRows);
+  const int64_t c_bytes = args.c_type == Element::kF32 ? 4 : 2;
+  const auto* a = static_cast<const uint32_t*>(args.a);
+  const auto* b = static_cast<const uint32_t*>(args.b);
+  const float* b_scales = args.b_scales;
+  for (int64_t j = 0; j < args.columns; j += kPanel, b += panel_words, b_scales += panel_scales) {
+    const int64_t columns = args.columns - j < kPanel ? args.columns - j : kPanel;
+    for (int64_t s = 0; s < strips.count; ++s) {
+      const int64_t begin = strips.Begin(s), rows = strips.Begin(s + 1) - begin;
+      const TileTarget to{static_cast<char*>(args.c) + (begin * args.c_stride + j) * c_bytes,
+                          args.c_stride, columns, args.c_type, args.accumulate};
+      const ScaledTileFunction tile =
+          columns > kLanes ? ScaledTileFor<2>(rows) : ScaledTileFor<1>(rows);
+      tile(a + begin * steps, b, steps, args.a_scales + begin * blocks, b_scales, blocks, to);
+    }
   }
 }
 
@@ -204,7 +289,9 @@ static void MultiplyOf(const MultiplyArgs& args) {
 }
 
 static void Multiply(const MultiplyArgs& args) {
-  if (args.type == Element::kF32) {
+  if (args.a_scales != nullptr) {
+    MultiplyScaled(args);
+  } else if (args.type == Element::kF32) {
     MultiplyOf<F32Product>(args);
   } else {
     MultiplyOf<BF16Product>(args);

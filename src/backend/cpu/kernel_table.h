@@ -17,6 +17,9 @@ namespace fathom::cpu {
 
 enum class Element : int32_t { kF32, kBF16 };
 
+// The quantised types, as in tensor/dtype.h.
+enum class Code : int32_t { kE4M3, kE4M3Ue8m0, kE5M6 };
+
 // C [rows, columns] = A B^T over packed operands; the layouts stand at KernelTable.
 struct MultiplyArgs {
   Element type = Element::kF32;  // of A and B
@@ -30,6 +33,10 @@ struct MultiplyArgs {
   int64_t c_stride = 0;  // in elements
   Element c_type = Element::kF32;
   bool accumulate = false;  // C += instead of C =: the finished sum is added, in f32
+  // Not null: A and B are bf16 and hold codes' values, and every 128 of the depth have scales
+  // (blocks are ceil(depth / 128), of b ceil(b_depth / 128)).
+  const float* a_scales = nullptr;  // [rows, blocks]
+  const float* b_scales = nullptr;  // [panels, blocks, panel]
 };
 
 struct RotateArgs {
@@ -91,6 +98,27 @@ struct KernelTable {
   void (*pack_column_strips)(Element from, Element to, const void* const* rows, int64_t first,
                              int64_t depth, int64_t count, void* out);
   void (*multiply)(const MultiplyArgs& args);
+
+  // ---- FP8 (fp8-inl.h); numbers and layouts: tensor/quantize.h
+  //
+  // "Values" are those of E4M3 codes, without the scale, as bf16.
+  void (*quantize_row)(Code code, Element x_type, const void* x, int64_t n, uint8_t* codes,
+                       float* scales);
+  void (*dequantize_row)(Code code, const uint8_t* codes, const float* scales, int64_t n,
+                         Element y_type, void* y);
+  void (*decode_codes)(const uint8_t* codes, int64_t n, uint16_t* values);
+  void (*encode_codes)(const uint16_t* values, int64_t n, uint8_t* codes);
+  // The values and the scales of a row's tiles.
+  void (*round_row)(Code code, Element x_type, const void* x, int64_t n, uint16_t* values,
+                    float* scales);
+  // Of `count` rows from column `first`, at most 128 x 128: the values [count, 128] and their one
+  // scale.
+  float (*round_square)(Code code, Element x_type, const void* const* rows, int64_t first,
+                        int64_t count, int64_t columns, uint16_t* values);
+  // Of at most 128 rows from column `first`: the values [count, values_stride], and each column's
+  // scale, a power of two.
+  void (*round_columns)(Element x_type, const void* const* rows, int64_t first, int64_t count,
+                        int64_t columns, uint16_t* values, int64_t values_stride, float* scales);
 
   // ---- Element-wise (elementwise-inl.h); n elements
   void (*cast)(Element x_type, const void* x, Element y_type, void* y, int64_t n);

@@ -4,6 +4,7 @@
 
 #include "backend/cpu/attention-inl.h"
 #include "backend/cpu/elementwise-inl.h"
+#include "backend/cpu/fp8-inl.h"
 #include "backend/cpu/gemm-inl.h"
 #include "backend/cpu/pack-inl.h"
 #include "backend/cpu/rows-inl.h"
@@ -21,6 +22,13 @@ constexpr KernelTable MakeTable(const char* name) {
           .pack_column_panels = &PackColumnPanels,
           .pack_column_strips = &PackColumnStrips,
           .multiply = &Multiply,
+          .quantize_row = &QuantizeRow,
+          .dequantize_row = &DequantizeRow,
+          .decode_codes = &DecodeCodes,
+          .encode_codes = &EncodeCodes,
+          .round_row = &RoundRow,
+          .round_square = &RoundSquare,
+          .round_columns = &RoundColumns,
           .cast = &Cast,
           .add = &Add,
           .lerp = &Lerp,

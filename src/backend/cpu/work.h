@@ -22,6 +22,14 @@ Element ElementOf(DType dtype);
 inline Element ElementOf(const ConstTensor& x) { return ElementOf(x.dtype()); }
 inline int64_t SizeOf(Element type) { return type == Element::kF32 ? 4 : 2; }
 
+// The depth of packed operands: bf16 comes in pairs.
+inline int64_t EvenDepth(Element type, int64_t depth) {
+  return type == Element::kF32 ? depth : (depth + 1) / 2 * 2;
+}
+inline int64_t StripRows(const KernelTable& kernels, Element type) {
+  return type == Element::kF32 ? kernels.strip_f32 : kernels.strip_bf16;
+}
+
 // Aborts, naming the tensor, when its shape is another one.
 void CheckShape(const ConstTensor& x, const Shape& shape, std::string_view name);
 

@@ -1,7 +1,10 @@
 #include "backend/reference/elements.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+
+#include "tensor/quantize.h"
 
 namespace fathom {
 namespace {
@@ -16,8 +19,9 @@ double LoadAt(const ConstTensor& x, int64_t offset) {
       return static_cast<float>(static_cast<const BF16*>(x.raw())[offset]);
     case DType::kI32:
       return static_cast<const int32_t*>(x.raw())[offset];
+    default:
+      FATHOM_CHECK(false, "an element of {}", Name(x.dtype()));
   }
-  FATHOM_CHECK(false);
 }
 
 void StoreAt(const Tensor& y, int64_t offset, double value) {
@@ -36,8 +40,15 @@ void StoreAt(const Tensor& y, int64_t offset, double value) {
                    "{} is no 32-bit integer", value);
       static_cast<int32_t*>(y.raw())[offset] = static_cast<int32_t>(value);
       return;
+    default:
+      FATHOM_CHECK(false, "an element of {}", Name(y.dtype()));
   }
-  FATHOM_CHECK(false);
+}
+
+std::vector<double> DequantizedRow(const ConstTensor& x, int64_t i) {
+  std::vector<float> row(static_cast<size_t>(x.dim(1)));
+  DequantizeRow(x.dtype(), static_cast<const std::byte*>(x.raw()) + i * x.stride(0), row);
+  return {row.begin(), row.end()};
 }
 
 template <typename... Index>
@@ -90,6 +101,7 @@ int32_t LoadIndex(const ConstTensor& x, int64_t i, int64_t j) {
 
 std::vector<double> LoadRow(const ConstTensor& x, int64_t i) {
   FATHOM_CHECK(x.rank() == 2 && i >= 0 && i < x.dim(0), "row {} of {}", i, x.shape().ToString());
+  if (IsQuantized(x.dtype())) return DequantizedRow(x, i);
   std::vector<double> row(static_cast<size_t>(x.dim(1)));
   for (int64_t j = 0; j < x.dim(1); ++j) {
     row[static_cast<size_t>(j)] = LoadAt(x, i * x.stride(0) + j * x.stride(1));
@@ -110,15 +122,38 @@ double RoundTo(DType dtype, double value) {
       return static_cast<float>(value);
     case DType::kBF16:
       return static_cast<float>(BF16(static_cast<float>(value)));
-    case DType::kI32:
-      break;
+    default:
+      FATHOM_CHECK(false, "rounding to {}", Name(dtype));
   }
-  FATHOM_CHECK(false, "rounding to {}", Name(dtype));
+}
+
+std::vector<double> RoundToTiles(DType dtype, const std::vector<double>& values) {
+  std::vector<double> rounded;
+  for (size_t begin = 0; begin < values.size(); begin += kScaleTile) {
+    const size_t end = std::min(values.size(), begin + kScaleTile);
+    float largest = 0;
+    for (size_t i = begin; i < end; ++i) {
+      const float magnitude = std::abs(static_cast<float>(values[i]));
+      if (!(magnitude <= largest)) largest = magnitude;
+    }
+    const float scale = TileScale(dtype, largest);
+    for (size_t i = begin; i < end; ++i) {
+      const float code = RoundToCode(dtype, static_cast<float>(values[i]), scale);
+      rounded.push_back(static_cast<double>(code) * static_cast<double>(scale));
+    }
+  }
+  return rounded;
 }
 
 std::vector<double> LoadAll(const ConstTensor& x) {
   std::vector<double> values;
   values.reserve(static_cast<size_t>(x.elements()));
+  if (IsQuantized(x.dtype())) {
+    for (int64_t i = 0; i < x.dim(0); ++i) {
+      for (const double value : DequantizedRow(x, i)) values.push_back(value);
+    }
+    return values;
+  }
   ForEachOffset(x, [&](int64_t offset) { values.push_back(LoadAt(x, offset)); });
   return values;
 }
@@ -126,6 +161,16 @@ std::vector<double> LoadAll(const ConstTensor& x) {
 void StoreAll(const Tensor& y, const std::vector<double>& values) {
   FATHOM_CHECK(static_cast<int64_t>(values.size()) == y.elements(), "{} values for {}",
                values.size(), y.shape().ToString());
+  if (IsQuantized(y.dtype())) {
+    const auto d = static_cast<size_t>(y.dim(1));
+    for (int64_t i = 0; i < y.dim(0); ++i) {
+      const auto begin = values.begin() + i * y.dim(1);
+      const std::vector<float> row(begin, begin + y.dim(1));
+      QuantizeRow(y.dtype(), std::span(row.data(), d),
+                  static_cast<std::byte*>(y.raw()) + i * y.stride(0));
+    }
+    return;
+  }
   size_t next = 0;
   ForEachOffset(y, [&](int64_t offset) { StoreAt(y, offset, values[next++]); });
 }

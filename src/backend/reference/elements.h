@@ -25,7 +25,7 @@ void Store(const Tensor& y, int64_t i, int64_t j, int64_t k, double value);
 int32_t LoadIndex(const ConstTensor& x, int64_t i);
 int32_t LoadIndex(const ConstTensor& x, int64_t i, int64_t j);
 
-// One row of a matrix.
+// One row of a matrix, of quantised ones too.
 std::vector<double> LoadRow(const ConstTensor& x, int64_t i);
 
 // Stops the program, naming the tensor, when its shape is another one.
@@ -34,7 +34,10 @@ void CheckShape(const ConstTensor& x, const Shape& shape, std::string_view name)
 // The value as it is after a trip through this type.
 double RoundTo(DType dtype, double value);
 
-// All elements, the last index fastest; any rank.
+// The values of a quantised row (tensor/quantize.h) made of these, each code times scale in double.
+std::vector<double> RoundToTiles(DType dtype, const std::vector<double>& values);
+
+// All elements, the last index fastest; any rank, or a quantised matrix.
 std::vector<double> LoadAll(const ConstTensor& x);
 void StoreAll(const Tensor& y, const std::vector<double>& values);
 

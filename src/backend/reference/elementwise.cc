@@ -53,6 +53,14 @@ void ReferenceBackend::Lerp(Context&, ConstTensor x, double t, Tensor y) {
 
 void ReferenceBackend::GatherRows(Context&, ConstTensor x, ConstTensor index, Tensor y) {
   CheckShape(y, {index.dim(0), x.dim(1)}, "y");
+  if (IsQuantized(x.dtype())) {
+    FATHOM_CHECK(y.dtype() == x.dtype(), "{} into {}", Name(x.dtype()), Name(y.dtype()));
+    for (int64_t r = 0; r < y.dim(0); ++r) {
+      const ConstTensor from = x.Rows(LoadIndex(index, r), LoadIndex(index, r) + 1);
+      std::memcpy(y.Rows(r, r + 1).raw(), from.raw(), static_cast<size_t>(from.bytes()));
+    }
+    return;
+  }
   for (int64_t r = 0; r < y.dim(0); ++r) {
     const int32_t source = LoadIndex(index, r);
     for (int64_t j = 0; j < y.dim(1); ++j) Store(y, r, j, Load(x, source, j));

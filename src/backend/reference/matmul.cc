@@ -1,11 +1,52 @@
+#include <algorithm>
+#include <cmath>
+
 #include "backend/reference/elements.h"
 #include "backend/reference/reference_backend.h"
+#include "tensor/quantize.h"
 
 namespace fathom {
 namespace {
 
+// Here a packed matrix is the matrix itself; a quantised one holds its values as doubles, in which
+// code times scale is exact.
+DType PackedType(DType dtype) { return IsQuantized(dtype) ? DType::kF64 : dtype; }
+
 Tensor AsTensor(const PackedMatrix& packed) {
-  return {packed.data, packed.dtype, {packed.n, packed.k}};
+  return {packed.data, PackedType(packed.dtype), {packed.n, packed.k}};
+}
+
+// Rounds the elements of each square of kScaleTile, which share a scale.
+void RoundSquares(DType dtype, const Tensor& matrix) {
+  for (int64_t row = 0; row < matrix.dim(0); row += kScaleTile) {
+    for (int64_t column = 0; column < matrix.dim(1); column += kScaleTile) {
+      const Tensor square = matrix.Rows(row, std::min(matrix.dim(0), row + kScaleTile))
+                                .Columns(column, std::min(matrix.dim(1), column + kScaleTile));
+      std::vector<double> values = LoadAll(square);
+      float largest = 0;
+      for (const double value : values) {
+        const float magnitude = std::abs(static_cast<float>(value));
+        if (!(magnitude <= largest)) largest = magnitude;
+      }
+      const float scale = TileScale(dtype, largest);
+      for (double& value : values) {
+        value = static_cast<double>(RoundToCode(dtype, static_cast<float>(value), scale)) *
+                static_cast<double>(scale);
+      }
+      StoreAll(square, values);
+    }
+  }
+}
+
+// The same for tiles of rows in a column: the 128 x 1 tiles of weight gradients.
+void RoundColumns(std::vector<std::vector<double>>& rows) {
+  if (rows.empty()) return;
+  for (size_t j = 0; j < rows[0].size(); ++j) {
+    std::vector<double> column;
+    for (const auto& row : rows) column.push_back(row[j]);
+    column = RoundToTiles(DType::kE4M3Ue8m0, column);
+    for (size_t i = 0; i < rows.size(); ++i) rows[i][j] = column[i];
+  }
 }
 
 double Dot(const std::vector<double>& a, const std::vector<double>& b) {
@@ -17,7 +58,7 @@ double Dot(const std::vector<double>& a, const std::vector<double>& b) {
 }  // namespace
 
 size_t ReferenceBackend::PackedBytes(DType dtype, int64_t n, int64_t k) const {
-  return static_cast<size_t>(n * k) * SizeOf(dtype);
+  return static_cast<size_t>(n * k) * SizeOf(PackedType(dtype));
 }
 
 void ReferenceBackend::Pack(Context&, std::span<const ConstTensor> parts, bool transposed,
@@ -41,6 +82,7 @@ void ReferenceBackend::Pack(Context&, std::span<const ConstTensor> parts, bool t
     stacked += part.dim(0);
   }
   FATHOM_CHECK(stacked == (transposed ? packed.k : packed.n), "parts have {} rows", stacked);
+  if (IsQuantized(packed.dtype)) RoundSquares(packed.dtype, matrix);
 }
 
 void ReferenceBackend::Matmul(Context&, std::span<const MatmulProblem> problems) {
@@ -53,7 +95,11 @@ void ReferenceBackend::Matmul(Context&, std::span<const MatmulProblem> problems)
     for (int64_t j = 0; j < n; ++j) b_rows.push_back(LoadRow(AsTensor(*problem.b), j));
     for (int64_t i = 0; i < m; ++i) {
       std::vector<double> a_row = LoadRow(problem.a, i);
-      for (double& value : a_row) value = RoundTo(problem.b->dtype, value);
+      if (!IsQuantized(problem.b->dtype)) {
+        for (double& value : a_row) value = RoundTo(problem.b->dtype, value);
+      } else if (!IsQuantized(problem.a.dtype())) {
+        a_row = RoundToTiles(problem.b->dtype, a_row);
+      }
       for (int64_t j = 0; j < n; ++j) {
         const double product = Dot(a_row, b_rows[static_cast<size_t>(j)]);
         Store(problem.c, i, j, problem.accumulate ? Load(problem.c, i, j) + product : product);
@@ -69,11 +115,19 @@ void ReferenceBackend::MatmulBackwardWeight(Context&,
     CheckShape(problem.dy, {tokens, n}, "dy");
     CheckShape(problem.x, {tokens, k}, "x");
     std::vector<double> dw(static_cast<size_t>(n * k));
+    std::vector<std::vector<double>> dy_rows, x_rows;
     for (int64_t t = 0; t < tokens; ++t) {
-      const std::vector<double> dy_row = LoadRow(problem.dy, t), x_row = LoadRow(problem.x, t);
+      dy_rows.push_back(LoadRow(problem.dy, t));
+      x_rows.push_back(LoadRow(problem.x, t));
+    }
+    if (problem.fp8) {
+      RoundColumns(dy_rows);
+      RoundColumns(x_rows);
+    }
+    for (size_t t = 0; t < dy_rows.size(); ++t) {
       size_t next = 0;
-      for (const double dy : dy_row) {
-        for (const double x : x_row) dw[next++] += dy * x;
+      for (const double dy : dy_rows[t]) {
+        for (const double x : x_rows[t]) dw[next++] += dy * x;
       }
     }
     for (int64_t i = 0; i < n; ++i) {

@@ -141,7 +141,8 @@ Value Interpreter::MakeRange(const Arguments& arguments) {
   std::vector<Value> items;
   for (int64_t i = begin; step > 0 ? i < end : i > end;) {
     if (static_cast<int64_t>(items.size()) == runtime_.limits().range) {
-      runtime_.Fail(fmt::format("a range has more than {} items", runtime_.limits().range));
+      runtime_.Fail(fmt::format("a range has more than {} items", runtime_.limits().range),
+                    kRenderHint);
     }
     items.push_back(Value::Int(i));
     if (__builtin_add_overflow(i, step, &i)) break;

@@ -23,4 +23,10 @@ struct Limits {
   int64_t range = 100'000;
 };
 
+// What to do when one is reached: while a template is read, and while it runs.
+inline constexpr const char* kTemplateHint =
+    "no chat template needs so much; put another one into chat_template.jinja of the model";
+inline constexpr const char* kRenderHint =
+    "shorten the conversation, or put another template into chat_template.jinja of the model";
+
 }  // namespace fathom::jinja

@@ -32,11 +32,11 @@ class Parser {
     Parser& parser_;
   };
 
-  [[noreturn]] void Fail(std::string_view what) const {
-    throw Error(fmt::format("{}, line {}", where_, current().line), what);
+  [[noreturn]] void Fail(std::string_view what, std::string_view hint = {}) const {
+    throw Error(fmt::format("{}, line {}", where_, current().line), what, hint);
   }
   [[noreturn]] void FailNesting() const {
-    Fail(fmt::format("is nested more than {} deep", limits_.nesting));
+    Fail(fmt::format("is nested more than {} deep", limits_.nesting), kTemplateHint);
   }
 
   // ---- tokens ----
@@ -596,6 +596,9 @@ class Parser {
         if (IsOperator(",")) {
           NodePtr tuple = Make(Kind::kTuple, line, std::move(index));
           while (TakeOperator(",")) Add(*tuple, Subscript());
+          for (const NodePtr& key : tuple->children) {
+            if (key->kind == Kind::kSlice) Fail("a slice beside other keys selects nothing");
+          }
           index = std::move(tuple);
         }
         ExpectOperator("]");
@@ -714,8 +717,10 @@ class Parser {
 
 std::vector<NodePtr> Parse(std::string_view source, std::string_view where, const Limits& limits) {
   if (source.size() > limits.template_bytes) {
-    throw Error(where, fmt::format("has {} bytes, more than the {} that a template may have",
-                                   source.size(), limits.template_bytes));
+    throw Error(where,
+                fmt::format("has {} bytes, more than the {} that a template may have",
+                            source.size(), limits.template_bytes),
+                kTemplateHint);
   }
   return Parser(Tokenize(source, where), where, limits).Run();
 }

@@ -5,25 +5,26 @@
 
 namespace fathom::jinja {
 
-void Runtime::Fail(std::string_view what) const {
-  throw Error(line_ > 0 ? fmt::format("{}, line {}", where_, line_) : std::string(where_), what);
+void Runtime::Fail(std::string_view what, std::string_view hint) const {
+  throw Error(line_ > 0 ? fmt::format("{}, line {}", where_, line_) : std::string(where_), what,
+              hint);
 }
 
 void Runtime::FailDepth() {
   --depth_;  // the guard that called this is not destroyed
-  Fail(fmt::format("goes more than {} levels deep", limits_.depth));
+  Fail(fmt::format("goes more than {} levels deep", limits_.depth), kRenderHint);
 }
 
 void Runtime::Step(uint64_t count) {
   steps_ += count;
   if (steps_ > limits_.steps) {
-    Fail(fmt::format("takes more than {} steps", limits_.steps));
+    Fail(fmt::format("takes more than {} steps", limits_.steps), kRenderHint);
   }
 }
 
 void Runtime::CheckSize(size_t bytes) const {
   if (bytes > limits_.memory_bytes || memory_ > limits_.memory_bytes - bytes) {
-    Fail(fmt::format("takes more than {} MiB of memory", limits_.memory_bytes >> 20));
+    Fail(fmt::format("takes more than {} MiB of memory", limits_.memory_bytes >> 20), kRenderHint);
   }
 }
 

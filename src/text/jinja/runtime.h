@@ -28,7 +28,8 @@ class Runtime {
   // For errors; 0: there are no lines.
   void set_line(int line) { line_ = line; }
   int line() const { return line_; }
-  [[noreturn]] void Fail(std::string_view what) const;
+  // hint: what to do about it; may be empty.
+  [[noreturn]] void Fail(std::string_view what, std::string_view hint = {}) const;
 
   void Step(uint64_t count = 1);
   // Bytes that are about to be looked at.

@@ -31,18 +31,16 @@ Text Interpreter::Run(const std::vector<NodePtr>& body, const Data& variables) {
   Text output;
   output_ = &output;
   Execute(body);
-  if (output.size() > runtime_.limits().output_bytes) {
-    runtime_.Fail(fmt::format("writes more than {} bytes", runtime_.limits().output_bytes));
-  }
   return output;
 }
 
 void Interpreter::Print(const Text& text) {
+  const size_t limit = runtime_.limits().output_bytes;
+  if (output_->size() > limit || text.size() > limit - output_->size()) {
+    runtime_.Fail(fmt::format("writes more than {} bytes", limit), kRenderHint);
+  }
   runtime_.CheckSize(output_->size() + text.size());
   output_->Append(text);
-  if (output_->size() > runtime_.limits().output_bytes) {
-    runtime_.Fail(fmt::format("writes more than {} bytes", runtime_.limits().output_bytes));
-  }
 }
 
 Text Interpreter::Capture(const std::vector<NodePtr>& body, Scope* scope) {

@@ -1,4 +1,4 @@
-#include "train/toml_reader.h"
+#include "base/toml/toml_reader.h"
 
 #include <fmt/ranges.h>
 
@@ -115,6 +115,13 @@ std::string TomlTable::PathOf(std::string_view key) const {
 const toml::node* TomlTable::Find(std::string_view key) {
   known_.emplace(key);
   return table_ == nullptr ? nullptr : table_->get(key);
+}
+
+std::vector<std::string> TomlTable::Names() const {
+  std::vector<std::string> names;
+  if (table_ == nullptr) return names;
+  for (const auto& [key, value] : *table_) names.emplace_back(key.str());
+  return names;
 }
 
 void TomlTable::Require(std::string_view key) {

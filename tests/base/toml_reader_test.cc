@@ -1,4 +1,4 @@
-#include "train/toml_reader.h"
+#include "base/toml/toml_reader.h"
 
 #include <gtest/gtest.h>
 

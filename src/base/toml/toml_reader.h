@@ -34,6 +34,10 @@ class TomlTable {
   // An array of tables ([[key]]); empty when absent.
   std::vector<TomlTable> Tables(std::string_view key);
 
+  bool Has(std::string_view key) { return Find(key) != nullptr; }
+  // Keys of this table in the order of their names, for tables whose keys are names of things.
+  std::vector<std::string> Names() const;
+
   // Throws Error when the key is absent.
   void Require(std::string_view key);
 

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "plan/units.h"
+
+namespace fathom {
+
+enum class Schedule : uint8_t { k1F1B, kZb1p, kDualPipe, kDualPipeV };
+std::string_view Name(Schedule schedule);
+// "1f1b", "zb1p", "dualpipe", "dualpipev"; throws UsageError for another name.
+Schedule ScheduleNamed(std::string_view name);
+
+// Times of one chunk (a stage's layers, one micro-batch).
+struct ChunkTimes {
+  Seconds forward;
+  Seconds backward;         // input and weight gradients together
+  Seconds backward_weight;  // the part of it that is the weights'
+  Seconds overlapped;       // a forward and a backward that run into each other
+};
+
+// Idle time of a step on `stages` pipeline stages (README of deepseek-ai/DualPipe):
+//   1F1B (P-1)(F+B); ZB1P (P-1)(F+B-2W); DualPipe and DualPipeV (P/2-1)(F&B+B-3W), never less than
+//   0.
+// DualPipeV's P counts stages: it needs P/2 devices.
+Seconds Bubble(Schedule schedule, int64_t stages, const ChunkTimes& chunk);
+
+// How often a device holds its parameters, and for how many micro-batches it keeps activations.
+int64_t ParameterCopies(Schedule schedule);
+int64_t MicroBatchesInFlight(Schedule schedule, int64_t stages, int64_t micro_batches);
+// Whether forward and backward chunks of different micro-batches hide each other's communication.
+bool OverlapsCommunication(Schedule schedule);
+
+}  // namespace fathom

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+#include "plan/architecture.h"
+#include "plan/hardware.h"
+#include "plan/layer_work.h"
+#include "plan/prices.h"
+#include "plan/units.h"
+
+namespace fathom {
+
+// A service under load, as src/plan/data/service.toml describes it: a day's tokens, how prefill and
+// decoding are spread, and how demand varies.
+struct Service {
+  SourcedValue input_tokens, cached_tokens, output_tokens;  // of a day
+  SourcedValue mean_nodes, peak_nodes, node_devices;
+  SourcedValue mean_context;       // tokens in the cache of a sequence that decodes
+  SourcedValue user_tokens_per_s;  // the speed that users are given
+  SourcedValue prefill_devices, decode_devices, redundant_experts;
+  SourcedValue prefill_chunk;  // tokens that a device prefills at a time
+  SourcedValue demand_peak_to_mean, utilisation_at_peak;
+  SourcedValue memory_used;
+  SourcedValue expert_balance;  // speed with the balance that is reached / with perfect balance
+
+  // The built-in data, and over it what a file of the same form says, if one is given.
+  static Service Load(const std::optional<std::filesystem::path>& over = {});
+
+  double hit_rate() const { return cached_tokens.likely / input_tokens.likely; }
+  // Of the nodes that are up, over the day: nodes follow demand, but less than it varies.
+  double MeanUtilisation() const;
+};
+
+struct PrefillPlan {
+  WorkTime compute;           // of a chunk
+  Seconds exchange;           // of a chunk
+  TokensPerSecond computed;   // of a device that always has work, tokens not found in the cache
+  TokensPerSecond with_hits;  // the same, cached tokens counted
+};
+
+struct DecodePlan {
+  double batch = 0;           // sequences on a device
+  bool memory_bound = false;  // the batch: by memory, otherwise by the latency target
+  WorkTime compute;           // of a step
+  Seconds exchange;           // of a step
+  Seconds step;               // the time per output token
+  Bytes weights, cache;       // of a device
+  TokensPerSecond output;     // of a device that is full
+};
+
+// Two micro-batches take turns: one computes while the other's experts are exchanged, so that a
+// layer takes the longer of the two (open-infra-index, day 6).
+PrefillPlan PlanPrefill(const Architecture& architecture, const Service& service,
+                        const Accelerator& device, const Kernels& kernels);
+// The step time at a given batch a device; absorbed attention, products limited by reading weights
+// or by operations, exchange by DeepEP's low-latency kernels in proportion to tokens, hidden size
+// and experts a token.
+DecodePlan PlanDecodeStep(const Architecture& architecture, const Service& service,
+                          const Accelerator& device, const Kernels& kernels, double batch);
+// The largest batch whose step keeps the users' speed and whose cache fits. Throws Error when not
+// even one sequence does: which of the two it is, and by how much.
+DecodePlan PlanDecode(const Architecture& architecture, const Service& service,
+                      const Accelerator& device, const Kernels& kernels);
+
+// ISCA 2025, section 2.3.2: the time per output token when nothing but expert exchange takes time.
+// Two micro-batches; each token of a batch of `tokens` goes to top-k + shared experts in FP8 and
+// comes back in bf16.
+Seconds ExchangeBound(const ModelConfig& config, double tokens, BytesPerSecond link);
+
+// Money of a day.
+struct ServingDay {
+  double nodes = 0;
+  Dollars cost, income;
+  double margin() const { return income / cost - 1; }  // over cost, as published
+};
+ServingDay PlanDay(const Service& service, double nodes, DollarsPerSecond rent,
+                   const ApiPrice& price);
+// Nodes that a day's tokens take at these rates of a prefill and of a decode node.
+double NodesFor(const Service& service, TokensPerSecond prefill_node, TokensPerSecond decode_node);
+
+}  // namespace fathom

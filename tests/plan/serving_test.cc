@@ -1,0 +1,103 @@
+#include "plan/serving.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "plan/comparison.h"
+
+namespace fathom {
+namespace {
+
+class ServingTest : public testing::Test {
+ protected:
+  const Hardware hardware_ = Hardware::Load();
+  const Service service_ = Service::Load();
+  const Prices prices_ = Prices::Load();
+  const Architecture v3_ = DescribeArchitecture(PublishedConfig("v3"));
+};
+
+TEST_F(ServingTest, PublishedDay) {
+  const ServingDay day = PlanDay(service_, service_.mean_nodes.likely, prices_.Rent("h800"),
+                                 prices_.Api("deepseek-r1"));
+  Compare("a day's cost, dollars", Claim::kIdentity, 87072, day.cost.value(), 0.01);
+  Compare("a day's income at R1's prices, dollars", Claim::kIdentity, 562027, day.income.value(),
+          0.01);
+  Compare("margin over cost, per cent", Claim::kIdentity, 545, 100 * day.margin(), 0.01);
+  Compare("nodes from the published rates", Claim::kIdentity, 226.75,
+          NodesFor(service_, TokensPerSecond(73.7e3), TokensPerSecond(14.8e3)), 0.01);
+}
+
+// ISCA 2025 rounds the hidden size to 7000.
+TEST_F(ServingTest, ExchangeBounds) {
+  ModelConfig config = v3_.config;
+  config.hidden_size = 7000;
+  const Seconds slow = ExchangeBound(config, 32, Bytes(50e9) / Seconds(1));
+  Compare("exchange-bound time per token at 50 GB/s, ms", Claim::kIdentity, 14.76,
+          1e3 * slow.value(), 0.01);
+  Compare("the same, tokens/s", Claim::kIdentity, 67, 1 / slow.value(), 0.02);
+  Compare("exchange-bound time per token at 900 GB/s, ms", Claim::kIdentity, 0.82,
+          1e3 * ExchangeBound(config, 32, Bytes(900e9) / Seconds(1)).value(), 0.01);
+}
+
+// Kernels and networks as in training; assumed (service.toml) are how demand varies within a day
+// and the balance of experts, for which the middle of what another work measured stands. Without
+// the latter the model is 46 % and 37 % above what was published, so it is part of what these
+// errors say.
+TEST_F(ServingTest, RatesOfANode) {
+  const Accelerator& h800 = hardware_.Get("h800");
+  const PrefillPlan prefill = PlanPrefill(v3_, service_, h800, hardware_.kernels);
+  const DecodePlan decode = PlanDecode(v3_, service_, h800, hardware_.kernels);
+  const double used = service_.MeanUtilisation();
+  fmt::print(
+      "  prefill: chunk {} compute ({} products, {} attention, {} elementwise), {} exchange\n",
+      Format(prefill.compute.total()), Format(prefill.compute.products),
+      Format(prefill.compute.attention), Format(prefill.compute.elementwise),
+      Format(prefill.exchange));
+  fmt::print(
+      "  decode: batch {}, step {} (compute {}: {} products, {} attention; exchange {}), weights "
+      "{}, cache {}\n",
+      decode.batch, Format(decode.step), Format(decode.compute.total()),
+      Format(decode.compute.products), Format(decode.compute.attention), Format(decode.exchange),
+      Format(decode.weights), Format(decode.cache));
+  fmt::print("  full: prefill node {} ({} computed), decode node {}; utilisation {:.1f} %\n",
+             Format(8 * prefill.with_hits), Format(8 * prefill.computed), Format(8 * decode.output),
+             100 * used);
+  Compare("prefill, tokens/s a node, cached ones counted", Claim::kPrediction, 73.7e3,
+          8 * used * prefill.with_hits.value(), 0.4);
+  Compare("decode, tokens/s a node", Claim::kPrediction, 14.8e3, 8 * used * decode.output.value(),
+          0.4);
+}
+
+TEST_F(ServingTest, BatchIsWhatMemoryAndLatencyAllow) {
+  const Accelerator& h800 = hardware_.Get("h800");
+  const auto plan = [&](double speed) {
+    Service service = service_;
+    service.user_tokens_per_s = {speed, speed, speed, "test", "2026"};
+    return PlanDecode(v3_, service, h800, hardware_.kernels);
+  };
+  const DecodePlan slow = plan(5), fast = plan(40);
+  EXPECT_TRUE(slow.memory_bound);
+  EXPECT_LE(slow.weights + slow.cache, h800.memory() * service_.memory_used.likely);
+  EXPECT_FALSE(fast.memory_bound);
+  EXPECT_LE(fast.step, Seconds(1.0 / 40));
+  // One more would be too slow.
+  EXPECT_GT(PlanDecodeStep(v3_, service_, h800, hardware_.kernels, fast.batch + 1).step,
+            Seconds(1.0 / 40));
+  EXPECT_THROW(plan(1000), Error);
+  // Eight devices cannot hold the experts.
+  Service small = service_;
+  small.decode_devices.likely = 8;
+  EXPECT_THROW(PlanDecode(v3_, small, h800, hardware_.kernels), Error);
+}
+
+// What latent attention saves: the same model with keys and values of every head holds 57 times the
+// bytes (128 x 256 / 576), so it serves fewer sequences on the same device.
+TEST_F(ServingTest, LatentAttentionServesMore) {
+  const Architecture multi_head = DescribeArchitecture(WithGroupedQueryAttention(v3_.config, 128));
+  const Accelerator& h200 = hardware_.Get("h200");
+  EXPECT_GT(PlanDecode(v3_, service_, h200, hardware_.kernels).batch,
+            4 * PlanDecode(multi_head, service_, h200, hardware_.kernels).batch);
+}
+
+}  // namespace
+}  // namespace fathom
