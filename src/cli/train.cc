@@ -31,7 +31,8 @@ std::string WriteSample(Context& context, Transformer& transformer, const Tokeni
   tokenizer.Encode(sample.prompt, {.added_tokens = false}, request.prompt);
   request.sampling.temperature = sample.temperature;
   request.sampling.seed = seed;
-  request.max_tokens = sample.tokens;
+  request.max_tokens = std::min(sample.tokens, transformer.config().max_position_embeddings -
+                                                   static_cast<int64_t>(request.prompt.size()));
   for (const int64_t id : transformer.config().eos_token_ids)
     request.stop_ids.push_back(static_cast<int32_t>(id));
   const auto length = static_cast<int64_t>(request.prompt.size()) + request.max_tokens;

@@ -114,11 +114,11 @@ class Trainer {
                   "give a few words");
     }
     const int64_t context_length = inputs_.model.max_position_embeddings;
-    if (length + config_.sample.tokens > context_length) {
-      throw Error("sample.tokens",
-                  fmt::format("{} after a prompt of {} are more than the model's context of {}",
-                              config_.sample.tokens, length, context_length),
-                  "make it smaller");
+    if (length >= context_length) {
+      throw Error("sample.prompt",
+                  fmt::format("its {} tokens leave no room in the model's context of {}", length,
+                              context_length),
+                  "give a shorter one");
     }
   }
 

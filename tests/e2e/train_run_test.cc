@@ -248,7 +248,7 @@ TEST_F(TrainCommand, WhatCannotWorkIsOneClearLine) {
       {set("batch_tokens=1099511627776"), 1, "memory: 1099511627776 tokens at once"},
       {set("steps=9007199254740992"), 1, "steps: 9007199254740992 is out of range"},
       // Not when the sample's turn comes.
-      {set("sample={every=1, tokens=64}"), 1, "sample.tokens: 64 after a prompt of 1"},
+      {set("sample={every=1, prompt=\"" + std::string(500, 'x') + "\"}"), 1, "sample.prompt: its"},
   };
   const auto before = Files(directory_ / "first");
   for (const Case& c : cases) {
