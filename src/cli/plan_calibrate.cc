@@ -138,9 +138,8 @@ class Measuring {
       // An arena of its own, so that its peak is this run's.
       Arena workspace(MemoryRole::kWorkspace);
       Context context{device_.context().backend, &device_.pool(), &workspace};
-      const BenchmarkTimes times =
-          RunBenchmark(context, transformer, measured, 5,
-                       [](int64_t) { return !InterruptGuard::Requested(); });
+      const BenchmarkTimes times = RunBenchmark(
+          context, transformer, measured, 5, [](int64_t) { return !InterruptGuard::Requested(); });
       InterruptGuard::ThrowIfRequested("measuring");
       const double n = static_cast<double>(s.count), depth = static_cast<double>(s.depth),
                    batch = static_cast<double>(s.batch);
