@@ -1,6 +1,8 @@
 #include "hub/http_client.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
+#include <netinet/in.h>
 
 #include <cctype>
 #include <cstdlib>
@@ -56,6 +58,14 @@ Origin OriginOf(const std::string& url) {
                 "only https and http are opened");
   }
   return origin;
+}
+
+// Whether it is a name of this machine: what goes there does not leave it.
+bool IsThisMachine(std::string_view host) {
+  in_addr address;
+  const bool is_address = inet_pton(AF_INET, std::string(host).c_str(), &address) == 1;
+  const bool is_loopback = is_address && (ntohl(address.s_addr) >> 24) == IN_LOOPBACKNET;
+  return is_loopback || host == "localhost" || host == "[::1]";
 }
 
 std::string_view Trim(std::string_view text) {
@@ -114,6 +124,7 @@ struct HttpClient::Transfer {
   Sink sink;
   HttpResponse response;
   bool is_origin = true;
+  bool is_this_machine = false;
   size_t ignored = 0;  // bytes of bodies that are not 2xx
   bool stopped = false, cancelled = false;
   std::exception_ptr exception;
@@ -206,6 +217,7 @@ std::string HttpClient::GetOnce(const std::string& url, int64_t first_byte, Tran
     Set(handle, CURLOPT_PROXY_CAINFO, bundle);
     break;
   }
+  if (transfer.is_this_machine) Set(handle, CURLOPT_PROXY, "");  // none: it would see the token
   Set(handle, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);  // a proxy's answer is not the server's
   Set(handle, CURLOPT_HEADERFUNCTION, Transfer::OnHeader);
   Set(handle, CURLOPT_HEADERDATA, static_cast<void*>(&transfer));
@@ -258,11 +270,16 @@ std::string HttpClient::GetOnce(const std::string& url, int64_t first_byte, Tran
 
 HttpResponse HttpClient::Get(const std::string& url, int64_t first_byte, Sink sink) {
   const Origin origin = OriginOf(url);
+  if (!options_.token.empty() && origin.scheme == "http" && !IsThisMachine(origin.host)) {
+    throw Error(WithoutQuery(url), "the token would be sent without encryption",
+                "use an https:// endpoint, or unset HF_TOKEN and give no --token-file");
+  }
   Transfer transfer(options_, sink);
   std::string next = url;
   Origin here = origin;
   for (int hop = 0; hop <= kMostRedirects; ++hop) {
     transfer.is_origin = here == origin;
+    transfer.is_this_machine = IsThisMachine(here.host);
     std::string target = GetOnce(next, first_byte, transfer);
     if (target.empty()) return std::move(transfer.response);
     const Origin there = OriginOf(target);

@@ -16,7 +16,8 @@ namespace fathom {
 
 struct HttpOptions {
   // Sent as "Authorization: Bearer ..." to the origin (scheme, host, port) of the request's URL
-  // and to no other that it redirects to. Empty: none.
+  // and to no other that it redirects to. Over plain http it goes to this machine alone (localhost,
+  // 127.0.0.0/8, ::1), and through no proxy. Empty: none.
   std::string token;
   long connect_seconds = 30;
   // A transfer slower than 1 KiB/s for so long is given up.
@@ -53,8 +54,9 @@ struct HttpResponse {
 };
 
 // GET over HTTP and HTTPS. One request at a time; a thread has a client of its own. Connections are
-// kept between requests. Proxies are taken from the environment (https_proxy, no_proxy, ...), and
-// certificates are checked against the system's or CURL_CA_BUNDLE's or SSL_CERT_FILE's.
+// kept between requests. Proxies are taken from the environment (https_proxy, no_proxy, ...) except
+// for this machine, and certificates are checked against the system's or CURL_CA_BUNDLE's or
+// SSL_CERT_FILE's.
 class HttpClient {
  public:
   explicit HttpClient(HttpOptions options);
@@ -68,7 +70,8 @@ class HttpClient {
   // Follows redirects, never from https to http. `first_byte` > 0 asks for the rest of the body
   // from there (a server may answer 206, or 200 with all of it). Bodies of 2xx answers go to
   // `sink`, whose exceptions are passed on. Throws Error for what no other try will change (a URL
-  // that is none, a certificate that does not hold, endless redirects), Cancelled.
+  // that is none, a token for a host that plain http would carry it to, a certificate that does not
+  // hold, endless redirects), Cancelled.
   HttpResponse Get(const std::string& url, int64_t first_byte, Sink sink);
 
  private:

@@ -50,6 +50,57 @@ TEST_F(TransferTest, TheTokenIsForTheHubOnly) {
   EXPECT_EQ(elsewhere, 1u);
 }
 
+// The proxy stands for the network: it sees all that would leave this machine.
+TEST_F(TransferTest, ATokenDoesNotLeaveThisMachineOverPlainHttp) {
+  hub_.intercept = [](const FakeRequest&, FakeConnection& connection) {
+    connection.Answer("200 OK", "", "{}");
+    return true;
+  };
+  setenv("http_proxy", hub_.endpoint().c_str(), 1);
+  for (const char* endpoint :
+       {"http://hub.invalid", "http://192.0.2.1:8080", "http://localhost.hub.invalid",
+        "http://127.0.0.1.hub.invalid", "http://127.0.0.1@hub.invalid", "http://[2001:db8::1]",
+        "HTTP://hub.invalid", "http://0.0.0.0"}) {
+    HttpOptions options;
+    options.token = "hf_secret";
+    HttpClient client(options);
+    const auto nothing = [](const HttpResponse&, std::string_view) { return true; };
+    EXPECT_ERROR(client.Get(fmt::format("{}/api", endpoint), 0, nothing),
+                 "the token would be sent without encryption");
+  }
+  unsetenv("http_proxy");
+  EXPECT_TRUE(hub_.requests().empty());
+}
+
+TEST_F(TransferTest, ThisMachineIsReachedWithoutAProxy) {
+  setenv("http_proxy", "http://127.0.0.1:1", 1);  // nobody listens there
+  PullOptions options = Options();
+  options.hub.http.token = "hf_secret";
+  Pull(options);
+  unsetenv("http_proxy");
+  ExpectModelIsThere();
+}
+
+TEST_F(TransferTest, ATokenIsNotForAnotherPort) {
+  FakeHub other;
+  hub_.intercept = [&](const FakeRequest& request, FakeConnection& connection) {
+    if (!request.target.ends_with("/config.json")) return false;
+    connection.Answer("307 Temporary Redirect",
+                      fmt::format("Location: {}/config.json\r\n", other.endpoint()), "");
+    return true;
+  };
+  other.intercept = [this](const FakeRequest&, FakeConnection& connection) {
+    connection.Answer("200 OK", "", config_);
+    return true;
+  };
+  PullOptions options = Options();
+  options.hub.http.token = "hf_secret";
+  Pull(options);
+  ExpectModelIsThere();
+  ASSERT_EQ(other.requests().size(), 1u);
+  EXPECT_EQ(other.requests()[0].Header("authorization"), "");
+}
+
 TEST_F(TransferTest, ARenamedModelIsFollowedWithTheToken) {
   hub_.intercept = [](const FakeRequest& request, FakeConnection& connection) {
     const size_t name = request.target.find("org/old-name");
