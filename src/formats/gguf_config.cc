@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <numbers>
 
 #include "base/error.h"
-#include "model/rope.h"
+#include "formats/frequency_factors.h"
 
 namespace fathom {
 namespace {
@@ -196,49 +195,25 @@ class ConfigReader {
   }
 
   // Frequencies are divided by these, one for every pair of a head: Llama 3's scaling, written out.
-  // Every released model has low and high factors of 1 and 4; `factor` is what the lowest
-  // frequency is divided by, and a blended one tells the original context.
   void ReadFrequencyFactors(const GgufTensor& tensor, int64_t head_dim) {
     if (tensor.format != BlockFormat::kF32 || tensor.dims != std::vector<int64_t>{head_dim / 2})
       throw Error(tensor.where, fmt::format("is not {} values in F32", head_dim / 2));
-    std::vector<float> found(static_cast<size_t>(head_dim / 2));
-    DecodeBlocks(tensor.format, tensor.data, 0, head_dim / 2, found.data());
-    if (std::all_of(found.begin(), found.end(), [](float f) { return f == 1; })) return;
-    ModelConfig config;
-    config.family = Family::kLlama;
-    config.head_dim = head_dim;
-    config.rope_theta = NumberOr("rope.freq_base", 10000);
-    const std::vector<double> frequencies = MakeRopeParameters(config).inv_freq;
-    Llama3Scaling scaling;
-    scaling.factor = static_cast<double>(found.back());
-    for (size_t i = 0; i < found.size(); ++i) {
-      const double kept =
-          (1 / static_cast<double>(found[i]) - 1 / scaling.factor) / (1 - 1 / scaling.factor);
-      if (!(kept > 0.001 && kept < 0.999)) continue;
-      const double turns =
-          scaling.low_freq_factor + kept * (scaling.high_freq_factor - scaling.low_freq_factor);
-      const double context = std::round(turns * 2 * std::numbers::pi / frequencies[i]);
-      if (context >= 1 && context <= static_cast<double>(kLargestSize))
-        scaling.original_max_position_embeddings = static_cast<int64_t>(context);
-      break;
-    }
-    config.rope_scaling = scaling;
-    const std::vector<float> expected = FrequencyFactors(config);
-    for (size_t i = 0; i < found.size(); ++i) {
-      constexpr float kTolerance = 1e-4F;
-      if (!(std::fabs(found[i] - expected[i]) <= kTolerance * expected[i])) {
-        throw Error(tensor.where,
-                    fmt::format("factor {} is {}, Llama 3's scaling by {} has {}", i, found[i],
-                                scaling.factor, expected[i]),
-                    "frequency factors other than Llama 3's are not supported");
-      }
+    std::vector<float> factors(static_cast<size_t>(head_dim / 2));
+    DecodeBlocks(tensor.format, tensor.data, 0, head_dim / 2, factors.data());
+    if (std::all_of(factors.begin(), factors.end(), [](float f) { return f == 1; })) return;
+    const auto scaling = Llama3ScalingOf(factors, NumberOr("rope.freq_base", 10000));
+    if (!scaling) {
+      throw Error(tensor.where,
+                  fmt::format("its {} factors, from {} to {}, are not those of Llama 3's scaling",
+                              factors.size(), factors.front(), factors.back()),
+                  "other frequency factors are not supported");
     }
     json_["rope_scaling"] = {
         {"rope_type", "llama3"},
-        {"factor", scaling.factor},
-        {"low_freq_factor", scaling.low_freq_factor},
-        {"high_freq_factor", scaling.high_freq_factor},
-        {"original_max_position_embeddings", scaling.original_max_position_embeddings}};
+        {"factor", scaling->factor},
+        {"low_freq_factor", scaling->low_freq_factor},
+        {"high_freq_factor", scaling->high_freq_factor},
+        {"original_max_position_embeddings", scaling->original_max_position_embeddings}};
   }
 
   const GgufMetadata& metadata_;
@@ -248,17 +223,6 @@ class ConfigReader {
 };
 
 }  // namespace
-
-std::vector<float> FrequencyFactors(const ModelConfig& config) {
-  ModelConfig plain = config;
-  plain.rope_scaling = std::monostate();
-  const std::vector<double> unscaled = MakeRopeParameters(plain).inv_freq;
-  const std::vector<double> scaled = MakeRopeParameters(config).inv_freq;
-  std::vector<float> factors;
-  for (size_t i = 0; i < scaled.size(); ++i)
-    factors.push_back(static_cast<float>(unscaled[i] / scaled[i]));
-  return factors;
-}
 
 ModelConfig GgufConfig(const GgufMetadata& metadata, const std::vector<GgufTensor>& tensors) {
   return ConfigReader(metadata, tensors).Read();

@@ -19,8 +19,4 @@ ModelConfig GgufConfig(const GgufMetadata& metadata, const std::vector<GgufTenso
 inline constexpr std::array kGgufEndTokenKeys = {
     "tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"};
 
-// What the scaling of a configuration divides the frequency of each rotated pair by; what files say
-// Llama 3's scaling with.
-std::vector<float> FrequencyFactors(const ModelConfig& config);
-
 }  // namespace fathom

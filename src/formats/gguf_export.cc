@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "formats/gguf_config.h"
+#include "formats/frequency_factors.h"
 #include "formats/gguf_names.h"
 #include "model/parameters.h"
 

@@ -14,7 +14,6 @@
 #include "base/file.h"
 #include "base/temporary_directory.h"
 #include "formats/convert.h"
-#include "formats/gguf_config.h"
 #include "formats/gguf_export.h"
 #include "formats/gguf_tensors.h"
 #include "formats/gguf_writer.h"
@@ -250,23 +249,6 @@ TEST(GgufModelTest, RotatedRowsOfLlamaAreHalvesAgain) {
             (std::vector<float>{0, 1, 2, 3}));
   EXPECT_TRUE(model.config().tie_word_embeddings);
   EXPECT_EQ(model.config().rms_norm_eps, 1e-5);
-}
-
-// Factors of Llama 3.1 8B's rope_freqs.weight: theta 500000, heads of 128, factor 8.
-TEST(GgufModelTest, FrequencyFactorsAreLlamas) {
-  ModelConfig config;
-  config.family = Family::kLlama;
-  config.head_dim = 128;
-  config.rope_theta = 500000;
-  config.rope_scaling = Llama3Scaling();
-  const std::vector<float> factors = FrequencyFactors(config);
-  ASSERT_EQ(factors.size(), 64U);
-  // Wavelength 2 pi 500000^(i / 64): below 8192 / 4 until pair 28, above 8192 from pair 35 on.
-  EXPECT_EQ(factors[28], 1);
-  EXPECT_NEAR(factors[35], 8, 1e-5);
-  // Pair 32: 8192 / (2 pi 707.107) = 1.84386 turns, a third of 0.84386 is kept;
-  // 1 / ((1 - 0.28129) / 8 + 0.28129) = 2.6945.
-  EXPECT_NEAR(factors[32], 2.6945, 1e-4);
 }
 
 TEST(GgufModelTest, FilesThatContradictThemselves) {
