@@ -31,7 +31,7 @@ Llama3Scaling ReadLlama3(const JsonValue& scaling) {
   return llama;
 }
 
-nlohmann::ordered_json Scaling(const YarnScaling& yarn) {
+nlohmann::ordered_json Scaling(const YarnScaling& yarn, bool latent_attention) {
   nlohmann::ordered_json json = {
       {"type", "yarn"},
       {"rope_type", "yarn"},
@@ -39,13 +39,14 @@ nlohmann::ordered_json Scaling(const YarnScaling& yarn) {
       {"beta_fast", yarn.beta_fast},
       {"beta_slow", yarn.beta_slow},
       {"original_max_position_embeddings", yarn.original_max_position_embeddings}};
-  if (yarn.mscale != 0) json["mscale"] = yarn.mscale;
+  // 0, which is as if it were not there, is said where its absence would mean 1 (ReadYarn).
+  if (yarn.mscale != 0 || latent_attention) json["mscale"] = yarn.mscale;
   if (yarn.mscale_all_dim != 0) json["mscale_all_dim"] = yarn.mscale_all_dim;
   if (yarn.attention_factor) json["attention_factor"] = *yarn.attention_factor;
   return json;
 }
 
-nlohmann::ordered_json Scaling(const Llama3Scaling& llama) {
+nlohmann::ordered_json Scaling(const Llama3Scaling& llama, bool) {
   return {{"rope_type", "llama3"},
           {"factor", llama.factor},
           {"low_freq_factor", llama.low_freq_factor},
@@ -53,7 +54,7 @@ nlohmann::ordered_json Scaling(const Llama3Scaling& llama) {
           {"original_max_position_embeddings", llama.original_max_position_embeddings}};
 }
 
-nlohmann::ordered_json Scaling(std::monostate) { return nullptr; }
+nlohmann::ordered_json Scaling(std::monostate, bool) { return nullptr; }
 
 }  // namespace
 
@@ -83,7 +84,8 @@ void ReadRope(const JsonValue& root, ModelConfig& config) {
 void WriteRope(const ModelConfig& config, nlohmann::ordered_json& json) {
   json["rope_theta"] = config.rope_theta;
   json["rope_scaling"] =
-      std::visit([](const auto& scaling) { return Scaling(scaling); }, config.rope_scaling);
+      std::visit([&](const auto& scaling) { return Scaling(scaling, config.latent_attention()); },
+                 config.rope_scaling);
 }
 
 }  // namespace fathom::config

@@ -268,6 +268,18 @@ TEST(Config, WhatIsWrittenIsReadAgain) {
 }
 
 // FACTS: the reports and model cards.
+// In latent attention a missing mscale is 1, and 0 turns both scales of the tables off.
+TEST(Config, AnMscaleOfZeroIsWrittenAsSuch) {
+  ordered_json json = DeepseekV3();
+  json["rope_scaling"]["mscale"] = 0;
+  const ModelConfig config = Read(json);
+  EXPECT_EQ(std::get<YarnScaling>(config.rope_scaling).mscale, 0);
+  const ModelConfig again = ModelConfig::FromJson(config.ToJson("bfloat16"), "written");
+  EXPECT_EQ(std::get<YarnScaling>(again.rope_scaling).mscale, 0);
+  json["rope_scaling"].erase("mscale");
+  EXPECT_EQ(std::get<YarnScaling>(Read(json).rope_scaling).mscale, 1);
+}
+
 TEST(Config, ParametersAreThePublishedOnes) {
   const auto billions = [](int64_t count) { return static_cast<double>(count) / 1e9; };
   const struct {
