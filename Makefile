@@ -33,13 +33,15 @@ bench: all
 		--bench build/$(PRESET)/bench/fathom_tokenizer_bench; fi
 
 # Against the original implementations, in virtual environments that the scripts make: the goldens are made again and
-# compared, transformers loads what the demo trained and what `fathom convert` makes of it, the tokenizer is compared
-# on large texts, and chat templates of some seventy models are compared with Python's Jinja.
+# compared, transformers loads what the demo trained and what `fathom convert` makes of it, llama.cpp loads its GGUF
+# export, the tokenizer is compared on large texts, and chat templates of some seventy models are compared with
+# Python's Jinja.
 parity: all
 	@scripts/parity/make_goldens.sh build/parity-venv build/parity-goldens
 	@diff -r build/parity-goldens tests/golden/model && echo "model goldens: the same bytes"
 	@if [ -d runs/demo/model ]; then build/parity-venv/bin/python scripts/parity/trained_model.py runs/demo/model; fi
 	@build/parity-venv/bin/python scripts/parity/converted_model.py runs/demo/model
+	@if [ -d runs/demo/model ]; then scripts/parity/gguf_llama_cpp.py runs/demo/model; fi
 	@scripts/parity/tokenizer.py compare --fathom build/$(PRESET)/fathom \
 		--bench build/$(PRESET)/bench/fathom_tokenizer_bench --data $(DATA)
 	@scripts/parity/chat_templates.py compare --fathom build/$(PRESET)/fathom --data $(DATA)
