@@ -9,6 +9,7 @@
 
 #include "base/temporary_directory.h"
 #include "formats/checkpoint_files.h"
+#include "formats/gguf_export.h"
 #include "formats/mapped_model.h"
 #include "formats/model_directory.h"
 #include "tensor/float16.h"
@@ -114,6 +115,22 @@ TEST_F(ConvertTest, RoundTripsOfLosslessPairsKeepEveryByte) {
     EXPECT_EQ(Weights(narrow), Weights(narrow + "-again"));
     Convert(narrow, narrow + "-copy", type);
     EXPECT_EQ(Weights(narrow), Weights(narrow + "-copy"));
+  }
+}
+
+// In bf16, with norms and routers in f32 on the way, which hold what bf16 does.
+TEST_F(ConvertTest, ThroughGgufAndBackKeepsEveryByte) {
+  Convert("f32", "bf16", WeightType::kBF16);
+  ExportGguf(*ModelSource::Open(Path("bf16")), Path("m.gguf"), BlockFormat::kBF16, pool_,
+             [](uint64_t, uint64_t) {});
+  Convert("m.gguf", "again", WeightType::kBF16);
+  const SafetensorsFile a(Path("bf16") / "model.safetensors"),
+      b(Path("again") / "model.safetensors");
+  ASSERT_EQ(a.entries().size(), b.entries().size());
+  for (const auto& [name, entry] : a.entries()) {
+    const auto x = a.Bytes(name), y = b.Bytes(name);
+    EXPECT_TRUE(std::equal(x.begin(), x.end(), y.begin(), y.end())) << name;
+    EXPECT_EQ(entry.type, b.entries().find(name)->second.type) << name;
   }
 }
 
