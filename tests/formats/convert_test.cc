@@ -126,11 +126,12 @@ TEST_F(ConvertTest, ThroughGgufAndBackKeepsEveryByte) {
   Convert("m.gguf", "again", WeightType::kBF16);
   const SafetensorsFile a(Path("bf16") / "model.safetensors"),
       b(Path("again") / "model.safetensors");
-  ASSERT_EQ(a.entries().size(), b.entries().size());
-  for (const auto& [name, entry] : a.entries()) {
+  // The MTP module's copies of embedding and head are not exported.
+  ASSERT_EQ(a.entries().size(), b.entries().size() + 2);
+  for (const auto& [name, entry] : b.entries()) {
     const auto x = a.Bytes(name), y = b.Bytes(name);
     EXPECT_TRUE(std::equal(x.begin(), x.end(), y.begin(), y.end())) << name;
-    EXPECT_EQ(entry.type, b.entries().find(name)->second.type) << name;
+    EXPECT_EQ(entry.type, a.entries().find(name)->second.type) << name;
   }
 }
 
