@@ -41,7 +41,8 @@ parity: all
 	@diff -r build/parity-goldens tests/golden/model && echo "model goldens: the same bytes"
 	@if [ -d runs/demo/model ]; then build/parity-venv/bin/python scripts/parity/trained_model.py runs/demo/model; fi
 	@build/parity-venv/bin/python scripts/parity/converted_model.py runs/demo/model
-	@if [ -d runs/demo/model ]; then scripts/parity/gguf_llama_cpp.py runs/demo/model; fi
+	@if [ -d runs/demo/model ]; then \
+		scripts/parity/gguf_llama_cpp.py runs/demo/model --text $(DATA)/tinyshakespeare.txt; fi
 	@scripts/parity/tokenizer.py compare --fathom build/$(PRESET)/fathom \
 		--bench build/$(PRESET)/bench/fathom_tokenizer_bench --data $(DATA)
 	@scripts/parity/chat_templates.py compare --fathom build/$(PRESET)/fathom --data $(DATA)
