@@ -290,7 +290,7 @@ void AddPlanCalibrate(CLI::App& plan) {
     const Report report = Calibrate(arguments->common);
     WriteStandardOutput(arguments->common.json ? report.ToJson()
                         : arguments->csv       ? report.ToCsv()
-                                               : report.ToTable());
+                                               : report.ToTable(OutputWidth()));
   });
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "plan/demand.h"
 #include "plan/intervals.h"
 #include "plan/queue.h"
 #include "plan/scenarios.h"
@@ -209,10 +210,11 @@ Demand DemandOf(const FleetScenario& s, const std::vector<Capacity>& capacities)
   }
   if (slots < 1) return demand;
   demand.first = demand.first / slots;
-  const double peak = s.service.demand_peak_to_mean.likely;
+  const HoursOfDay hours = DemandOf(s.service);
+  const double peak = s.service.burst.likely * *std::max_element(hours.begin(), hours.end());
   demand.per_user = s.fleet.answers_per_user.likely * peak / 86400;
   demand.queue = {.arrivals = s.users.likely * demand.per_user,
-                  .service_time = s.fleet.answer_tokens.likely * (token / slots).value(),
+                  .service_time = s.service.answer_tokens.likely * (token / slots).value(),
                   .patience = s.fleet.patience.likely,
                   .servers = std::floor(slots),
                   .room = std::floor(slots * s.fleet.queue.likely)};
@@ -248,8 +250,9 @@ void AddInference(const FleetScenario& s, const Architecture& architecture, Repo
   section.AddNumber("users", "users a day", s.users.likely, 0, Origin::kInput, Cite(s.users));
   section.AddNumber(
       "arrivals", "requests a second", demand.queue.arrivals, 1, kMade,
-      fmt::format("{:g} answers of a user, {:g} times as many at the peak",
-                  s.fleet.answers_per_user.likely, s.service.demand_peak_to_mean.likely),
+      fmt::format("{:g} answers of a user, {:.2f} times as many at the peak's busiest minutes",
+                  s.fleet.answers_per_user.likely,
+                  86400 * demand.per_user / s.fleet.answers_per_user.likely),
       "1/s");
   section.AddNumber("servers", "sequences at a time", demand.queue.servers, 0, kMade,
                     "the queue's servers: M/M/c/K+M, docs/economics.md");
@@ -267,7 +270,8 @@ void AddInference(const FleetScenario& s, const Architecture& architecture, Repo
       "closing_users", "sign-ups are closed at, users a day", most, 0, kMade,
       fmt::format("{:g} % of requests lost at the peak", 100 * s.fleet.closing.likely));
   section.AddNumber("closing_tokens", "output tokens a day there",
-                    most * s.fleet.answers_per_user.likely * s.fleet.answer_tokens.likely, 0, kMade,
+                    most * s.fleet.answers_per_user.likely * s.service.answer_tokens.likely, 0,
+                    kMade,
                     s.compare_with_published ? "168 B were served on a day in February 2025" : "");
   ReportTable table{.name = "the queue at other demands",
                     .columns = {{"users", "users a day", "1"},
@@ -339,6 +343,41 @@ std::vector<FleetScenario::Site> ParseSites(std::string_view text) {
   return sites;
 }
 
+namespace {
+
+// Devices whose number has one range and one source have one number: what Hoppers cost, and
+// electricity and buildings for all.
+void AddMoneyInputs(FleetScenario& s, std::vector<UncertainInput>& inputs) {
+  for (const Money::Input input : {Money::kPrice, Money::kElectricity, Money::kColocation,
+                                   Money::kUpkeep, Money::kPue, Money::kPowerUse}) {
+    std::vector<UncertainInput> kinds;
+    for (FleetScenario::Item& item : s.items) {
+      if (!item.money) continue;
+      SourcedValue& value = item.money->inputs()[input];
+      const auto same = std::find_if(kinds.begin(), kinds.end(), [&](const UncertainInput& kind) {
+        return kind.value->source == value.source && kind.value->low == value.low &&
+               kind.value->likely == value.likely && kind.value->high == value.high;
+      });
+      if (same == kinds.end()) {
+        kinds.push_back({fmt::format("{}: {}", item.device.name, Money::Label(input)), &value});
+      } else if (same->value != &value) {
+        same->same.push_back(&value);
+      }
+    }
+    for (UncertainInput& kind : kinds) {
+      if (!kind.same.empty()) {
+        kind.name = input == Money::kPrice ? fmt::format("{} and {} more: {}",
+                                                         kind.name.substr(0, kind.name.find(':')),
+                                                         kind.same.size(), Money::Label(input))
+                                           : std::string(Money::Label(input));
+      }
+      inputs.push_back(std::move(kind));
+    }
+  }
+}
+
+}  // namespace
+
 Report ReportFleet(const FleetScenario& scenario) {
   FleetScenario s = scenario;
   const double shares =
@@ -369,21 +408,15 @@ Report ReportFleet(const FleetScenario& scenario) {
   Report report = evaluate();
   std::vector<UncertainInput> inputs = {
       {"inference's share of the fleet", &s.fleet.inference},
-      {"tokens of an answer", &s.fleet.answer_tokens},
+      {"tokens of an answer", &s.service.answer_tokens},
       {"answers of a user a day", &s.fleet.answers_per_user},
       {"patience", &s.fleet.patience},
       {"room in the queue", &s.fleet.queue},
       {"requests lost at which sign-ups close", &s.fleet.closing},
       {"peak demand / mean demand", &s.service.demand_peak_to_mean},
+      {"busiest minutes / the hour", &s.service.burst},
       {"speed that expert balance leaves", &s.service.expert_balance}};
-  for (FleetScenario::Item& item : s.items) {
-    if (!item.money) continue;
-    for (const Money::Input input : {Money::kPrice, Money::kElectricity, Money::kColocation,
-                                     Money::kUpkeep, Money::kPue, Money::kPowerUse}) {
-      inputs.push_back({fmt::format("{}: {}", item.device.name, Money::Label(input)),
-                        &item.money->inputs()[input]});
-    }
-  }
+  AddMoneyInputs(s, inputs);
   const std::vector<Headline> headlines = {
       {"what it costs", "yearly"},
       {fmt::format("inference of {} at the day's peak", s.model), "closing_users"}};

@@ -85,8 +85,8 @@ struct Report {
   // Null when there is no such row.
   const ReportRow* Find(std::string_view section, std::string_view key) const;
 
-  // Sections with aligned columns.
-  std::string ToTable() const;
+  // Sections with aligned columns, notes wrapped to lines of `width` characters; 0: not wrapped.
+  std::string ToTable(size_t width = 0) const;
   // {"format": "fathom-plan", "version": 1, "command": ..., "sections": {name: {key: {"value",
   // "unit", "origin", "note", "low", "high"}}}, "tables": [...], "tornados": [...]}
   // (docs/economics.md).

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "formats/model_source.h"
+#include "plan/demand.h"
 #include "plan/expert_placement.h"
 #include "plan/scenarios.h"
 
@@ -72,6 +73,17 @@ std::vector<double> LoadsOf(const PlanOptions& options, const ModelConfig& confi
                    static_cast<uint64_t>(options.Integer("seed")));
 }
 
+void SetGiven(const PlanOptions& options, const char* option, SourcedValue& value) {
+  if (const auto given = options.OptionalNumber(option)) value = GivenValue(*given, option);
+}
+
+void SetDemand(const PlanOptions& options, Service& service) {
+  SetGiven(options, "peak-demand", service.demand_peak_to_mean);
+  SetGiven(options, "night-demand", service.demand_night_to_peak);
+  SetGiven(options, "answer-tokens", service.answer_tokens);
+  if (const auto hours = options.OptionalText("demand")) service.hours = ParseDemand(*hours);
+}
+
 // What is beside the published numbers: the defaults, and nothing else.
 bool IsDefault(const PlanOptions& options) { return !options.AnyGivenBut({"samples", "seed"}); }
 
@@ -99,6 +111,16 @@ Report Train(const PlanOptions& options) {
               .virtual_stages = options.Integer("virtual-stages")};
   s.tokens = Tokens(options.Number("tokens"));
   s.utilisation = options.OptionalNumber("utilisation");
+  s.programme = Programme::Load(File(options, "programme"));
+  for (const auto& [option, value] : {std::pair{"restarts", &s.programme.restarts},
+                                      {"reinforcement", &s.programme.reinforcement},
+                                      {"experiments", &s.programme.experiments},
+                                      {"data", &s.programme.data},
+                                      {"people", &s.programme.people},
+                                      {"person-year", &s.programme.person_year},
+                                      {"work-years", &s.programme.years}}) {
+    SetGiven(options, option, *value);
+  }
   s.compare_with_v3 = IsDefault(options);
   s.samples = static_cast<int>(options.Integer("samples"));
   s.seed = static_cast<uint64_t>(options.Integer("seed"));
@@ -129,7 +151,10 @@ Report Serve(const PlanOptions& options) {
   set("acceptance", s.service.mtp_acceptance);
   set("input-tokens", s.service.input_tokens);
   set("output-tokens", s.service.output_tokens);
-  set("peak-demand", s.service.demand_peak_to_mean);
+  set("burst", s.service.burst);
+  set("hold", s.service.hold_hours);
+  set("refusals", s.service.refusals);
+  SetDemand(options, s.service);
   set("redundant-experts", s.service.redundant_experts);
   if (const auto rate = options.OptionalNumber("hit-rate")) {
     s.service.cached_tokens = GivenValue(*rate * s.service.input_tokens.likely, "hit-rate");
@@ -162,10 +187,6 @@ Report Price(const PlanOptions& options) {
   return ReportPrices(s);
 }
 
-void SetGiven(const PlanOptions& options, const char* option, SourcedValue& value) {
-  if (const auto given = options.OptionalNumber(option)) value = GivenValue(*given, option);
-}
-
 Report FleetOf(const PlanOptions& options) {
   const Hardware hardware = Hardware::Load(File(options, "hardware"));
   FleetScenario s;
@@ -189,15 +210,14 @@ Report FleetOf(const PlanOptions& options) {
   for (const auto& [option, value] : {std::pair{"research", &s.fleet.research},
                                       {"training", &s.fleet.training},
                                       {"inference", &s.fleet.inference},
-                                      {"answer-tokens", &s.fleet.answer_tokens},
                                       {"answers", &s.fleet.answers_per_user},
                                       {"patience", &s.fleet.patience},
                                       {"closing", &s.fleet.closing},
                                       {"speed", &s.service.user_tokens_per_s},
-                                      {"decode-devices", &s.service.decode_devices},
-                                      {"peak-demand", &s.service.demand_peak_to_mean}}) {
+                                      {"decode-devices", &s.service.decode_devices}}) {
     SetGiven(options, option, *value);
   }
+  SetDemand(options, s.service);
   s.compare_with_published = IsDefault(options);
   s.samples = static_cast<int>(options.Integer("samples"));
   s.seed = static_cast<uint64_t>(options.Integer("seed"));
