@@ -1,10 +1,17 @@
 // What every `fathom plan` command can be told: one table for the command line, requests, links and
 // sliders.
 
+#include <initializer_list>
+#include <utility>
+
 #include "plan/architecture.h"
+#include "plan/fleet.h"
 #include "plan/hardware.h"
+#include "plan/market.h"
 #include "plan/options.h"
 #include "plan/prices.h"
+#include "plan/programme.h"
+#include "plan/serving.h"
 
 namespace fathom {
 namespace {
@@ -91,6 +98,34 @@ void AddCommon(std::vector<PlanOption>& options) {
   AddHardwareAndSampling(options);
 }
 
+void SetLikely(PlanCommand& command,
+               std::initializer_list<std::pair<const char*, const SourcedValue&>> values) {
+  for (PlanOption& option : command.options) {
+    for (const auto& [name, value] : values) {
+      if (option.name == name) option.likely = value.likely;
+    }
+  }
+}
+
+// What commands that serve share.
+void SetLikely(PlanCommand& command, const Service& s) {
+  SetLikely(command, {{"speed", s.user_tokens_per_s},
+                      {"context", s.mean_context},
+                      {"prefill-devices", s.prefill_devices},
+                      {"decode-devices", s.decode_devices},
+                      {"acceptance", s.mtp_acceptance},
+                      {"input-tokens", s.input_tokens},
+                      {"output-tokens", s.output_tokens},
+                      {"peak-demand", s.demand_peak_to_mean},
+                      {"night-demand", s.demand_night_to_peak},
+                      {"burst", s.burst},
+                      {"hold", s.hold_hours},
+                      {"refusals", s.refusals},
+                      {"answer-tokens", s.answer_tokens},
+                      {"redundant-experts", s.redundant_experts},
+                      {"hit-rate", GivenValue(s.hit_rate(), "hit-rate")}});
+}
+
 PlanCommand Train() {
   PlanCommand command{"train",
                       "Memory, step time and cost of a training run.",
@@ -128,6 +163,14 @@ PlanCommand Train() {
       File("programme", "A TOML file whose numbers replace what a programme is made of"),
   };
   AddCommon(command.options);
+  const Programme p = Programme::Load();
+  SetLikely(command, {{"restarts", p.restarts},
+                      {"reinforcement", p.reinforcement},
+                      {"experiments", p.experiments},
+                      {"data", p.data},
+                      {"people", p.people},
+                      {"person-year", p.person_year},
+                      {"work-years", p.years}});
   return command;
 }
 
@@ -170,6 +213,7 @@ PlanCommand Serve() {
       File("service", "A TOML file whose numbers replace those of the built-in service"),
   };
   AddCommon(command.options);
+  SetLikely(command, Service::Load());
   return command;
 }
 
@@ -201,6 +245,7 @@ PlanCommand FleetCommand() {
       Text("sites", "one=1", "NAME=SHARE, separated by commas"),
       Choice("market", {"china", "elsewhere"}, "china", "Where devices are bought"),
       Flag("refuse", "Refuse, not only flag, what could not be bought on its day"),
+      Text("day", "2026-11-01", "YYYY-MM-DD: when devices for these users would be bought"),
       Number("users", "users", 0, 1e10, "20e6", "Of a day"),
       Number("research", "1", 0, 1, "", "Share of the fleet"),
       Number("training", "1", 0, 1, "", "Share of the fleet"),
@@ -221,6 +266,14 @@ PlanCommand FleetCommand() {
       File("service", "A TOML file whose numbers replace those of the built-in service"),
   };
   AddHardwareAndSampling(command.options);
+  SetLikely(command, Service::Load());
+  const Fleet f = Fleet::Load();
+  SetLikely(command, {{"research", f.research},
+                      {"training", f.training},
+                      {"inference", f.inference},
+                      {"answers", f.answers_per_user},
+                      {"patience", f.patience},
+                      {"closing", f.closing}});
   return command;
 }
 
@@ -242,6 +295,12 @@ PlanCommand MarketCommand() {
       File("market", "A TOML file whose numbers replace the built-in ones"),
   };
   AddHardwareAndSampling(command.options);
+  const Market m = Market::Load();
+  SetLikely(command, {{"leader-price", m.leader_output},
+                      {"progress", m.progress},
+                      {"lag", m.lag},
+                      {"elasticity", m.elasticity},
+                      {"supply-elasticity", m.supply_elasticity}});
   return command;
 }
 

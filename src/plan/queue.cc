@@ -83,4 +83,20 @@ double LargestArrivals(Queue queue, double share) {
   return low;
 }
 
+double FewestServers(Queue queue, double room_share, double share) {
+  const auto lost = [&](double servers) {
+    queue.servers = servers;
+    queue.room = std::floor(servers * room_share);
+    return Solve(queue).lost();
+  };
+  const double load = queue.arrivals * queue.service_time;
+  double low = 0, high = std::max(1.0, std::ceil(load));
+  while (lost(high) > share) high *= 2;
+  while (high - low > 1) {
+    const double middle = std::floor((low + high) / 2);
+    (lost(middle) > share ? low : high) = middle;
+  }
+  return high;
+}
+
 }  // namespace fathom

@@ -196,6 +196,12 @@ Report FleetOf(const PlanOptions& options) {
       item.money = Money::Load(item.device, {}, File(options, "money"));
     }
   }
+  CheckDay("day", options.Text("day"));
+  for (const auto& [key, device] : hardware.devices) {
+    FleetScenario::Item& item =
+        s.offered.emplace_back(FleetScenario::Item{.device = device, .day = options.Text("day")});
+    if (Money::HasPrice(device)) item.money = Money::Load(device, {}, File(options, "money"));
+  }
   s.sites = ParseSites(options.Text("sites"));
   s.rules = ExportRules::Load(File(options, "rules"));
   s.china = options.Text("market") == "china";

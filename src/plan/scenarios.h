@@ -87,7 +87,8 @@ struct FleetScenario {
   Kernels kernels;
   Service service;
   Fleet fleet;
-  SourcedValue users;  // of a day
+  SourcedValue users;         // of a day
+  std::vector<Item> offered;  // what could serve them instead, each bought on its day; no counts
   bool compare_with_published = false;
   int samples = 0;
   uint64_t seed = 1;

@@ -84,7 +84,8 @@ std::string Format(Dollars money) {
   if (size >= 999.95e6) return fmt::format("{}${} B", sign, Significant(size / 1e9, 4));
   if (size >= 1e6) return fmt::format("{}${} M", sign, Significant(size / 1e6, 4));
   if (size >= 1000) return fmt::format("{}${}", sign, FormatNumber(size));
-  if (size >= 0.1 || size == 0) return fmt::format("{}${:.2f}", sign, size);
+  if (size >= 0.9995 || size == 0) return fmt::format("{}${:.2f}", sign, size);
+  if (size >= 0.1) return fmt::format("{}${:.3f}", sign, size);
   return fmt::format("{}${}", sign, Significant(size, 2));
 }
 
