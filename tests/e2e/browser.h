@@ -21,12 +21,11 @@ namespace fathom::test {
 // browser) and 4 (from it). Everything that fails throws, so that a test ends with the reason.
 class Browser {
  public:
-  Browser(const std::filesystem::path& directory, int width, int height) {
+  Browser(const std::filesystem::path& directory, int width, int height)
+      : width_(width), height_(height) {
     int to[2], from[2];
     if (pipe2(to, O_CLOEXEC) != 0 || pipe2(from, O_CLOEXEC) != 0) throw std::runtime_error("pipe");
     const std::string profile = "--user-data-dir=" + (directory / "profile").string();
-    const std::string size =
-        "--window-size=" + std::to_string(width) + "," + std::to_string(height);
     const std::string log = (directory / "chromium.txt").string();
     pid_ = fork();
     if (pid_ == 0) {
@@ -38,8 +37,7 @@ class Browser {
       dup2(out, STDOUT_FILENO);
       dup2(out, STDERR_FILENO);
       execlp("chromium", "chromium", "--headless=new", "--no-sandbox", "--disable-gpu",
-             "--disable-dev-shm-usage", "--remote-debugging-pipe", profile.c_str(), size.c_str(),
-             nullptr);
+             "--disable-dev-shm-usage", "--remote-debugging-pipe", profile.c_str(), nullptr);
       _exit(127);
     }
     close(to[0]);
@@ -63,6 +61,9 @@ class Browser {
                    .at("sessionId")
                    .get<std::string>();
     Call("Page.enable", nlohmann::json::object());
+    // A window is not made narrower than some 500 pixels; a page is.
+    Call("Emulation.setDeviceMetricsOverride",
+         {{"width", width_}, {"height", height_}, {"deviceScaleFactor", 1}, {"mobile", false}});
     loaded_ = false;
     Call("Page.navigate", {{"url", address}});
     while (!loaded_) Note(Receive());
@@ -149,6 +150,7 @@ class Browser {
     }
   }
 
+  int width_, height_;
   pid_t pid_ = -1;
   int to_ = -1, from_ = -1, id_ = 0;
   bool loaded_ = false;  // the page that was navigated to

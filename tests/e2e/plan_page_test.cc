@@ -141,7 +141,7 @@ TEST_F(PlanPage, FaultsStandBesideTheirControl) {
 
 // Nothing is wider than a phone, but what scrolls by itself.
 TEST_F(PlanPage, FitsAPhone) {
-  test::Browser browser(directory_, 500, 900);
+  test::Browser browser(directory_, 420, 900);
   for (const char* link : {"train", "serve;serve?on=h20", "price", "fleet", "market"}) {
     browser.Open(address_ + "#" + link);
     browser.WaitFor(kAnswered);
