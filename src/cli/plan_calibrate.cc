@@ -1,12 +1,13 @@
 #include "cli/plan_calibrate.h"
 
+#include <fcntl.h>
 #include <spawn.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <cstring>
 #include <memory>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "base/interrupt.h"
+#include "base/memory.h"
 #include "base/progress.h"
 #include "base/random.h"
 #include "cli/common.h"
@@ -49,7 +51,7 @@ BytesPerSecond ReadingRate(ThreadPool& pool, size_t bytes) {
   double best = 0;
   // Enough passes that starting the threads does not matter.
   const int passes = static_cast<int>(std::max<size_t>(1, (size_t{128} << 20) / bytes));
-  for (int round = 0; round < 6; ++round) {
+  for (int round = 0; round < 3; ++round) {
     const auto start = Clock::now();
     for (int pass = 0; pass < passes; ++pass) {
       pool.ParallelFor(
@@ -312,9 +314,11 @@ const std::vector<WeighedRun>& WeighedRuns() {
   return kRuns;
 }
 
+// Prints how many bytes it had resident at most.
 void RunToBeWeighed(const CommonOptions& common, size_t number) {
   Device device(common.device, common.threads);
-  if (number == 0) return;
+  const auto weigh = [] { WriteStandardOutput(fmt::format("{}\n", PeakResidentMemory())); };
+  if (number == 0) return weigh();
   if (number > WeighedRuns().size()) throw UsageError("--run", "there is no such run");
   const WeighedRun& run = WeighedRuns()[number - 1];
   const MachineRates rates = {.bf16_peak = FlopsPerSecond(1),
@@ -325,6 +329,7 @@ void RunToBeWeighed(const CommonOptions& common, size_t number) {
   Setting setting = UnseenSettings()[run.setting];
   setting.fitted = true;  // so that nothing is planned here
   Measuring(UnseenShapes()[run.shape], run.bf16, rates, device).Run({setting}, 2, cases, memory);
+  weigh();
 }
 
 // The most memory that run `number` ever had resident, as the system counts it.
@@ -341,21 +346,33 @@ Bytes WeighRun(const CommonOptions& common, size_t number) {
   std::vector<char*> pointers;
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) throw Error("pipe", std::strerror(errno));
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
   pid_t child = 0;
-  if (const int error =
-          posix_spawn(&child, "/proc/self/exe", nullptr, nullptr, pointers.data(), environ);
-      error != 0) {
-    throw Error("/proc/self/exe", std::strerror(error));
+  const int error =
+      posix_spawn(&child, "/proc/self/exe", &actions, nullptr, pointers.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  close(ends[1]);
+  std::string text;
+  char piece[64];
+  for (ssize_t n; error == 0 && (n = read(ends[0], piece, sizeof(piece))) != 0;) {
+    if (n > 0) text.append(piece, static_cast<size_t>(n));
+    if (n < 0 && errno != EINTR) break;
   }
+  close(ends[0]);
+  if (error != 0) throw Error("/proc/self/exe", std::strerror(error));
   int status = 0;
-  struct rusage usage = {};
-  while (wait4(child, &status, 0, &usage) < 0) {
-    if (errno != EINTR) throw Error("wait4", std::strerror(errno));
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+  int64_t bytes = 0;
+  std::from_chars(text.data(), text.data() + text.size(), bytes);
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || bytes <= 0) {
     throw Error(fmt::format("calibrate --run {}", number), "has failed");
   }
-  return Bytes(1024.0 * static_cast<double>(usage.ru_maxrss));
+  return Bytes(static_cast<double>(bytes));
 }
 
 Report Calibrate(const CommonOptions& common) {
@@ -377,13 +394,14 @@ Report Calibrate(const CommonOptions& common) {
   std::vector<Calibrated> cases;
   std::vector<CalibratedMemory> memory;
   double done = 0;
-  // Twice, minutes apart: a machine's speed drifts.
+  // Twice, minutes apart, each with the machine's rates of that moment: its speed drifts.
   for (int round = 0; round < kRounds; ++round) {
     std::vector<Calibrated> again;
     std::vector<CalibratedMemory> same;
     const auto run = [&](const Shape& shape, bool bf16, const std::vector<Setting>& settings) {
       progress.Update(done++, shape.name);
-      Measuring(shape, bf16, rates, device).Run(settings, kRepetitions, again, same);
+      const MachineRates now = MeasureRates(device.context());
+      Measuring(shape, bf16, now, device).Run(settings, kRepetitions, again, same);
     };
     for (const bool bf16 : {true, false}) {
       for (const Shape& shape : fitted) run(shape, bf16, fit);
@@ -395,7 +413,7 @@ Report Calibrate(const CommonOptions& common) {
       continue;
     }
     for (size_t i = 0; i < cases.size(); ++i) {
-      cases[i].measured = std::min(cases[i].measured, again[i].measured);
+      if (again[i].measured < cases[i].measured) cases[i] = again[i];
     }
   }
   const Bytes empty = WeighRun(common, 0);

@@ -173,7 +173,8 @@ std::vector<FleetScenario::Item> ParseInventory(std::string_view text, const Har
   std::vector<FleetScenario::Item> items;
   ForEachPair("inventory", text, [&](std::string_view name, double count, std::string_view day) {
     if (items.size() >= 32) throw UsageError("inventory", "has more than 32 entries");
-    items.push_back({.device = hardware.Get(name), .count = count, .day = std::string(day)});
+    items.push_back(
+        {.device = hardware.Get(name, "inventory"), .count = count, .day = std::string(day)});
   });
   if (items.empty()) throw UsageError("inventory", "is empty", "write h800=10000,a100=10000");
   return items;

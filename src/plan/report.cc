@@ -11,18 +11,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-std::string_view Name(Origin origin) {
-  switch (origin) {
-    case Origin::kInput:
-      return "input";
-    case Origin::kPrediction:
-      return "prediction";
-    case Origin::kIdentity:
-      return "identity";
-  }
-  return "";
-}
-
 std::string CsvField(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string quoted = "\"";
@@ -41,6 +29,18 @@ void AddRow(ReportSection& section, std::string key, std::string label, T value,
 }
 
 }  // namespace
+
+std::string_view Name(Origin origin) {
+  switch (origin) {
+    case Origin::kInput:
+      return "input";
+    case Origin::kPrediction:
+      return "prediction";
+    case Origin::kIdentity:
+      return "identity";
+  }
+  return "";
+}
 
 void ReportSection::Add(std::string key, std::string label, Bytes value, Origin origin,
                         std::string note) {
@@ -105,11 +105,6 @@ const ReportRow* Report::Find(std::string_view section, std::string_view key) co
 }
 
 namespace {
-
-// A number of an input's range.
-std::string InputText(double value) {
-  return std::abs(value) >= 1e4 ? FormatCount(value) : fmt::format("{:g}", value);
-}
 
 // Puts `text` behind `line`, which is `indent` wide, in as many lines of at most `width` as it
 // takes (0: one); where too little would be left of them, below it. Ends the line.
@@ -188,8 +183,8 @@ std::string TornadoText(const ReportTornado& tornado) {
     const double share = widest > 0 ? size(bar) / widest : 1;
     text += fmt::format("  {:<{}}  {:<20}  {} at {}, {} at {}\n", bar.input, width,
                         std::string(static_cast<size_t>(1 + 19 * share), '#'),
-                        FormatUnit(bar.at_low, tornado.unit), InputText(bar.input_low),
-                        FormatUnit(bar.at_high, tornado.unit), InputText(bar.input_high));
+                        FormatUnit(bar.at_low, tornado.unit), FormatInput(bar.input_low),
+                        FormatUnit(bar.at_high, tornado.unit), FormatInput(bar.input_high));
   }
   return text;
 }
@@ -327,6 +322,10 @@ std::string Report::ToCsv() const {
     }
   }
   return text;
+}
+
+std::string FormatInput(double value) {
+  return std::abs(value) >= 1e4 ? FormatCount(value) : fmt::format("{:g}", value);
 }
 
 std::string Cite(const SourcedValue& value) {

@@ -92,7 +92,7 @@ Report Train(const PlanOptions& options) {
   TrainingScenario s;
   s.model = ModelName(options);
   s.config = ConfigOf(options);
-  s.device = hardware.Get(options.Text("on"));
+  s.device = hardware.Get(options.Text("on"), "on");
   s.kernels = hardware.kernels;
   s.rent = RentOf(options, Prices::Load(File(options, "prices")));
   s.run = {
@@ -136,7 +136,7 @@ Report Serve(const PlanOptions& options) {
   if (const auto heads = options.OptionalInteger("kv-heads")) {
     s.config = WithGroupedQueryAttention(s.config, *heads);
   }
-  s.device = hardware.Get(options.Text("on"));
+  s.device = hardware.Get(options.Text("on"), "on");
   s.kernels = hardware.kernels;
   s.rent = RentOf(options, prices);
   s.price = prices.Api(options.Text("price"));
@@ -178,7 +178,7 @@ Report Serve(const PlanOptions& options) {
 
 Report Price(const PlanOptions& options) {
   PriceScenario s;
-  s.device = Hardware::Load(File(options, "hardware")).Get(options.Text("on"));
+  s.device = Hardware::Load(File(options, "hardware")).Get(options.Text("on"), "on");
   s.prices = Prices::Load(File(options, "prices"));
   s.rent = RentOf(options, s.prices);
   s.money = Money::Load(s.device, options.OptionalNumber("device-price"), File(options, "money"));

@@ -189,15 +189,15 @@ TEST_F(TrainingTest, Zero3GathersWeights) {
 
 TEST_F(TrainingTest, ErrorsSayWhatFits) {
   ExpectParts(LayoutError({.devices = 2047}), {"devices", "2047", "the nearest that fits is 2048"});
-  ExpectParts(LayoutError({.tensor = 3}),
-              {"tensor parallel", "128 heads", "nearest that fits is 2"});
-  ExpectParts(LayoutError({.expert = 48}),
-              {"expert parallel", "256 experts", "nearest that fits is"});
+  ExpectParts(LayoutError({.tensor = 3}), {"tp: 3", "128 heads", "nearest that fits is 2"});
+  ExpectParts(LayoutError({.expert = 48}), {"ep: 48", "256 experts", "nearest that fits is"});
   ExpectParts(LayoutError({.devices = 64, .pipeline = 64, .expert = 1}),
-              {"pipeline parallel", "61 layers", "nearest that fits is 32"});
+              {"pp: 64", "61 layers", "nearest that fits is 32"});
+  // What is named fits: 62 stages would be even, but are more than there are layers.
+  ExpectParts(LayoutError({.pipeline = 61}), {"pp: 61", "nearest that fits is 32"});
   ExpectParts(LayoutError({}, {.batch = 1000}), {"batch", "nearest that fits is 1024"});
   ExpectParts(LayoutError({.schedule = Schedule::kInterleaved, .virtual_stages = 4}),
-              {"virtual stages", "61 layers", "nearest that fits is 3"});
+              {"virtual-stages", "61 layers", "nearest that fits is 3"});
   ExpectParts(LayoutError({.devices = -8}), {"devices", "-8"});
   ExpectParts(LayoutError({.micro_batch = int64_t{1} << 62}), {"micro-batch", "not between"});
   ExpectParts(LayoutError({.devices = 2048, .pipeline = 2, .expert = 8}),
