@@ -202,6 +202,18 @@ Report ReportCalibration(const MachineRates& rates, const std::vector<Calibrated
   }
   medians.AddNumber("throughput", "all of them", Median(all_errors), 1, Origin::kPrediction,
                     fmt::format("of {}", all_errors.size()), "%");
+  std::vector<double> spread;
+  for (const Calibrated& c : cases) {
+    if (c.slower > Seconds(0)) spread.push_back(100 * (c.slower / c.measured - 1));
+  }
+  if (!spread.empty()) {
+    medians.AddNumber("spread", "the same work, measured again minutes later", Median(spread), 1,
+                      Origin::kInput,
+                      fmt::format("slower; at most {:.0f} %: a machine that does other things too "
+                                  "cannot be predicted better than that",
+                                  *std::max_element(spread.begin(), spread.end())),
+                      "%");
+  }
   for (const bool process : {false, true}) {
     ReportTable table{.name = process
                                   ? "peak resident memory of whole processes, planned before them"

@@ -52,6 +52,7 @@ struct Calibrated {
   std::vector<double> parts;
   double tokens = 0;  // in all
   Seconds measured;
+  Seconds slower;       // the other time that was measured; 0: there was none
   bool fitted = false;  // used to find the efficiencies; the others are predicted
 };
 // Factors >= 0 (1 / efficiency) that make the least sum of squared relative errors over the cases.
