@@ -19,6 +19,7 @@ all: configure
 	@cmake --build --preset $(PRESET)
 
 test: all check-format
+	@scripts/install-packages.sh test
 	@ctest --preset $(PRESET) -j 2
 
 # The same tests under the sanitizers, and a million executions of every fuzzer.

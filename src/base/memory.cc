@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cinttypes>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -70,6 +72,12 @@ int64_t AvailableMemory() {
 }
 
 int64_t PeakResidentMemory() {
+  // getrusage would also count what the program that started this one had.
+  std::ifstream file("/proc/self/status");
+  for (std::string line; std::getline(file, line);) {
+    int64_t kibibytes = 0;
+    if (std::sscanf(line.c_str(), "VmHWM: %" SCNd64, &kibibytes) == 1) return 1024 * kibibytes;
+  }
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return int64_t{1024} * usage.ru_maxrss;

@@ -1,5 +1,8 @@
 #include "cli/common.h"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <charconv>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -72,6 +75,12 @@ std::string ReadStandardInput() {
   while ((count = std::fread(buffer, 1, sizeof(buffer), stdin)) > 0) text.append(buffer, count);
   if (std::ferror(stdin) != 0) throw Error("standard input", "cannot be read");
   return text;
+}
+
+size_t OutputWidth() {
+  struct winsize size = {};
+  if (isatty(STDOUT_FILENO) == 0 || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return 0;
+  return size.ws_col;
 }
 
 void WriteStandardOutput(std::string_view text) {

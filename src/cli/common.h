@@ -60,6 +60,8 @@ std::string ReadStandardInput();
 std::vector<int32_t> ParseTokenIds(std::string_view text, std::string_view where);
 // Writes and flushes; Error when that fails (a full disk, a closed pipe).
 void WriteStandardOutput(std::string_view text);
+// Characters in a line of the terminal that stdout is; 0 when it is none.
+size_t OutputWidth();
 // One line. What is not UTF-8 in it (paths, and names out of files) is replaced by U+FFFD.
 void WriteJson(const nlohmann::ordered_json& json);
 

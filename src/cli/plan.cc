@@ -65,7 +65,7 @@ void Add(const PlanCommand& table, CLI::App& plan) {
     }
     WriteStandardOutput(typed->json  ? report.ToJson()
                         : typed->csv ? report.ToCsv()
-                                     : report.ToTable());
+                                     : report.ToTable(OutputWidth()));
   });
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "plan/divisors.h"
 
 namespace fathom {
 namespace {
@@ -120,10 +121,11 @@ BytesPerToken CacheBytes(const ModelConfig& config, double bits) {
 
 ModelConfig WithGroupedQueryAttention(const ModelConfig& config, int64_t kv_heads) {
   if (kv_heads < 1 || config.num_attention_heads % kv_heads != 0) {
-    throw UsageError("kv heads",
+    throw UsageError("kv-heads",
                      fmt::format("{} heads cannot share {} key and value heads",
                                  config.num_attention_heads, kv_heads),
-                     "give a divisor of the number of heads");
+                     fmt::format("the nearest that fits is {}",
+                                 NearestDivisor(config.num_attention_heads, kv_heads)));
   }
   ModelConfig variant = config;
   variant.head_dim = config.v_dim();

@@ -1,10 +1,17 @@
 // What every `fathom plan` command can be told: one table for the command line, requests, links and
 // sliders.
 
+#include <initializer_list>
+#include <utility>
+
 #include "plan/architecture.h"
+#include "plan/fleet.h"
 #include "plan/hardware.h"
+#include "plan/market.h"
 #include "plan/options.h"
 #include "plan/prices.h"
+#include "plan/programme.h"
+#include "plan/serving.h"
 
 namespace fathom {
 namespace {
@@ -91,6 +98,34 @@ void AddCommon(std::vector<PlanOption>& options) {
   AddHardwareAndSampling(options);
 }
 
+void SetLikely(PlanCommand& command,
+               std::initializer_list<std::pair<const char*, const SourcedValue&>> values) {
+  for (PlanOption& option : command.options) {
+    for (const auto& [name, value] : values) {
+      if (option.name == name) option.likely = value.likely;
+    }
+  }
+}
+
+// What commands that serve share.
+void SetLikely(PlanCommand& command, const Service& s) {
+  SetLikely(command, {{"speed", s.user_tokens_per_s},
+                      {"context", s.mean_context},
+                      {"prefill-devices", s.prefill_devices},
+                      {"decode-devices", s.decode_devices},
+                      {"acceptance", s.mtp_acceptance},
+                      {"input-tokens", s.input_tokens},
+                      {"output-tokens", s.output_tokens},
+                      {"peak-demand", s.demand_peak_to_mean},
+                      {"night-demand", s.demand_night_to_peak},
+                      {"burst", s.burst},
+                      {"hold", s.hold_hours},
+                      {"refusals", s.refusals},
+                      {"answer-tokens", s.answer_tokens},
+                      {"redundant-experts", s.redundant_experts},
+                      {"hit-rate", GivenValue(s.hit_rate(), "hit-rate")}});
+}
+
 PlanCommand Train() {
   PlanCommand command{"train",
                       "Memory, step time and cost of a training run.",
@@ -117,8 +152,25 @@ PlanCommand Train() {
       Number("utilisation", "1", 1e-6, 1, "",
              "Model FLOPs as a share of the bf16 peak, instead of a step's model"),
       Flag("no-mtp", "Without the multi-token prediction modules"),
+      Number("restarts", "1", 0, 100, "", "Lost to failures and rollbacks, as a share of the run"),
+      Number("reinforcement", "1", 0, 1000, "", "Reinforcement learning, as a share of the run"),
+      Number("experiments", "1", 0, 1000, "",
+             "Ablations and models that were not released, as a share of the run"),
+      Number("data", "$", 0, 1e12, "", "For data"),
+      Number("people", "people", 0, 1e6, "", "That work on the model"),
+      Number("person-year", "$", 0, 1e8, "", "Of one of them, a year"),
+      Number("work-years", "years", 0, 100, "", "That they work on it"),
+      File("programme", "A TOML file whose numbers replace what a programme is made of"),
   };
   AddCommon(command.options);
+  const Programme p = Programme::Load();
+  SetLikely(command, {{"restarts", p.restarts},
+                      {"reinforcement", p.reinforcement},
+                      {"experiments", p.experiments},
+                      {"data", p.data},
+                      {"people", p.people},
+                      {"person-year", p.person_year},
+                      {"work-years", p.years}});
   return command;
 }
 
@@ -144,7 +196,14 @@ PlanCommand Serve() {
       Number("hit-rate", "1", 0, 0.999, "", "Share of input found in the context cache"),
       Number("input-tokens", "tokens", 1, 1e18, "", "Of a day, cached ones counted"),
       Number("output-tokens", "tokens", 1, 1e18, "", "Of a day"),
-      Number("peak-demand", "1", 1, 100, "", "Peak demand / mean demand of a day"),
+      Number("peak-demand", "1", 1, 24, "", "Peak demand / mean demand of a day"),
+      Number("night-demand", "1", 0, 1, "", "Demand at night / peak demand"),
+      Text("demand", "", "24 numbers instead: the demand of every hour, separated by commas"),
+      Number("burst", "1", 1, 100, "", "Busiest minutes of an hour / the hour"),
+      Integer("hold", "hours", 1, 24, "", "That a node serves before it does something else"),
+      Number("refusals", "1", 1e-6, 0.5, "",
+             "Share of requests that may find no place at the peak"),
+      Number("answer-tokens", "tokens", 1, 1e7, "", "Of an answer, its thinking included"),
       Integer("redundant-experts", "experts", 0, 1e5, "", "That are held twice or more"),
       Number("zipf", "1", 0, 4, "",
              "Exponent of Zipf's law for the experts' loads, which EPLB then places"),
@@ -154,6 +213,7 @@ PlanCommand Serve() {
       File("service", "A TOML file whose numbers replace those of the built-in service"),
   };
   AddCommon(command.options);
+  SetLikely(command, Service::Load());
   return command;
 }
 
@@ -185,6 +245,7 @@ PlanCommand FleetCommand() {
       Text("sites", "one=1", "NAME=SHARE, separated by commas"),
       Choice("market", {"china", "elsewhere"}, "china", "Where devices are bought"),
       Flag("refuse", "Refuse, not only flag, what could not be bought on its day"),
+      Text("day", "2026-11-01", "YYYY-MM-DD: when devices for these users would be bought"),
       Number("users", "users", 0, 1e10, "20e6", "Of a day"),
       Number("research", "1", 0, 1, "", "Share of the fleet"),
       Number("training", "1", 0, 1, "", "Share of the fleet"),
@@ -196,13 +257,23 @@ PlanCommand FleetCommand() {
              "Share of requests lost at the peak at which sign-ups close"),
       Number("speed", "tokens/s", 0.01, 1e5, "", "That a user is given"),
       Integer("decode-devices", "devices", 1, 1e5, "", "That decode together"),
-      Number("peak-demand", "1", 1, 100, "", "Peak demand / mean demand of a day"),
+      Number("peak-demand", "1", 1, 24, "", "Peak demand / mean demand of a day"),
+      Number("night-demand", "1", 0, 1, "", "Demand at night / peak demand"),
+      Text("demand", "", "24 numbers instead: the demand of every hour, separated by commas"),
       File("rules", "A TOML file of more devices and export rules"),
       File("fleet", "A TOML file whose numbers replace those of the built-in fleet"),
       File("money", "A TOML file whose numbers replace what owning costs"),
       File("service", "A TOML file whose numbers replace those of the built-in service"),
   };
   AddHardwareAndSampling(command.options);
+  SetLikely(command, Service::Load());
+  const Fleet f = Fleet::Load();
+  SetLikely(command, {{"research", f.research},
+                      {"training", f.training},
+                      {"inference", f.inference},
+                      {"answers", f.answers_per_user},
+                      {"patience", f.patience},
+                      {"closing", f.closing}});
   return command;
 }
 
@@ -224,6 +295,12 @@ PlanCommand MarketCommand() {
       File("market", "A TOML file whose numbers replace the built-in ones"),
   };
   AddHardwareAndSampling(command.options);
+  const Market m = Market::Load();
+  SetLikely(command, {{"leader-price", m.leader_output},
+                      {"progress", m.progress},
+                      {"lag", m.lag},
+                      {"elasticity", m.elasticity},
+                      {"supply-elasticity", m.supply_elasticity}});
   return command;
 }
 

@@ -1,6 +1,7 @@
 #include "plan/export_rules.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -14,9 +15,16 @@ void CheckDay(std::string_view field, std::string_view text) {
     fits = i == 4 || i == 7 ? text[i] == '-' : text[i] >= '0' && text[i] <= '9';
   }
   if (fits) {
-    const int month = (text[5] - '0') * 10 + text[6] - '0',
-              day = (text[8] - '0') * 10 + text[9] - '0';
-    fits = month >= 1 && month <= 12 && day >= 1 && day <= 31;
+    const auto number = [&](size_t at, size_t digits) {
+      int value = 0;
+      for (size_t i = at; i < at + digits; ++i) value = 10 * value + text[i] - '0';
+      return value;
+    };
+    using std::chrono::day, std::chrono::month, std::chrono::year;
+    fits =
+        std::chrono::year_month_day(year(number(0, 4)), month(static_cast<unsigned>(number(5, 2))),
+                                    day(static_cast<unsigned>(number(8, 2))))
+            .ok();
   }
   if (!fits) throw UsageError(field, fmt::format("'{}' is not a day", text), "write YYYY-MM-DD");
 }

@@ -12,7 +12,7 @@ namespace fathom {
 struct Fleet {
   SourcedValue research, training, inference;  // shares of the devices; the rest is other work
   SourcedValue operating_years;
-  SourcedValue answer_tokens, answers_per_user, patience, queue, closing;
+  SourcedValue answers_per_user, patience, queue, closing;
 
   struct Published {
     SourcedValue v1_capital, v1_operating, v2_capital, v2_operating, v2_hopper_capital, v2_yearly,

@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "plan/fleet_inference.h"
 #include "plan/intervals.h"
-#include "plan/queue.h"
 #include "plan/scenarios.h"
 
 namespace fathom {
@@ -13,38 +13,6 @@ namespace {
 constexpr Origin kMade = Origin::kPrediction;
 constexpr double kHoursOfYear = 8766;
 
-// What one device of a kind gives to inference when prefill and decoding share it out so that
-// neither waits.
-struct Capacity {
-  bool works = false;
-  std::string why;       // it does not
-  double tokens = 0;     // output tokens a second, always busy
-  double slots = 0;      // sequences that decode at a time
-  Seconds token, first;  // time per token; and to the first, without a queue
-};
-
-Capacity CapacityOf(const FleetScenario& s, const Architecture& architecture,
-                    const Accelerator& device) {
-  Capacity capacity;
-  try {
-    const PrefillPlan prefill = PlanPrefill(architecture, s.service, device, s.kernels);
-    const DecodePlan decode = PlanDecode(architecture, s.service, device, s.kernels);
-    const double inputs = s.service.input_tokens.likely / s.service.output_tokens.likely;
-    const double prefilling = inputs / prefill.with_hits.value(),
-                 decoding = 1 / decode.output.value();
-    capacity.works = true;
-    capacity.tokens = 1 / (prefilling + decoding);
-    capacity.slots =
-        decode.batch / static_cast<double>(s.service.tensor) * decoding / (prefilling + decoding);
-    capacity.token = decode.token;
-    // A prompt waits half a chunk on average, and is computed in the next.
-    capacity.first = 1.5 * std::max(prefill.compute.total(), prefill.exchange) + decode.step;
-  } catch (const Error& error) {
-    capacity.why = error.what();
-  }
-  return capacity;
-}
-
 void AddInventory(const FleetScenario& s, Report& report) {
   ReportSection& section = report.sections.emplace_back(ReportSection{"inventory", {}});
   double total = 0;
@@ -52,21 +20,7 @@ void AddInventory(const FleetScenario& s, Report& report) {
     const FleetScenario::Item& item = s.items[i];
     total += item.count;
     std::string note = item.day.empty() ? "" : fmt::format("bought {}: ", item.day);
-    if (!item.day.empty() && s.china) {
-      const ExportRules::Answer answer = s.rules.Check(item.device, item.day);
-      if (answer.verdict == ExportRules::Verdict::kFree) {
-        note += "no licence needed in China";
-      } else {
-        note += fmt::format("{} {}; {}",
-                            answer.verdict == ExportRules::Verdict::kLicence
-                                ? "NOT TO BE HAD in China without a licence, which is presumed "
-                                  "to be denied:"
-                                : "case by case in China:",
-                            answer.why, answer.source);
-      }
-    } else if (!item.day.empty()) {
-      note += "rules for China do not apply";
-    }
+    if (!item.day.empty()) note += ExportVerdict(s, item);
     section.AddNumber(fmt::format("{}_{}", item.device.key, i), item.device.name, item.count, 0,
                       Origin::kInput, note, "devices");
   }
@@ -186,107 +140,6 @@ void AddSplit(const FleetScenario& s, Report& report) {
   report.tables.push_back(std::move(table));
 }
 
-// The queue that all inference devices are; servers are the sequences that decode at a time.
-struct Demand {
-  Queue queue;
-  Seconds first;        // token, without waiting
-  double tokens = 0;    // output tokens a second of the fleet
-  double per_user = 0;  // arrivals a second at the peak of one daily user
-};
-
-Demand DemandOf(const FleetScenario& s, const std::vector<Capacity>& capacities) {
-  Demand demand;
-  Seconds token;
-  double slots = 0;
-  for (size_t i = 0; i < s.items.size(); ++i) {
-    const Capacity& capacity = capacities[i];
-    if (!capacity.works) continue;
-    const double devices = s.items[i].count * s.fleet.inference.likely;
-    slots += devices * capacity.slots;
-    token += devices * capacity.slots * capacity.token;
-    demand.first += devices * capacity.slots * capacity.first;
-    demand.tokens += devices * capacity.tokens;
-  }
-  if (slots < 1) return demand;
-  demand.first = demand.first / slots;
-  const double peak = s.service.demand_peak_to_mean.likely;
-  demand.per_user = s.fleet.answers_per_user.likely * peak / 86400;
-  demand.queue = {.arrivals = s.users.likely * demand.per_user,
-                  .service_time = s.fleet.answer_tokens.likely * (token / slots).value(),
-                  .patience = s.fleet.patience.likely,
-                  .servers = std::floor(slots),
-                  .room = std::floor(slots * s.fleet.queue.likely)};
-  return demand;
-}
-
-void AddInference(const FleetScenario& s, const Architecture& architecture, Report& report) {
-  std::vector<Capacity> capacities;
-  for (const FleetScenario::Item& item : s.items) {
-    capacities.push_back(CapacityOf(s, architecture, item.device));
-  }
-  ReportSection& section = report.sections.emplace_back(
-      ReportSection{fmt::format("inference of {} at the day's peak", s.model), {}});
-  for (size_t i = 0; i < s.items.size(); ++i) {
-    const std::string key = fmt::format("{}_{}", s.items[i].device.key, i);
-    const std::string label = s.items[i].device.name + ", output of its share";
-    if (!capacities[i].works) {
-      section.AddText(key, label, "cannot serve: " + capacities[i].why);
-      continue;
-    }
-    const double devices = s.items[i].count * s.fleet.inference.likely;
-    section.Add(key, label, devices * TokensPerSecond(capacities[i].tokens), kMade,
-                fmt::format("{} devices, {} sequences at a time", FormatNumber(devices),
-                            FormatNumber(devices * capacities[i].slots)));
-  }
-  const Demand demand = DemandOf(s, capacities);
-  if (demand.queue.servers < 1 || demand.tokens == 0) {
-    section.AddText("queue", "users", "no device of the fleet can serve this model");
-    return;
-  }
-  const QueueResult queue = Solve(demand.queue);
-  section.Add("output", "output, always busy", TokensPerSecond(demand.tokens), kMade);
-  section.AddNumber("users", "users a day", s.users.likely, 0, Origin::kInput, Cite(s.users));
-  section.AddNumber(
-      "arrivals", "requests a second", demand.queue.arrivals, 1, kMade,
-      fmt::format("{:g} answers of a user, {:g} times as many at the peak",
-                  s.fleet.answers_per_user.likely, s.service.demand_peak_to_mean.likely),
-      "1/s");
-  section.AddNumber("servers", "sequences at a time", demand.queue.servers, 0, kMade,
-                    "the queue's servers: M/M/c/K+M, docs/economics.md");
-  section.AddNumber("busy", "of them busy", 100 * queue.busy, 1, kMade, "", "%");
-  section.Add("wait", "mean wait in the queue", Seconds(queue.mean_wait), kMade,
-              fmt::format("{:.2g} % of requests wait at all", 100 * queue.waits));
-  section.Add("first_token", "time to the first token", Seconds(queue.mean_wait) + demand.first,
-              kMade, fmt::format("{} of it computing", Format(demand.first)));
-  section.AddNumber("refused", "requests refused", 100 * queue.refused, 3, kMade,
-                    "no room in the queue", "%");
-  section.AddNumber("abandoned", "users who give up waiting", 100 * queue.abandoned, 3, kMade,
-                    fmt::format("patience {:g} s", s.fleet.patience.likely), "%");
-  const double most = LargestArrivals(demand.queue, s.fleet.closing.likely) / demand.per_user;
-  section.AddNumber(
-      "closing_users", "sign-ups are closed at, users a day", most, 0, kMade,
-      fmt::format("{:g} % of requests lost at the peak", 100 * s.fleet.closing.likely));
-  section.AddNumber("closing_tokens", "output tokens a day there",
-                    most * s.fleet.answers_per_user.likely * s.fleet.answer_tokens.likely, 0, kMade,
-                    s.compare_with_published ? "168 B were served on a day in February 2025" : "");
-  ReportTable table{.name = "the queue at other demands",
-                    .columns = {{"users", "users a day", "1"},
-                                {"busy", "busy", "%"},
-                                {"wait", "mean wait", "s"},
-                                {"first", "first token", "s"},
-                                {"refused", "refused", "%"},
-                                {"abandoned", "gave up", "%"}}};
-  for (const double share : {0.5, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.25, 1.5, 2.0}) {
-    Queue other = demand.queue;
-    other.arrivals = share * most * demand.per_user;
-    const QueueResult result = Solve(other);
-    table.rows.push_back({std::round(share * most), 100 * result.busy, result.mean_wait,
-                          result.mean_wait + demand.first.value(), 100 * result.refused,
-                          100 * result.abandoned});
-  }
-  report.tables.push_back(std::move(table));
-}
-
 // "NAME=NUMBER", separated by commas.
 template <typename F>
 void ForEachPair(std::string_view field, std::string_view text, const F& take) {
@@ -320,7 +173,8 @@ std::vector<FleetScenario::Item> ParseInventory(std::string_view text, const Har
   std::vector<FleetScenario::Item> items;
   ForEachPair("inventory", text, [&](std::string_view name, double count, std::string_view day) {
     if (items.size() >= 32) throw UsageError("inventory", "has more than 32 entries");
-    items.push_back({.device = hardware.Get(name), .count = count, .day = std::string(day)});
+    items.push_back(
+        {.device = hardware.Get(name, "inventory"), .count = count, .day = std::string(day)});
   });
   if (items.empty()) throw UsageError("inventory", "is empty", "write h800=10000,a100=10000");
   return items;
@@ -338,6 +192,38 @@ std::vector<FleetScenario::Site> ParseSites(std::string_view text) {
   if (std::abs(sum - 1) > 1e-6) throw UsageError("sites", fmt::format("sum to {:g}, not 1", sum));
   return sites;
 }
+
+namespace {
+
+// Devices whose number has one range and one source have one number: what Hoppers cost, and
+// electricity and buildings for all.
+void AddMoneyInputs(FleetScenario& s, std::vector<UncertainInput>& inputs) {
+  for (const Money::Input input : {Money::kPrice, Money::kElectricity, Money::kColocation,
+                                   Money::kUpkeep, Money::kPue, Money::kPowerUse}) {
+    std::vector<UncertainInput> kinds;
+    for (FleetScenario::Item& item : s.items) {
+      if (!item.money) continue;
+      SourcedValue& value = item.money->inputs()[input];
+      const auto same = std::find_if(kinds.begin(), kinds.end(), [&](const UncertainInput& kind) {
+        return kind.value->source == value.source && kind.value->low == value.low &&
+               kind.value->likely == value.likely && kind.value->high == value.high;
+      });
+      if (same == kinds.end()) {
+        kinds.push_back({"price of " + item.device.name, &value});
+      } else if (same->value != &value) {
+        same->same.push_back(&value);
+        same->name += ", " + item.device.name;
+      }
+    }
+    for (UncertainInput& kind : kinds) {
+      // Prices differ, and everything else has one range.
+      if (input != Money::kPrice) kind.name = Money::Label(input);
+      inputs.push_back(std::move(kind));
+    }
+  }
+}
+
+}  // namespace
 
 Report ReportFleet(const FleetScenario& scenario) {
   FleetScenario s = scenario;
@@ -363,31 +249,26 @@ Report ReportFleet(const FleetScenario& scenario) {
     Report report{.command = "fleet", .title = "A fleet"};
     AddInventory(s, report);
     AddMoney(s, report);
-    AddInference(s, architecture, report);
+    AddFleetInference(s, architecture, report);
     return report;
   };
   Report report = evaluate();
   std::vector<UncertainInput> inputs = {
       {"inference's share of the fleet", &s.fleet.inference},
-      {"tokens of an answer", &s.fleet.answer_tokens},
+      {"tokens of an answer", &s.service.answer_tokens},
       {"answers of a user a day", &s.fleet.answers_per_user},
       {"patience", &s.fleet.patience},
       {"room in the queue", &s.fleet.queue},
       {"requests lost at which sign-ups close", &s.fleet.closing},
       {"peak demand / mean demand", &s.service.demand_peak_to_mean},
+      {"busiest minutes / the hour", &s.service.burst},
       {"speed that expert balance leaves", &s.service.expert_balance}};
-  for (FleetScenario::Item& item : s.items) {
-    if (!item.money) continue;
-    for (const Money::Input input : {Money::kPrice, Money::kElectricity, Money::kColocation,
-                                     Money::kUpkeep, Money::kPue, Money::kPowerUse}) {
-      inputs.push_back({fmt::format("{}: {}", item.device.name, Money::Label(input)),
-                        &item.money->inputs()[input]});
-    }
-  }
+  AddMoneyInputs(s, inputs);
   const std::vector<Headline> headlines = {
       {"what it costs", "yearly"},
       {fmt::format("inference of {} at the day's peak", s.model), "closing_users"}};
   AddIntervals(inputs, evaluate, headlines, s.seed, s.samples, report);
+  AddDevicesNeeded(s, architecture, report);
   AddSplit(s, report);
   if (s.compare_with_published) AddPublished(s, report);
   return report;

@@ -128,13 +128,13 @@ Hardware Hardware::Load(const std::optional<std::filesystem::path>& over) {
   return hardware;
 }
 
-const Accelerator& Hardware::Get(std::string_view key) const {
+const Accelerator& Hardware::Get(std::string_view key, std::string_view field) const {
   const auto found = devices.find(key);
   if (found != devices.end()) return found->second;
   std::set<std::string, std::less<>> names;
   for (const auto& [name, device] : devices) names.insert(name);
   const auto nearest = Nearest(key, names);
-  throw UsageError("device", fmt::format("'{}' is not known", key),
+  throw UsageError(field, fmt::format("'{}' is not known", key),
                    nearest ? fmt::format("did you mean '{}'?", *nearest)
                            : fmt::format("known are {}", fmt::join(names, ", ")));
 }

@@ -68,8 +68,8 @@ struct Hardware {
   // change single numbers of known devices and add whole ones. Throws Error naming file, key and
   // the nearest known key.
   static Hardware Load(const std::optional<std::filesystem::path>& over = {});
-  // Throws UsageError with the nearest known name.
-  const Accelerator& Get(std::string_view key) const;
+  // Throws UsageError with `field` and the nearest known name.
+  const Accelerator& Get(std::string_view key, std::string_view field = "device") const;
 };
 
 }  // namespace fathom

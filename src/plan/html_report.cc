@@ -11,18 +11,6 @@
 namespace fathom {
 namespace {
 
-std::string_view Name(Origin origin) {
-  switch (origin) {
-    case Origin::kInput:
-      return "input";
-    case Origin::kPrediction:
-      return "prediction";
-    case Origin::kIdentity:
-      return "identity";
-  }
-  return "";
-}
-
 std::string IntervalText(const ReportRow& row) {
   return fmt::format("{} to {}", FormatUnit(row.interval->low, row.unit),
                      FormatUnit(row.interval->high, row.unit));

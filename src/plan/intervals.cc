@@ -29,7 +29,7 @@ class KeptValues {
   KeptValues(const KeptValues&) = delete;
   KeptValues& operator=(const KeptValues&) = delete;
   void Restore() const {
-    for (size_t j = 0; j < likely_.size(); ++j) inputs_[j].value->likely = likely_[j];
+    for (size_t j = 0; j < likely_.size(); ++j) inputs_[j].Set(likely_[j]);
   }
 
  private:
@@ -61,9 +61,9 @@ void AddTornados(std::span<const UncertainInput> inputs, const std::function<Rep
   };
   for (const UncertainInput& input : inputs) {
     if (input.value->low == input.value->high) continue;
-    input.value->likely = input.value->low;
+    input.Set(input.value->low);
     const std::vector<double> low = outputs();
-    input.value->likely = input.value->high;
+    input.Set(input.value->high);
     const std::vector<double> high = outputs();
     kept.Restore();
     for (size_t t = 0; t < tornados.size(); ++t) {
@@ -99,11 +99,11 @@ void AddIntervals(std::span<const UncertainInput> inputs, const std::function<Re
       kept.Restore();
       std::vector<double> values(inputs.size());
       for (size_t j = 0; j < inputs.size(); ++j) {
-        values[j] = TriangularQuantile(
-            *inputs[j].value,
-            RandomStream(MixKey(seed, j), static_cast<uint64_t>(i)).NextUniform());
+        values[j] =
+            RangeQuantile(*inputs[j].value,
+                          RandomStream(MixKey(seed, j), static_cast<uint64_t>(i)).NextUniform());
       }
-      for (size_t j = 0; j < inputs.size(); ++j) inputs[j].value->likely = values[j];
+      for (size_t j = 0; j < inputs.size(); ++j) inputs[j].Set(values[j]);
       try {
         const Report sample = evaluate();
         for (const ReportSection& section : sample.sections) {

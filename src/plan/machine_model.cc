@@ -41,9 +41,22 @@ const char* Name(Kind kind) {
 }  // namespace
 
 const char* WorkPartName(size_t part) {
-  constexpr const char* kNames[kWorkParts] = {"dense products", "expert products", "attention",
-                                              "elementwise", "starting an operation"};
+  constexpr const char* kNames[kWorkParts] = {"dense products",  "expert products",
+                                              "reading weights", "attention",
+                                              "elementwise",     "starting an operation"};
   return kNames[part];
+}
+
+BytesPerSecond MachineRates::RateOf(Bytes size) const {
+  FATHOM_CHECK(!reading.empty());
+  if (size <= reading.front().size) return reading.front().rate;
+  for (size_t i = 1; i < reading.size(); ++i) {
+    const Reading &below = reading[i - 1], &above = reading[i];
+    if (size > above.size) continue;
+    const double share = std::log(size / below.size) / std::log(above.size / below.size);
+    return below.rate + (above.rate - below.rate) * share;
+  }
+  return reading.back().rate;
 }
 
 std::vector<double> PartsOf(const Architecture& architecture, const MachineRates& rates,
@@ -53,60 +66,53 @@ std::vector<double> PartsOf(const Architecture& architecture, const MachineRates
   const FlopsPerSecond peak = work.bf16 ? rates.bf16_peak : rates.f32_peak;
   const double element = work.bf16 ? 2 : 4;
   const double passes = training ? 3 : 1;
-  // Weights lie in the last cache as far as all that a step reads fits there.
-  double touched = 0;
-  const auto each_product = [&](const auto& take) {
-    const auto layer = [&](const LayerShape& shape, double count) {
-      for (const MatrixProduct& product : shape.products) take(product, count);
-    };
-    for (const auto& [index, count] : architecture.groups) {
-      layer(architecture.layers[index], static_cast<double>(count));
-    }
-    if (training) {
-      for (const LayerShape& module : architecture.mtp) layer(module, 1);
-    }
-  };
-  const auto weights = [&](const MatrixProduct& product) {
-    const double copies = product.routed() ? ChosenExperts(product, work.tokens) : 1;
-    return copies * static_cast<double>(product.rows * product.columns) * element;
-  };
-  each_product(
-      [&](const MatrixProduct& product, double count) { touched += count * weights(product); });
-  const double cached = touched > 0 ? std::min(1.0, rates.cache_size.value() / 2 / touched) : 0;
-  const auto read_time = [&](double bytes) {
-    return bytes * cached / rates.cache.value() + bytes * (1 - cached) / rates.bandwidth.value();
-  };
-  each_product([&](const MatrixProduct& product, double count) {
-    const double flops = product.forward_flops().value() * work.tokens;
-    const double time = passes * std::max(flops / peak.value(), read_time(weights(product)));
-    parts[product.routed() ? 1 : 0] += count * time;
-  });
   // The head: of every token in training, of each sequence's last otherwise.
-  const double rows = training ? work.tokens : work.kind == Kind::kDecode ? work.batch : 1;
-  const MatrixProduct& head = architecture.head;
+  const double head_rows = training ? work.tokens : work.kind == Kind::kDecode ? work.batch : 1;
   const double heads = training ? 1.0 + static_cast<double>(architecture.mtp.size()) : 1;
-  parts[0] += heads * passes *
-              std::max(head.forward_flops().value() * rows / peak.value(),
-                       read_time(static_cast<double>(head.rows * head.columns) * element));
+  double weights = 0;
+  const auto add = [&](const MatrixProduct& product, double count, double tokens) {
+    const double copies = product.routed() ? ChosenExperts(product, tokens) : 1;
+    weights += count * copies * static_cast<double>(product.rows * product.columns) * element;
+    parts[product.routed() ? 1 : 0] +=
+        count * passes * product.forward_flops().value() * tokens / peak.value();
+  };
+  for (const auto& [index, count] : architecture.groups) {
+    for (const MatrixProduct& product : architecture.layers[index].products) {
+      add(product, static_cast<double>(count), work.tokens);
+    }
+  }
+  if (training) {
+    for (const LayerShape& module : architecture.mtp) {
+      for (const MatrixProduct& product : module.products) add(product, 1, work.tokens);
+    }
+  }
+  add(architecture.head, heads, head_rows);
+  // All weights and the whole cache are read before any of them is read again.
   const double layers = static_cast<double>(architecture.layers.size()) +
                         (training ? static_cast<double>(architecture.mtp.size()) : 0);
+  const double cache = training ? 0
+                                : layers * work.batch * work.keys * element *
+                                      static_cast<double>(architecture.config.cache_row_dim());
+  const BytesPerSecond rate = rates.RateOf(Bytes(weights + cache));
+  parts[2] = passes * weights / rate.value();
   const AttentionForm form = training ? AttentionForm::kExpanded : AttentionForm::kAbsorbed;
-  parts[2] = (training ? 3.5 : 1) * layers * work.tokens * work.keys *
+  parts[3] = (training ? 3.5 : 1) * layers * work.tokens * work.keys *
              AttentionFlopsPerKey(architecture.config, form).value() / peak.value();
+  const double memory = rates.reading.back().rate.value();
   for (const auto& [index, count] : architecture.groups) {
-    parts[3] +=
-        static_cast<double>(count) * (training ? 3 : 1) * work.tokens *
+    parts[4] +=
+        static_cast<double>(count) * passes * work.tokens *
         ElementwiseBytes(architecture.config, architecture.layers[index].moe, PlanPrecision::kBf16)
             .value() /
-        rates.bandwidth.value();
+        memory;
   }
   if (training) {
     // Masters, gradients and both moments are read, written and packed again, in f32.
     const double parameters =
         static_cast<double>(architecture.counts.total + architecture.counts.mtp);
-    parts[3] += parameters * (12 + 16 + 4 + 2 * element) / rates.bandwidth.value();
+    parts[4] += parameters * (12 + 16 + 4 + 2 * element) / memory;
   }
-  parts[4] = kStart * layers * passes;
+  parts[5] = kStart * layers * passes;
   for (double& part : parts) part *= work.repeats;
   return parts;
 }
@@ -142,13 +148,12 @@ Report ReportCalibration(const MachineRates& rates, const std::vector<Calibrated
   ReportSection& machine = report.sections.emplace_back(ReportSection{"machine", {}});
   machine.Add("bf16_peak", "peak in bf16", rates.bf16_peak, Origin::kInput, "measured now");
   machine.Add("f32_peak", "peak in f32", rates.f32_peak, Origin::kInput, "measured now");
-  const auto bandwidth = [&](const char* key, const char* label, BytesPerSecond rate) {
-    machine.rows.push_back(
-        {key, label, rate.value(), "B/s", Format(rate), Origin::kInput, "measured now"});
-  };
-  bandwidth("bandwidth", "reading memory", rates.bandwidth);
-  bandwidth("cache", "reading the last cache", rates.cache);
-  machine.Add("cache_size", "the last cache", rates.cache_size, Origin::kInput);
+  for (const MachineRates::Reading& reading : rates.reading) {
+    machine.rows.push_back({fmt::format("reading_{:.0f}", reading.size.value()),
+                            fmt::format("reading {} in turn", Format(reading.size)),
+                            reading.rate.value(), "B/s", Format(reading.rate), Origin::kInput,
+                            "measured now"});
+  }
 
   std::vector<double> all_errors;
   ReportSection medians{"median errors of what was not fitted", {}};
@@ -197,20 +202,39 @@ Report ReportCalibration(const MachineRates& rates, const std::vector<Calibrated
   }
   medians.AddNumber("throughput", "all of them", Median(all_errors), 1, Origin::kPrediction,
                     fmt::format("of {}", all_errors.size()), "%");
-  ReportTable table{
-      .name = "memory of runs, planned before them",
-      .columns = {
-          {"measured", "measured", "B"}, {"predicted", "predicted", "B"}, {"error", "error", "%"}}};
-  std::vector<double> errors;
-  for (const CalibratedMemory& m : memory) {
-    const double error = 100 * (m.predicted / m.measured - 1);
-    errors.push_back(std::abs(error));
-    table.labels.push_back(m.name);
-    table.rows.push_back({m.measured.value(), m.predicted.value(), error});
+  std::vector<double> spread;
+  for (const Calibrated& c : cases) {
+    if (c.slower > Seconds(0)) spread.push_back(100 * (c.slower / c.measured - 1));
   }
-  medians.AddNumber("memory", "memory", Median(errors), 1, Origin::kPrediction,
-                    fmt::format("of {}", errors.size()), "%");
-  report.tables.push_back(std::move(table));
+  if (!spread.empty()) {
+    medians.AddNumber("spread", "the same work, measured again minutes later", Median(spread), 1,
+                      Origin::kInput,
+                      fmt::format("slower; at most {:.0f} %: a machine that does other things too "
+                                  "cannot be predicted better than that",
+                                  *std::max_element(spread.begin(), spread.end())),
+                      "%");
+  }
+  for (const bool process : {false, true}) {
+    ReportTable table{.name = process
+                                  ? "peak resident memory of whole processes, planned before them"
+                                  : "memory of arenas, planned before the runs",
+                      .columns = {{"measured", "measured", "B"},
+                                  {"predicted", "predicted", "B"},
+                                  {"error", "error", "%"}}};
+    std::vector<double> errors;
+    for (const CalibratedMemory& m : memory) {
+      if (m.process != process) continue;
+      const double error = 100 * (m.predicted / m.measured - 1);
+      errors.push_back(std::abs(error));
+      table.labels.push_back(m.name);
+      table.rows.push_back({m.measured.value(), m.predicted.value(), error});
+    }
+    if (errors.empty()) continue;
+    medians.AddNumber(process ? "memory" : "arenas",
+                      process ? "memory of processes" : "memory of arenas", Median(errors), 1,
+                      Origin::kPrediction, fmt::format("of {}", errors.size()), "%");
+    report.tables.push_back(std::move(table));
+  }
   report.sections.push_back(std::move(medians));
   return report;
 }

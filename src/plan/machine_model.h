@@ -11,9 +11,16 @@ namespace fathom {
 // What a machine reached in the same minute, with all of its threads.
 struct MachineRates {
   FlopsPerSecond bf16_peak, f32_peak;
-  BytesPerSecond bandwidth;  // of memory that no cache holds
-  BytesPerSecond cache;      // of memory that the last cache holds
-  Bytes cache_size;
+  // Reading memory again and again, by how much of it; ascending. Where caches end shows in it.
+  struct Reading {
+    Bytes size;
+    BytesPerSecond rate;
+  };
+  std::vector<Reading> reading;
+
+  // The rate of a piece of work that reads so much in turn: between two measured sizes by the
+  // logarithm, outside them the nearest.
+  BytesPerSecond RateOf(Bytes size) const;
 };
 
 // One piece of work on this machine.
@@ -27,12 +34,13 @@ struct MachineWork {
   double repeats = 1;  // steps, or chunks
 };
 
-// The parts of a piece of work, each in seconds at the machine's measured rates: products with
-// dense matrices, with routed experts, the attention core, elementwise traffic, and (a count of ten
-// microseconds each) operations that are started. A matrix product takes max(operations / peak,
-// bytes / rate of where its weights lie); experts are those that tokens choose at random.
-// The time of the work is the sum of its parts, each divided by its efficiency.
-constexpr size_t kWorkParts = 5;
+// The parts of a piece of work, each in seconds at the machine's measured rates: operations of
+// dense matrices and of routed experts, reading the weights of both (experts are those that tokens
+// choose at random) at the rate of as many bytes, the attention core, elementwise traffic, and (a
+// count of ten microseconds a layer) operations that are started. The time of the work is the sum
+// of its parts, each divided by its efficiency: with few rows a product's operations do not hide
+// behind the reading of its weights.
+constexpr size_t kWorkParts = 6;
 std::vector<double> PartsOf(const Architecture& architecture, const MachineRates& rates,
                             const MachineWork& work);
 const char* WorkPartName(size_t part);
@@ -44,15 +52,19 @@ struct Calibrated {
   std::vector<double> parts;
   double tokens = 0;  // in all
   Seconds measured;
+  Seconds slower;       // the other time that was measured; 0: there was none
   bool fitted = false;  // used to find the efficiencies; the others are predicted
 };
 // Factors >= 0 (1 / efficiency) that make the least sum of squared relative errors over the cases.
 std::vector<double> FitFactors(const std::vector<Calibrated>& cases);
 
-// Memory that a run really took, and what the planner said before.
+// Memory that a run really took, and what the planner said before: the peaks of its arenas, or
+// (process) the most that a process had resident, which is predicted as what one that does nothing
+// has, and the arenas' plan.
 struct CalibratedMemory {
   std::string name;
   Bytes predicted, measured;
+  bool process = false;
 };
 
 // Fits each kind on its fitted cases and predicts the others; every single error is a row, then

@@ -168,6 +168,7 @@ std::string PlanCommandsJson() {
         out["most"] = option.most;
       }
       if (!option.fallback.empty()) out["default"] = option.fallback;
+      if (option.likely) out["likely"] = *option.likely;
       if (!option.choices.empty()) out["choices"] = option.choices;
     }
     json["commands"].push_back({{"name", command.name},

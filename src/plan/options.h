@@ -30,6 +30,8 @@ struct PlanOption {
   std::string unit = {};       // of numbers: "tokens", "$ per hour", "1"
   double least = 0, most = 0;  // of numbers
   std::string fallback = {};   // as text; empty: what the model or the data say
+  // Of numbers without a fallback: what the built-in data say, to begin a slider at.
+  std::optional<double> likely = {};
   std::vector<std::string> choices = {};
   bool positional = false;  // on the command line
 };
@@ -50,7 +52,7 @@ const std::vector<PlanCommand>& PlanCommands();
 const PlanCommand& PlanCommandNamed(std::string_view name);
 // The table above as JSON, for pages that build their controls from it: {"commands": [{"name",
 // "help", "example", "options": [{"name", "kind", "help", "unit", "least", "most", "default",
-// "choices"}]}]}; without what only the command line has (files).
+// "likely", "choices"}]}]}; without what only the command line has (files).
 std::string PlanCommandsJson();
 
 // A scenario: a command and the options that were given, each checked when it is set. All that

@@ -83,4 +83,23 @@ double LargestArrivals(Queue queue, double share) {
   return low;
 }
 
+double FewestServers(Queue queue, double room_share, double share) {
+  // Servers of a pool that large grow with the load.
+  constexpr double kLarge = 1e6;
+  const double scale = std::max(1.0, queue.arrivals * queue.service_time / kLarge);
+  queue.arrivals /= scale;
+  const auto lost = [&](double servers) {
+    queue.servers = servers;
+    queue.room = std::floor(servers * room_share);
+    return Solve(queue).lost();
+  };
+  double low = 0, high = std::max(1.0, std::ceil(queue.arrivals * queue.service_time));
+  while (lost(high) > share) high *= 2;
+  while (high - low > 1) {
+    const double middle = std::floor((low + high) / 2);
+    (lost(middle) > share ? low : high) = middle;
+  }
+  return std::ceil(high * scale);
+}
+
 }  // namespace fathom

@@ -31,4 +31,8 @@ QueueResult Solve(const Queue& queue);
 // The largest rate of arrivals at which no more than `share` of requests are lost.
 double LargestArrivals(Queue queue, double share);
 
+// The fewest servers that lose no more than `share` of `queue.arrivals`; room grows with them as
+// room_share says.
+double FewestServers(Queue queue, double room_share, double share);
+
 }  // namespace fathom

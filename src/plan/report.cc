@@ -11,18 +11,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-std::string_view Name(Origin origin) {
-  switch (origin) {
-    case Origin::kInput:
-      return "input";
-    case Origin::kPrediction:
-      return "prediction";
-    case Origin::kIdentity:
-      return "identity";
-  }
-  return "";
-}
-
 std::string CsvField(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string quoted = "\"";
@@ -41,6 +29,18 @@ void AddRow(ReportSection& section, std::string key, std::string label, T value,
 }
 
 }  // namespace
+
+std::string_view Name(Origin origin) {
+  switch (origin) {
+    case Origin::kInput:
+      return "input";
+    case Origin::kPrediction:
+      return "prediction";
+    case Origin::kIdentity:
+      return "identity";
+  }
+  return "";
+}
 
 void ReportSection::Add(std::string key, std::string label, Bytes value, Origin origin,
                         std::string note) {
@@ -65,7 +65,7 @@ void ReportSection::Add(std::string key, std::string label, FlopsPerSecond value
 
 void ReportSection::AddNumber(std::string key, std::string label, double value, int decimals,
                               Origin origin, std::string note, std::string unit) {
-  std::string shown = FormatNumber(value, decimals);
+  std::string shown = FormatCount(value, decimals);
   if (unit != "1") shown += " " + unit;
   rows.push_back({std::move(key), std::move(label), value, std::move(unit), std::move(shown),
                   origin, std::move(note)});
@@ -88,9 +88,9 @@ std::string FormatUnit(double value, std::string_view unit) {
   if (unit == "FLOP/s") return Format(FlopsPerSecond(value));
   if (unit == "FLOP/token") return Format(Flops(value));
   const double size = std::abs(value);
-  const std::string number = FormatNumber(value, size >= 100 || value == std::floor(value) ? 0
-                                                 : size >= 1                               ? 2
-                                                                                           : 4);
+  const std::string number = FormatCount(value, size >= 100 || value == std::floor(value) ? 0
+                                                : size >= 1                               ? 2
+                                                                                          : 4);
   return unit == "1" ? number : fmt::format("{} {}", number, unit);
 }
 
@@ -106,13 +106,41 @@ const ReportRow* Report::Find(std::string_view section, std::string_view key) co
 
 namespace {
 
+// Puts `text` behind `line`, which is `indent` wide, in as many lines of at most `width` as it
+// takes (0: one); where too little would be left of them, below it. Ends the line.
+void AppendWrapped(std::string line, size_t indent, std::string_view text, size_t width,
+                   std::string& out) {
+  constexpr size_t kLeast = 28, kBelow = 6;
+  const auto end_line = [&] {
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += line + "\n";
+  };
+  if (width > 0 && !text.empty() && indent + text.size() > width && indent + kLeast > width) {
+    end_line();
+    indent = kBelow;
+    line.assign(indent, ' ');
+  }
+  while (width > 0 && indent + text.size() > width) {
+    const size_t room = width > indent ? width - indent : 1;
+    size_t cut = text.rfind(' ', room);
+    if (cut == std::string_view::npos || cut == 0) cut = text.find(' ');
+    if (cut == std::string_view::npos) break;
+    line += text.substr(0, cut);
+    text.remove_prefix(cut + 1);
+    end_line();
+    line.assign(indent, ' ');
+  }
+  line += text;
+  end_line();
+}
+
 std::string IntervalText(const ReportRow& row) {
   if (!row.interval) return "";
   return fmt::format("90 %: {} to {}", FormatUnit(row.interval->low, row.unit),
                      FormatUnit(row.interval->high, row.unit));
 }
 
-std::string TableText(const ReportTable& table) {
+std::string TableText(const ReportTable& table, size_t terminal) {
   std::vector<std::vector<std::string>> cells(1);
   if (!table.labels.empty()) cells[0].emplace_back();
   for (const ReportTable::Column& column : table.columns) cells[0].push_back(column.label);
@@ -134,7 +162,7 @@ std::string TableText(const ReportTable& table) {
     text.erase(text.find_last_not_of(' ') + 1);
     text += "\n";
   }
-  if (!table.note.empty()) text += "  " + table.note + "\n";
+  if (!table.note.empty()) AppendWrapped("  ", 2, table.note, terminal, text);
   return text;
 }
 
@@ -153,10 +181,10 @@ std::string TornadoText(const ReportTornado& tornado) {
   }
   for (const ReportTornado::Bar& bar : tornado.bars) {
     const double share = widest > 0 ? size(bar) / widest : 1;
-    text += fmt::format("  {:<{}}  {:<20}  {} at {:g}, {} at {:g}\n", bar.input, width,
+    text += fmt::format("  {:<{}}  {:<20}  {} at {}, {} at {}\n", bar.input, width,
                         std::string(static_cast<size_t>(1 + 19 * share), '#'),
-                        FormatUnit(bar.at_low, tornado.unit), bar.input_low,
-                        FormatUnit(bar.at_high, tornado.unit), bar.input_high);
+                        FormatUnit(bar.at_low, tornado.unit), FormatInput(bar.input_low),
+                        FormatUnit(bar.at_high, tornado.unit), FormatInput(bar.input_high));
   }
   return text;
 }
@@ -171,7 +199,7 @@ std::string CsvNumber(double value) {
 
 }  // namespace
 
-std::string Report::ToTable() const {
+std::string Report::ToTable(size_t width) const {
   size_t label_width = 0, shown_width = 0;
   for (const ReportSection& section : sections) {
     for (const ReportRow& row : section.rows) {
@@ -186,15 +214,17 @@ std::string Report::ToTable() const {
       std::string note = IntervalText(row);
       if (!note.empty() && !row.note.empty()) note += "; ";
       note += row.note;
-      std::string line = row.unit == "text"
-                             ? fmt::format("  {:<{}}  {}", row.label, label_width, row.shown)
-                             : fmt::format("  {:<{}}  {:>{}}  {:<10}  {}", row.label, label_width,
-                                           row.shown, shown_width, Name(row.origin), note);
-      line.erase(line.find_last_not_of(' ') + 1);
-      text += line + "\n";
+      if (row.unit == "text") {
+        AppendWrapped(fmt::format("  {:<{}}  ", row.label, label_width), label_width + 4, row.shown,
+                      width, text);
+        continue;
+      }
+      const std::string line = fmt::format("  {:<{}}  {:>{}}  {:<10}  ", row.label, label_width,
+                                           row.shown, shown_width, Name(row.origin));
+      AppendWrapped(line, line.size(), note, width, text);
     }
   }
-  for (const ReportTable& table : tables) text += TableText(table);
+  for (const ReportTable& table : tables) text += TableText(table, width);
   for (const ReportTornado& tornado : tornados) text += TornadoText(tornado);
   return text;
 }
@@ -292,6 +322,10 @@ std::string Report::ToCsv() const {
     }
   }
   return text;
+}
+
+std::string FormatInput(double value) {
+  return std::abs(value) >= 1e4 ? FormatCount(value) : fmt::format("{:g}", value);
 }
 
 std::string Cite(const SourcedValue& value) {

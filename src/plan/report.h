@@ -18,6 +18,8 @@ enum class Origin : uint8_t {
   kIdentity,    // arithmetic over published numbers
 };
 
+std::string_view Name(Origin origin);  // "input", "prediction", "identity"
+
 // What 90 % of samples over the ranges of the inputs lie between.
 struct Interval {
   double low = 0, high = 0;
@@ -85,8 +87,8 @@ struct Report {
   // Null when there is no such row.
   const ReportRow* Find(std::string_view section, std::string_view key) const;
 
-  // Sections with aligned columns.
-  std::string ToTable() const;
+  // Sections with aligned columns, notes wrapped to lines of `width` characters; 0: not wrapped.
+  std::string ToTable(size_t width = 0) const;
   // {"format": "fathom-plan", "version": 1, "command": ..., "sections": {name: {key: {"value",
   // "unit", "origin", "note", "low", "high"}}}, "tables": [...], "tornados": [...]}
   // (docs/economics.md).
@@ -98,6 +100,8 @@ struct Report {
 
 // A number of a row for people, by its unit.
 std::string FormatUnit(double value, std::string_view unit);
+// A number of an input's range, whose unit is not known: short from ten thousand on.
+std::string FormatInput(double value);
 // "SOURCE, DATE", for notes.
 std::string Cite(const SourcedValue& value);
 // "published X, error +Y %", for notes.

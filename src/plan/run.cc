@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "formats/model_source.h"
+#include "plan/demand.h"
 #include "plan/expert_placement.h"
 #include "plan/scenarios.h"
 
@@ -72,6 +73,17 @@ std::vector<double> LoadsOf(const PlanOptions& options, const ModelConfig& confi
                    static_cast<uint64_t>(options.Integer("seed")));
 }
 
+void SetGiven(const PlanOptions& options, const char* option, SourcedValue& value) {
+  if (const auto given = options.OptionalNumber(option)) value = GivenValue(*given, option);
+}
+
+void SetDemand(const PlanOptions& options, Service& service) {
+  SetGiven(options, "peak-demand", service.demand_peak_to_mean);
+  SetGiven(options, "night-demand", service.demand_night_to_peak);
+  SetGiven(options, "answer-tokens", service.answer_tokens);
+  if (const auto hours = options.OptionalText("demand")) service.hours = ParseDemand(*hours);
+}
+
 // What is beside the published numbers: the defaults, and nothing else.
 bool IsDefault(const PlanOptions& options) { return !options.AnyGivenBut({"samples", "seed"}); }
 
@@ -80,7 +92,7 @@ Report Train(const PlanOptions& options) {
   TrainingScenario s;
   s.model = ModelName(options);
   s.config = ConfigOf(options);
-  s.device = hardware.Get(options.Text("on"));
+  s.device = hardware.Get(options.Text("on"), "on");
   s.kernels = hardware.kernels;
   s.rent = RentOf(options, Prices::Load(File(options, "prices")));
   s.run = {
@@ -99,6 +111,16 @@ Report Train(const PlanOptions& options) {
               .virtual_stages = options.Integer("virtual-stages")};
   s.tokens = Tokens(options.Number("tokens"));
   s.utilisation = options.OptionalNumber("utilisation");
+  s.programme = Programme::Load(File(options, "programme"));
+  for (const auto& [option, value] : {std::pair{"restarts", &s.programme.restarts},
+                                      {"reinforcement", &s.programme.reinforcement},
+                                      {"experiments", &s.programme.experiments},
+                                      {"data", &s.programme.data},
+                                      {"people", &s.programme.people},
+                                      {"person-year", &s.programme.person_year},
+                                      {"work-years", &s.programme.years}}) {
+    SetGiven(options, option, *value);
+  }
   s.compare_with_v3 = IsDefault(options);
   s.samples = static_cast<int>(options.Integer("samples"));
   s.seed = static_cast<uint64_t>(options.Integer("seed"));
@@ -114,7 +136,7 @@ Report Serve(const PlanOptions& options) {
   if (const auto heads = options.OptionalInteger("kv-heads")) {
     s.config = WithGroupedQueryAttention(s.config, *heads);
   }
-  s.device = hardware.Get(options.Text("on"));
+  s.device = hardware.Get(options.Text("on"), "on");
   s.kernels = hardware.kernels;
   s.rent = RentOf(options, prices);
   s.price = prices.Api(options.Text("price"));
@@ -129,7 +151,10 @@ Report Serve(const PlanOptions& options) {
   set("acceptance", s.service.mtp_acceptance);
   set("input-tokens", s.service.input_tokens);
   set("output-tokens", s.service.output_tokens);
-  set("peak-demand", s.service.demand_peak_to_mean);
+  set("burst", s.service.burst);
+  set("hold", s.service.hold_hours);
+  set("refusals", s.service.refusals);
+  SetDemand(options, s.service);
   set("redundant-experts", s.service.redundant_experts);
   if (const auto rate = options.OptionalNumber("hit-rate")) {
     s.service.cached_tokens = GivenValue(*rate * s.service.input_tokens.likely, "hit-rate");
@@ -153,17 +178,13 @@ Report Serve(const PlanOptions& options) {
 
 Report Price(const PlanOptions& options) {
   PriceScenario s;
-  s.device = Hardware::Load(File(options, "hardware")).Get(options.Text("on"));
+  s.device = Hardware::Load(File(options, "hardware")).Get(options.Text("on"), "on");
   s.prices = Prices::Load(File(options, "prices"));
   s.rent = RentOf(options, s.prices);
   s.money = Money::Load(s.device, options.OptionalNumber("device-price"), File(options, "money"));
   s.samples = static_cast<int>(options.Integer("samples"));
   s.seed = static_cast<uint64_t>(options.Integer("seed"));
   return ReportPrices(s);
-}
-
-void SetGiven(const PlanOptions& options, const char* option, SourcedValue& value) {
-  if (const auto given = options.OptionalNumber(option)) value = GivenValue(*given, option);
 }
 
 Report FleetOf(const PlanOptions& options) {
@@ -174,6 +195,12 @@ Report FleetOf(const PlanOptions& options) {
     if (Money::HasPrice(item.device)) {
       item.money = Money::Load(item.device, {}, File(options, "money"));
     }
+  }
+  CheckDay("day", options.Text("day"));
+  for (const auto& [key, device] : hardware.devices) {
+    FleetScenario::Item& item =
+        s.offered.emplace_back(FleetScenario::Item{.device = device, .day = options.Text("day")});
+    if (Money::HasPrice(device)) item.money = Money::Load(device, {}, File(options, "money"));
   }
   s.sites = ParseSites(options.Text("sites"));
   s.rules = ExportRules::Load(File(options, "rules"));
@@ -189,15 +216,14 @@ Report FleetOf(const PlanOptions& options) {
   for (const auto& [option, value] : {std::pair{"research", &s.fleet.research},
                                       {"training", &s.fleet.training},
                                       {"inference", &s.fleet.inference},
-                                      {"answer-tokens", &s.fleet.answer_tokens},
                                       {"answers", &s.fleet.answers_per_user},
                                       {"patience", &s.fleet.patience},
                                       {"closing", &s.fleet.closing},
                                       {"speed", &s.service.user_tokens_per_s},
-                                      {"decode-devices", &s.service.decode_devices},
-                                      {"peak-demand", &s.service.demand_peak_to_mean}}) {
+                                      {"decode-devices", &s.service.decode_devices}}) {
     SetGiven(options, option, *value);
   }
+  SetDemand(options, s.service);
   s.compare_with_published = IsDefault(options);
   s.samples = static_cast<int>(options.Integer("samples"));
   s.seed = static_cast<uint64_t>(options.Integer("seed"));

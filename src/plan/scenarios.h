@@ -8,6 +8,7 @@
 #include "plan/fleet.h"
 #include "plan/market.h"
 #include "plan/money.h"
+#include "plan/programme.h"
 #include "plan/report.h"
 #include "plan/serving.h"
 #include "plan/training.h"
@@ -27,6 +28,7 @@ struct TrainingScenario {
   // Instead of kernels, communication and schedule: a share of the bf16 peak (model FLOPs
   // utilisation, causal).
   std::optional<double> utilisation;
+  Programme programme;
   bool compare_with_v3 = false;  // the defaults: shows the published numbers beside
   int samples = 0;               // for intervals; 0: none
   uint64_t seed = 1;
@@ -85,7 +87,8 @@ struct FleetScenario {
   Kernels kernels;
   Service service;
   Fleet fleet;
-  SourcedValue users;  // of a day
+  SourcedValue users;         // of a day
+  std::vector<Item> offered;  // what could serve them instead, each bought on its day; no counts
   bool compare_with_published = false;
   int samples = 0;
   uint64_t seed = 1;

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "base/error.h"
 #include "base/file.h"
 #include "plan/built_in_data.h"
@@ -30,7 +28,11 @@ void Read(std::string_view text, const std::string& where, bool is_base, Service
   field("redundant_experts", service.redundant_experts, 0, 1e5);
   field("prefill_chunk", service.prefill_chunk, 1, 1e7);
   field("demand_peak_to_mean", service.demand_peak_to_mean, 1, 100);
-  field("utilisation_at_peak", service.utilisation_at_peak, 0.01, 1);
+  field("demand_night_to_peak", service.demand_night_to_peak, 0, 1);
+  field("burst", service.burst, 1, 100);
+  field("hold_hours", service.hold_hours, 1, 24);
+  field("refusals", service.refusals, 1e-6, 0.5);
+  field("answer_tokens", service.answer_tokens, 1, 1e7);
   field("memory_used", service.memory_used, 0.01, 1);
   field("expert_balance", service.expert_balance, 0.01, 1);
   field("mtp_acceptance", service.mtp_acceptance, 0, 1);
@@ -57,14 +59,6 @@ double Service::TokensPerStep() const {
   double tokens = 1, right = 1;
   for (int64_t i = 0; i < drafts; ++i) tokens += right *= mtp_acceptance.likely;
   return tokens;
-}
-
-double Service::MeanUtilisation() const {
-  // At the peak, peak_nodes are used to utilisation_at_peak; the mean demand is peak_to_mean times
-  // less and is served by mean_nodes.
-  const double mean = utilisation_at_peak.likely / demand_peak_to_mean.likely * peak_nodes.likely /
-                      mean_nodes.likely;
-  return std::min(mean, utilisation_at_peak.likely);
 }
 
 }  // namespace fathom

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "plan/divisors.h"
 #include "plan/exchange.h"
 #include "plan/expert_placement.h"
 
@@ -72,12 +73,11 @@ Bytes SequenceCache(const Architecture& architecture, const Service& service) {
 void CheckService(const Architecture& architecture, const Service& service) {
   const ModelConfig& config = architecture.config;
   if (config.num_attention_heads % service.tensor != 0) {
-    int64_t nearest = service.tensor;
-    while (config.num_attention_heads % nearest != 0) --nearest;
     throw UsageError(
         "tp",
         fmt::format("{} does not divide {} heads", service.tensor, config.num_attention_heads),
-        fmt::format("the nearest below that fits is {}", nearest));
+        fmt::format("the nearest that fits is {}",
+                    NearestDivisor(config.num_attention_heads, service.tensor)));
   }
   if (service.pipeline > config.num_hidden_layers) {
     throw UsageError("pp",
@@ -207,15 +207,18 @@ DecodePlan PlanDecode(const Architecture& architecture, const Service& service,
                     "sequence's cache takes {}",
                     service.decode_devices.likely,
                     room > Bytes(0) ? Format(room) : std::string("nothing"), Format(sequence)),
-        architecture.config.n_routed_experts > 0 ? "more decode_devices share the experts' weights"
-                                                 : "a larger tp or pp shares the weights out");
+        room > Bytes(0) ? fmt::format("a context of at most {:.0f} tokens fits",
+                                      std::floor(service.mean_context.likely * (room / sequence)))
+        : architecture.config.n_routed_experts > 0
+            ? "more decode-devices share the experts' weights"
+            : "a larger tp or pp shares the weights out");
   }
   const Seconds target = Tokens(1) / TokensPerSecond(service.user_tokens_per_s.likely);
   const auto at = [&](double batch) {
     return PlanDecodeStep(architecture, service, device, kernels, batch);
   };
   if (at(1).token > target) {
-    throw Error("user_tokens_per_s",
+    throw Error("speed",
                 fmt::format("a single sequence takes {} a token, longer than {}",
                             Format(at(1).token), Format(target)),
                 fmt::format("at most {:.1f} tokens/s can be asked for", 1 / at(1).token.value()));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -13,6 +14,8 @@
 
 namespace fathom {
 
+using HoursOfDay = std::array<double, 24>;
+
 // A service under load, as src/plan/data/service.toml describes it: a day's tokens, how prefill and
 // decoding are spread, and how demand varies.
 struct Service {
@@ -22,7 +25,11 @@ struct Service {
   SourcedValue user_tokens_per_s;  // the speed that users are given
   SourcedValue prefill_devices, decode_devices, redundant_experts;
   SourcedValue prefill_chunk;  // tokens that a device prefills at a time
-  SourcedValue demand_peak_to_mean, utilisation_at_peak;
+  SourcedValue demand_peak_to_mean, demand_night_to_peak;
+  SourcedValue burst;          // the busiest minutes of an hour / the hour
+  SourcedValue hold_hours;     // that a node serves before it can do something else
+  SourcedValue refusals;       // share of requests that may find no free place at the peak
+  SourcedValue answer_tokens;  // of one answer
   SourcedValue memory_used;
   SourcedValue expert_balance;  // speed with the balance that is reached / with perfect balance
   SourcedValue mtp_acceptance;  // share of drafted tokens that are right
@@ -34,6 +41,8 @@ struct Service {
   int64_t pipeline = 1;  // stages
   // Of a placement for known loads, instead of expert_balance.
   std::optional<double> prefill_balance, decode_balance;
+  // Demand by the hour, with a mean of 1, instead of the curve that the two ratios make.
+  std::optional<HoursOfDay> hours;
 
   // The built-in data, and over it what a file of the same form says, if one is given.
   static Service Load(const std::optional<std::filesystem::path>& over = {});
@@ -42,8 +51,6 @@ struct Service {
   // before it are.
   double TokensPerStep() const;
   double hit_rate() const { return cached_tokens.likely / input_tokens.likely; }
-  // Of the nodes that are up, over the day: nodes follow demand, but less than it varies.
-  double MeanUtilisation() const;
 };
 
 struct PrefillPlan {

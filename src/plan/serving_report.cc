@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "plan/demand.h"
 #include "plan/intervals.h"
 #include "plan/scenarios.h"
 
@@ -34,12 +35,19 @@ void AddInputs(const ServingScenario& s, Report& report) {
   if (s.service.drafts > 0) {
     number("mtp_acceptance", "drafted tokens that are right", s.service.mtp_acceptance, 2);
   }
-  number("demand_peak_to_mean", "peak demand / mean demand", s.service.demand_peak_to_mean, 2);
+  if (!s.service.hours) {
+    number("demand_peak_to_mean", "peak demand / mean demand", s.service.demand_peak_to_mean, 2);
+    number("demand_night_to_peak", "night's demand / peak demand", s.service.demand_night_to_peak,
+           2);
+  }
+  number("burst", "busiest minutes of an hour / the hour", s.service.burst, 2);
+  number("hold_hours", "hours that a node serves at least", s.service.hold_hours, 0);
+  number("refusals", "requests that may find no place at the peak", s.service.refusals, 3);
 }
 
 void AddRates(const ServingScenario& s, const PrefillPlan& prefill, const DecodePlan& decode,
-              Report& report) {
-  const double node = s.service.node_devices.likely, used = s.service.MeanUtilisation();
+              const DayOfNodes& nodes, Report& report) {
+  const double node = s.service.node_devices.likely;
   ReportSection& p = report.sections.emplace_back(ReportSection{"prefill", {}});
   p.Add("compute", "a chunk's computing", prefill.compute.total(), kMade,
         fmt::format("products {}, attention {}, elementwise {}", Format(prefill.compute.products),
@@ -48,7 +56,7 @@ void AddRates(const ServingScenario& s, const PrefillPlan& prefill, const Decode
         "overlapped: the longer of the two counts");
   p.Add("node_computed", "a full node, tokens computed", node * prefill.computed, kMade);
   p.Add("node_with_hits", "a full node, cached tokens counted", node * prefill.with_hits, kMade);
-  const TokensPerSecond prefilled = node * used * prefill.with_hits;
+  const TokensPerSecond prefilled = node * nodes.prefill_use * prefill.with_hits;
   p.Add("node_mean", "a node over the day", prefilled, kMade,
         s.compare_with_published
             ? Against("73.7 k tokens/s", prefilled / TokensPerSecond(73.7e3) - 1)
@@ -73,18 +81,57 @@ void AddRates(const ServingScenario& s, const PrefillPlan& prefill, const Decode
   d.Add("token", "time per output token", decode.token, kMade,
         fmt::format("{:.1f} tokens/s for each user", 1 / decode.token.value()));
   d.Add("node", "a full node", node * decode.output, kMade);
-  const TokensPerSecond decoded = node * used * decode.output;
+  const TokensPerSecond decoded = node * nodes.decode_use * decode.output;
   d.Add("node_mean", "a node over the day", decoded, kMade,
         s.compare_with_published ? Against("14.8 k tokens/s", decoded / TokensPerSecond(14.8e3) - 1)
                                  : "");
-  d.AddNumber("utilisation", "share of the nodes' time that is used", 100 * used, 1, kMade,
-              "from the demand curve: docs/economics.md", "%");
+}
+
+void AddNodes(const ServingScenario& s, const DayOfNodes& nodes, Report& report) {
+  ReportSection& section =
+      report.sections.emplace_back(ReportSection{"nodes, from the demand by the hour", {}});
+  const auto against = [&](const char* text, double published, double value) {
+    return s.compare_with_published ? Against(text, value / published - 1) : "";
+  };
+  const auto [night, peak] = std::minmax_element(nodes.demand.begin(), nodes.demand.end());
+  section.AddNumber("peak_demand", "demand of the peak's hour / mean", *peak, 2, kMade);
+  section.AddNumber("night_demand", "demand of the night's hour / mean", *night, 2, kMade);
+  section.AddNumber("load", "places that may be taken at the peak", 100 * nodes.load, 1, kMade,
+                    fmt::format("Erlang's B, {:g} % refused", 100 * s.service.refusals.likely),
+                    "%");
+  section.AddNumber("peak", "nodes at the peak", nodes.peak, 1, kMade,
+                    against("278", 278, nodes.peak));
+  section.AddNumber("mean", "nodes over the day", nodes.mean, 1, kMade,
+                    against("226.75", 226.75, nodes.mean));
+  section.AddNumber("mean_to_peak", "of the peak's", 100 * nodes.mean / nodes.peak, 1, kMade,
+                    against("81.6 %", 226.75 / 278, nodes.mean / nodes.peak), "%");
+  section.AddNumber("prefill_use", "share of the prefill nodes' time that is used",
+                    100 * nodes.prefill_use, 1, kMade, "", "%");
+  section.AddNumber("decode_use", "share of the decode nodes' time that is used",
+                    100 * nodes.decode_use, 1, kMade, "", "%");
+}
+
+void AddHours(const DayOfNodes& nodes, Report& report) {
+  ReportTable table{.name = "a day by the hour",
+                    .columns = {{"hour", "hour", "1"},
+                                {"demand", "demand / mean", "1"},
+                                {"prefill", "prefill nodes", "nodes"},
+                                {"decode", "decode nodes", "nodes"},
+                                {"use", "of their time used", "%"}},
+                    .note =
+                        "nodes come in whole groups and stay for a shift; what is not needed "
+                        "at night is free for other work"};
+  for (size_t h = 0; h < nodes.demand.size(); ++h) {
+    table.rows.push_back({static_cast<double>(h), nodes.demand[h], nodes.prefill[h],
+                          nodes.decode[h], 100 * nodes.UseAt(h)});
+  }
+  report.tables.push_back(std::move(table));
 }
 
 // The same nodes bought instead of rented.
-void AddOwning(const ServingScenario& s, const ServingDay& rented, ReportSection& section) {
+void AddOwning(const ServingScenario& s, const DayOfNodes& nodes, ReportSection& section) {
   const OwnedHour hour = s.money->LikelyHour();
-  const ServingDay owned = PlanDay(s.service, rented.nodes, hour.total() / Hours(1), s.price);
+  const ServingDay owned = PlanDay(s.service, nodes.mean, hour.total() / Hours(1), s.price);
   section.Add("owned_hour", "an hour of a device, owned", hour.total(), kMade,
               fmt::format("capital {}, electricity {}, building {}, staff and repair {}",
                           Format(hour.capital), Format(hour.electricity), Format(hour.colocation),
@@ -92,10 +139,9 @@ void AddOwning(const ServingScenario& s, const ServingDay& rented, ReportSection
   section.Add("owned_cost", "cost of the day, owned", owned.cost, kMade,
               "the devices' time; what is not needed off-peak is somebody else's");
   // Rented nodes follow demand; owned ones are there for the peak.
-  const double peak = rented.nodes * s.service.peak_nodes.likely / s.service.mean_nodes.likely;
-  const ServingDay whole = PlanDay(s.service, peak, hour.total() / Hours(1), s.price);
+  const ServingDay whole = PlanDay(s.service, nodes.peak, hour.total() / Hours(1), s.price);
   section.Add("owned_peak_cost", "the same when the peak's nodes are owned all day", whole.cost,
-              kMade, fmt::format("{} nodes", FormatNumber(peak, 1)));
+              kMade, fmt::format("{} nodes", FormatNumber(nodes.peak, 1)));
   section.AddNumber("owned_margin", "margin over that cost", 100 * whole.margin(), 0, kMade, "",
                     "%");
 }
@@ -112,12 +158,10 @@ void AddBreakEven(const ServingScenario& s, const ServingDay& day, ReportSection
 }
 
 void AddMoney(const ServingScenario& s, const PrefillPlan& prefill, const DecodePlan& decode,
-              Report& report) {
-  const double node = s.service.node_devices.likely, used = s.service.MeanUtilisation();
+              const DayOfNodes& nodes, Report& report) {
+  const double node = s.service.node_devices.likely;
   const DollarsPerSecond node_rent = node * PerHour(s.rent.likely);
-  const double nodes =
-      NodesFor(s.service, node * used * prefill.with_hits, node * used * decode.output);
-  const ServingDay day = PlanDay(s.service, nodes, PerHour(s.rent.likely), s.price);
+  const ServingDay day = PlanDay(s.service, nodes.mean, PerHour(s.rent.likely), s.price);
   ReportSection& section = report.sections.emplace_back(ReportSection{"a day", {}});
   section.AddNumber("nodes", "nodes", day.nodes, 1, kMade,
                     s.compare_with_published ? Against("226.75", day.nodes / 226.75 - 1) : "");
@@ -134,10 +178,10 @@ void AddMoney(const ServingScenario& s, const PrefillPlan& prefill, const Decode
                 price ? fmt::format("sold at ${:g}", price->likely) : std::string());
   };
   per_million("miss_cost", "cost of a million input tokens, not cached",
-              node * used * prefill.computed, s.price.miss);
-  per_million("output_cost", "cost of a million output tokens", node * used * decode.output,
-              s.price.output);
-  if (s.money) AddOwning(s, day, section);
+              node * nodes.prefill_use * prefill.computed, s.price.miss);
+  per_million("output_cost", "cost of a million output tokens",
+              node * nodes.decode_use * decode.output, s.price.output);
+  if (s.money) AddOwning(s, nodes, section);
   AddBreakEven(s, day, section);
   if (!s.compare_with_published) return;
   const ServingDay published =
@@ -163,7 +207,10 @@ std::vector<UncertainInput> UncertainInputs(ServingScenario& s) {
           {"tokens/s of a user", &s.service.user_tokens_per_s},
           {"tokens in a sequence's cache", &s.service.mean_context},
           {"peak demand / mean demand", &s.service.demand_peak_to_mean},
-          {"nodes used at the peak", &s.service.utilisation_at_peak},
+          {"night's demand / peak demand", &s.service.demand_night_to_peak},
+          {"busiest minutes / the hour", &s.service.burst},
+          {"hours that a node serves at least", &s.service.hold_hours},
+          {"requests refused at the peak", &s.service.refusals},
           {"share of memory that is used", &s.service.memory_used},
           {"speed that expert balance leaves", &s.service.expert_balance},
           {"drafted tokens that are right", &s.service.mtp_acceptance}};
@@ -179,13 +226,14 @@ std::vector<UncertainInput> AllUncertainInputs(ServingScenario& s) {
   return inputs;
 }
 
-double OutputCost(const ServingScenario& s, const DecodePlan& decode) {
-  return PerMillionTokens(PerHour(s.rent.likely) / (s.service.MeanUtilisation() * decode.output));
+double OutputCost(const ServingScenario& s, const DecodePlan& decode, double use) {
+  return PerMillionTokens(PerHour(s.rent.likely) / (use * decode.output));
 }
 
 // The largest batch that keeps the users' speed at other contexts, and what other batches give at
 // this one.
-void AddSweeps(const ServingScenario& s, const Architecture& architecture, Report& report) {
+void AddSweeps(const ServingScenario& s, const Architecture& architecture, double use,
+               Report& report) {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   const double node = s.service.node_devices.likely;
   ReportTable contexts{.name = fmt::format("contexts, at {:g} tokens/s for each user",
@@ -200,7 +248,7 @@ void AddSweeps(const ServingScenario& s, const Architecture& architecture, Repor
     const auto plan = DecodeAtContext(architecture, s.service, s.device, s.kernels, context);
     if (plan) {
       contexts.rows.push_back({context, plan->batch, plan->token.value(),
-                               node * plan->output.value(), OutputCost(s, *plan)});
+                               node * plan->output.value(), OutputCost(s, *plan, use)});
     } else {
       contexts.rows.push_back({context, kNone, kNone, kNone, kNone});
     }
@@ -218,7 +266,7 @@ void AddSweeps(const ServingScenario& s, const Architecture& architecture, Repor
     const Bytes memory = plan.weights + plan.cache;
     if (memory > s.device.memory() * s.service.memory_used.likely) break;
     batches.rows.push_back({batch, plan.token.value(), 1 / plan.token.value(),
-                            node * plan.output.value(), memory.value(), OutputCost(s, plan)});
+                            node * plan.output.value(), memory.value(), OutputCost(s, plan, use)});
   }
   report.tables.push_back(std::move(contexts));
   report.tables.push_back(std::move(batches));
@@ -228,12 +276,12 @@ void AddSweeps(const ServingScenario& s, const Architecture& architecture, Repor
 void AddSavings(const ServingScenario& s, Report& report) {
   const auto cost_of = [&](const ServingScenario& other) {
     const Architecture architecture = DescribeArchitecture(other.config);
-    const double used = other.service.node_devices.likely * other.service.MeanUtilisation();
-    const double nodes = NodesFor(
-        other.service,
-        used * PlanPrefill(architecture, other.service, other.device, other.kernels).with_hits,
-        used * PlanDecode(architecture, other.service, other.device, other.kernels).output);
-    return PlanDay(other.service, nodes, PerHour(other.rent.likely), other.price).cost;
+    const PrefillPlan prefill =
+        PlanPrefill(architecture, other.service, other.device, other.kernels);
+    const DecodePlan decode = PlanDecode(architecture, other.service, other.device, other.kernels);
+    const DayOfNodes nodes = PlanNodes(
+        other.config, other.service, other.service.node_devices.likely * prefill.with_hits, decode);
+    return PlanDay(other.service, nodes.mean, PerHour(other.rent.likely), other.price).cost;
   };
   const Dollars base = cost_of(s);
   ReportSection& section = report.sections.emplace_back(ReportSection{
@@ -312,23 +360,29 @@ Report ReportServing(const ServingScenario& scenario) {
   const Architecture architecture = DescribeArchitecture(s.config);
   PlacedBalance plain;
   if (!s.loads.empty()) plain = PlaceLoads(s.config, s.device, s.loads, s.service);
+  DayOfNodes nodes;
   const auto evaluate = [&] {
     const PrefillPlan prefill = PlanPrefill(architecture, s.service, s.device, s.kernels);
     const DecodePlan decode = PlanDecode(architecture, s.service, s.device, s.kernels);
     Report report{.command = "serve",
                   .title = fmt::format("Serving {} on {}", s.model, s.device.name)};
     AddInputs(s, report);
-    AddRates(s, prefill, decode, report);
-    AddMoney(s, prefill, decode, report);
+    nodes =
+        PlanNodes(s.config, s.service, s.service.node_devices.likely * prefill.with_hits, decode);
+    AddRates(s, prefill, decode, nodes, report);
+    AddNodes(s, nodes, report);
+    AddMoney(s, prefill, decode, nodes, report);
     AddBounds(s, report);
     if (!s.loads.empty()) AddPlacement(s, plain, report);
     return report;
   };
   Report report = evaluate();
+  const DayOfNodes likely = nodes;
   AddIntervals(AllUncertainInputs(s), evaluate, {{{"a day", "output_cost"}, {"a day", "margin"}}},
                s.seed, s.samples, report);
   AddSavings(s, report);
-  AddSweeps(s, architecture, report);
+  AddHours(likely, report);
+  AddSweeps(s, architecture, likely.decode_use, report);
   return report;
 }
 

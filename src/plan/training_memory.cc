@@ -3,24 +3,13 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "plan/divisors.h"
 #include "plan/training.h"
 
 namespace fathom {
 namespace {
 
 int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-// The divisor of `of` that is nearest to `wanted` and of which `fits` approves; 0 when there is
-// none.
-template <typename Fits>
-int64_t NearestDivisor(int64_t of, int64_t wanted, const Fits& fits) {
-  int64_t best = 0;
-  for (int64_t d = 1; d <= of; ++d) {
-    if (of % d != 0 || !fits(d)) continue;
-    if (best == 0 || std::abs(d - wanted) < std::abs(best - wanted)) best = d;
-  }
-  return best;
-}
 
 [[noreturn]] void DoesNotFit(std::string_view field, const std::string& what, int64_t nearest) {
   throw UsageError(field, what,
@@ -114,40 +103,46 @@ void CheckLayout(const Architecture& architecture, const TrainingRun& run,
     }
   };
   positive("devices", layout.devices);
-  positive("tensor parallel", layout.tensor);
-  positive("pipeline parallel", layout.pipeline);
-  positive("expert parallel", layout.expert);
+  positive("tp", layout.tensor);
+  positive("pp", layout.pipeline);
+  positive("ep", layout.expert);
   positive("micro-batch", layout.micro_batch);
-  positive("virtual stages", layout.virtual_stages);
+  positive("virtual-stages", layout.virtual_stages);
   positive("batch", run.batch);
   positive("length", run.length);
   if (layout.zero_stage < 1 || layout.zero_stage > 3) {
-    throw UsageError("ZeRO stage", fmt::format("{} is not 1, 2 or 3", layout.zero_stage));
+    throw UsageError("zero", fmt::format("{} is not 1, 2 or 3", layout.zero_stage));
   }
   const int64_t heads = config.num_attention_heads;
   if (heads % layout.tensor != 0) {
-    DoesNotFit("tensor parallel", fmt::format("{} does not divide {} heads", layout.tensor, heads),
-               NearestDivisor(heads, layout.tensor, [](int64_t) { return true; }));
+    DoesNotFit("tp", fmt::format("{} does not divide {} heads", layout.tensor, heads),
+               NearestDivisor(heads, layout.tensor, [&](int64_t d) {
+                 return layout.devices % (d * layout.pipeline) == 0;
+               }));
   }
   if (layout.pipeline > config.num_hidden_layers) {
     DoesNotFit(
-        "pipeline parallel",
+        "pp",
         fmt::format("{} stages are more than {} layers", layout.pipeline, config.num_hidden_layers),
-        NearestDivisor(layout.devices / layout.tensor, config.num_hidden_layers,
-                       [&](int64_t d) { return d <= config.num_hidden_layers; }));
+        NearestDivisor(layout.devices / layout.tensor, config.num_hidden_layers, [&](int64_t d) {
+          return d <= config.num_hidden_layers &&
+                 (!OverlapsCommunication(layout.schedule) || d % 2 == 0 || d == 1);
+        }));
   }
   if (layout.schedule == Schedule::kInterleaved &&
       layout.pipeline * layout.virtual_stages > config.num_hidden_layers) {
-    DoesNotFit("virtual stages",
+    DoesNotFit("virtual-stages",
                fmt::format("{} on {} stages are more than {} layers", layout.virtual_stages,
                            layout.pipeline, config.num_hidden_layers),
                config.num_hidden_layers / layout.pipeline);
   }
   if (OverlapsCommunication(layout.schedule) && layout.pipeline % 2 != 0 && layout.pipeline > 1) {
-    DoesNotFit("pipeline parallel",
+    DoesNotFit("pp",
                fmt::format("{} stages are odd, {} needs an even number", layout.pipeline,
                            Name(layout.schedule)),
-               layout.pipeline + 1);
+               NearestDivisor(layout.devices / layout.tensor, layout.pipeline, [&](int64_t d) {
+                 return (d % 2 == 0 || d == 1) && d <= config.num_hidden_layers;
+               }));
   }
   const int64_t group = layout.tensor * layout.pipeline;
   if (layout.devices % group != 0) {
@@ -157,19 +152,19 @@ void CheckLayout(const Architecture& architecture, const TrainingRun& run,
                std::max(group, (layout.devices + group / 2) / group * group));
   }
   if (config.n_routed_experts == 0 && layout.expert != 1) {
-    DoesNotFit("expert parallel", "the model has no experts", 1);
+    DoesNotFit("ep", "the model has no experts", 1);
   }
   if (config.n_routed_experts > 0) {
     const auto divides = [&](int64_t d) { return layout.data() % d == 0; };
     if (config.n_routed_experts % layout.expert != 0) {
       DoesNotFit(
-          "expert parallel",
+          "ep",
           fmt::format("{} does not divide {} experts", layout.expert, config.n_routed_experts),
           NearestDivisor(config.n_routed_experts, layout.expert, divides));
     }
     if (!divides(layout.expert)) {
       DoesNotFit(
-          "expert parallel",
+          "ep",
           fmt::format("{} does not divide {} data-parallel ranks", layout.expert, layout.data()),
           NearestDivisor(config.n_routed_experts, layout.expert, divides));
     }

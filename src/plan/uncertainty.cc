@@ -8,13 +8,9 @@
 
 namespace fathom {
 
-double TriangularQuantile(const SourcedValue& range, double uniform) {
-  const double width = range.high - range.low;
-  if (width <= 0) return range.likely;
-  const double left = (range.likely - range.low) / width;
-  return uniform < left
-             ? range.low + std::sqrt(uniform * width * (range.likely - range.low))
-             : range.high - std::sqrt((1 - uniform) * width * (range.high - range.likely));
+double RangeQuantile(const SourcedValue& range, double uniform) {
+  return uniform < 0.5 ? range.low + (range.likely - range.low) * std::sqrt(2 * uniform)
+                       : range.high - (range.high - range.likely) * std::sqrt(2 * (1 - uniform));
 }
 
 Uncertainty Propagate(std::span<const SourcedValue> inputs,
@@ -39,7 +35,7 @@ Uncertainty Propagate(std::span<const SourcedValue> inputs,
   std::vector<double> outputs(static_cast<size_t>(samples));
   for (size_t i = 0; i < outputs.size(); ++i) {
     for (size_t j = 0; j < inputs.size(); ++j) {
-      values[j] = TriangularQuantile(inputs[j], RandomStream(MixKey(seed, j), i).NextUniform());
+      values[j] = RangeQuantile(inputs[j], RandomStream(MixKey(seed, j), i).NextUniform());
     }
     outputs[i] = output(values);
   }

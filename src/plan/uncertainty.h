@@ -22,13 +22,15 @@ struct Uncertainty {
   std::vector<Swing> tornado;        // largest first, without inputs that do nothing
 };
 
-// Inputs are independent and triangular (low, likely, high). Sample i of input j is a function of
-// (seed, j, i) alone, so that more samples or inputs do not change the others.
+// Inputs are independent, each distributed as RangeQuantile says. Sample i of input j is a function
+// of (seed, j, i) alone, so that more samples or inputs do not change the others.
 Uncertainty Propagate(std::span<const SourcedValue> inputs,
                       const std::function<double(std::span<const double>)>& output, uint64_t seed,
                       int samples = 2000);
 
-// The value of a triangular distribution at the share `uniform` of its mass.
-double TriangularQuantile(const SourcedValue& range, double uniform);
+// The value at the share `uniform` of the mass. Half of it lies on either side of the likely value,
+// so that this is the median however lopsided the range is, and falls off linearly to the range's
+// ends.
+double RangeQuantile(const SourcedValue& range, double uniform);
 
 }  // namespace fathom

@@ -43,6 +43,19 @@ std::string FormatNumber(double number, int decimals) {
   return number < 0 ? "-" + text : text;
 }
 
+std::string FormatCount(double number, int decimals) {
+  constexpr std::array<const char*, 4> kPowers = {" M", " B", " T", " Q"};
+  double size = std::abs(number) / 1e6;
+  // 999,999.7 is a million where it is shown without decimals.
+  if (!(size >= 1 - 0.5e-6)) return FormatNumber(number, decimals);
+  size_t step = 0;
+  while (size >= 999.95 && step + 1 < kPowers.size()) {
+    size /= 1000;
+    ++step;
+  }
+  return (number < 0 ? "-" : "") + Significant(size, 4) + kPowers[step];
+}
+
 std::string Format(Bytes bytes) { return WithPrefix(bytes.value(), "B"); }
 std::string Format(Flops flops) { return WithPrefix(flops.value(), "FLOP"); }
 std::string Format(BytesPerSecond rate) { return WithPrefix(rate.value(), "B/s"); }
@@ -67,10 +80,12 @@ std::string Format(Seconds time) {
 std::string Format(Dollars money) {
   const double dollars = money.value(), size = std::abs(dollars);
   const char* sign = dollars < 0 ? "-" : "";
+  if (size >= 999.95e9) return fmt::format("{}${} T", sign, Significant(size / 1e12, 4));
   if (size >= 999.95e6) return fmt::format("{}${} B", sign, Significant(size / 1e9, 4));
   if (size >= 1e6) return fmt::format("{}${} M", sign, Significant(size / 1e6, 4));
   if (size >= 1000) return fmt::format("{}${}", sign, FormatNumber(size));
-  if (size >= 0.1 || size == 0) return fmt::format("{}${:.2f}", sign, size);
+  if (size >= 0.9995 || size == 0) return fmt::format("{}${:.2f}", sign, size);
+  if (size >= 0.1) return fmt::format("{}${:.3f}", sign, size);
   return fmt::format("{}${}", sign, Significant(size, 2));
 }
 

@@ -85,5 +85,7 @@ std::string Format(TokensPerSecond rate);  // "73.7 k tokens/s"
 std::string Format(Watts power);           // "700 W"
 // "2,664,000", "226.75": at most `decimals` digits after the point, thousands apart.
 std::string FormatNumber(double number, int decimals = 0);
+// The same below a million; from there on four digits: "2.664 M", "671.0 B", "14.80 T".
+std::string FormatCount(double number, int decimals = 0);
 
 }  // namespace fathom

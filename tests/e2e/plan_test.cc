@@ -55,7 +55,7 @@ TEST_F(PlanCommandTest, BadInputSaysWhatIsWrong) {
   expect({"train", "v9"}, 2, "v9");
   expect({"train", "./nowhere/config.json"}, 1, "does not exist");
   expect({"serve", "v3", "--on", "h80"}, 2, "did you mean");
-  expect({"serve", "v3", "--speed", "1000"}, 1, "user_tokens_per_s");
+  expect({"serve", "v3", "--speed", "1000"}, 1, "speed: ");
   expect({"serve", "v3", "--service", (directory_ / "none.toml").string()}, 1, "none.toml");
   expect({"fleet", "--refuse"}, 1, "October 2022");
   expect({"fleet", "--users=-1"}, 2, "users: -1");

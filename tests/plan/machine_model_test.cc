@@ -10,14 +10,13 @@ namespace {
 MachineRates Rates() {
   return {.bf16_peak = FlopsPerSecond(400e9),
           .f32_peak = FlopsPerSecond(200e9),
-          .bandwidth = Bytes(50e9) / Seconds(1),
-          .cache = Bytes(100e9) / Seconds(1),
-          .cache_size = Bytes(0)};
+          .reading = {{Bytes(1e6), Bytes(200e9) / Seconds(1)},
+                      {Bytes(100e6), Bytes(50e9) / Seconds(1)}}};
 }
 
 // Times that are made of known factors are found again, and predict other work exactly.
 TEST(MachineModelTest, FactorsAreFound) {
-  const std::vector<double> truth = {1.5, 3, 2, 0, 0.7};
+  const std::vector<double> truth = {1.5, 3, 2, 0, 0.7, 1};
   std::vector<Calibrated> cases;
   RandomStream random(5);
   for (int i = 0; i < 20; ++i) {
@@ -34,7 +33,8 @@ TEST(MachineModelTest, FactorsAreFound) {
   const std::vector<double> found = FitFactors(cases);
   for (size_t i = 0; i < truth.size(); ++i) EXPECT_NEAR(found[i], truth[i], 1e-3);
   const Report report = ReportCalibration(
-      Rates(), cases, {{"a run", Bytes(110), Bytes(100)}, {"another", Bytes(98), Bytes(100)}});
+      Rates(), cases,
+      {{"a run", Bytes(110), Bytes(100), true}, {"another", Bytes(98), Bytes(100), true}});
   EXPECT_LT(report.Find("median errors of what was not fitted", "throughput")->value, 0.1);
   EXPECT_NEAR(report.Find("median errors of what was not fitted", "memory")->value, 6, 1e-9);
 }
@@ -53,7 +53,17 @@ TEST(MachineModelTest, PartsByHand) {
   MachineWork one = work;
   one.tokens = 1;
   const std::vector<double> q = parts(one);
-  EXPECT_NEAR((q[0] + q[1]) * 50e9, 2 * (active + head), 0.01 * 2 * (active + head));
+  const double bytes = 2 * (active + head);
+  EXPECT_NEAR(q[2] * Rates().RateOf(Bytes(bytes)).value(), bytes, 0.02 * bytes);
+  EXPECT_NEAR((q[0] + q[1]) * 400e9, bytes, 0.01 * bytes);
+}
+
+// By hand: halfway between two sizes on a logarithmic scale, halfway between their rates.
+TEST(MachineModelTest, RatesBetweenSizes) {
+  const auto rate = [](double bytes) { return Rates().RateOf(Bytes(bytes)).value(); };
+  EXPECT_NEAR(rate(10e6), 125e9, 1e3);
+  EXPECT_EQ(rate(1), 200e9);
+  EXPECT_EQ(rate(1e12), 50e9);
 }
 
 }  // namespace

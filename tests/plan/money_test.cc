@@ -14,12 +14,15 @@ SourcedValue Range(double low, double likely, double high) {
   return {low, likely, high, "test", "2026"};
 }
 
-TEST(UncertaintyTest, TriangularQuantiles) {
-  // By hand: half the mass of (0, 1, 2) lies below 1, an eighth below 0.5.
-  EXPECT_DOUBLE_EQ(TriangularQuantile(Range(0, 1, 2), 0.5), 1);
-  EXPECT_DOUBLE_EQ(TriangularQuantile(Range(0, 1, 2), 0.125), 0.5);
-  EXPECT_DOUBLE_EQ(TriangularQuantile(Range(3, 3, 3), 0.7), 3);
-  EXPECT_DOUBLE_EQ(TriangularQuantile(Range(0, 0, 1), 0), 0);
+// By hand: the likely value is the median, whatever the range; a quarter of a half's mass lies in
+// the outer half of its triangle.
+TEST(UncertaintyTest, RangeQuantiles) {
+  EXPECT_DOUBLE_EQ(RangeQuantile(Range(0, 1, 2), 0.5), 1);
+  EXPECT_DOUBLE_EQ(RangeQuantile(Range(0, 1, 2), 0.125), 0.5);
+  EXPECT_DOUBLE_EQ(RangeQuantile(Range(0, 1, 101), 0.5), 1);
+  EXPECT_DOUBLE_EQ(RangeQuantile(Range(0, 1, 101), 0.875), 51);
+  EXPECT_DOUBLE_EQ(RangeQuantile(Range(3, 3, 3), 0.7), 3);
+  EXPECT_DOUBLE_EQ(RangeQuantile(Range(0, 0, 1), 0.3), 0);
 }
 
 TEST(UncertaintyTest, IntervalAndTornado) {

@@ -122,12 +122,26 @@ TEST(PlanOptionsTest, IntervalsFollowTheInputs) {
       "train?model=llama-1-65b&on=h100&utilisation=0.4&samples=2000&length=2048"));
   const ReportRow* cost = report.Find("the run", "cost");
   ASSERT_TRUE(cost != nullptr && cost->interval);
-  // h100's rent is 1.99, 2.95, 5: quantiles of the triangle by hand.
-  const double low = 1.99 + std::sqrt(0.05 * 3.01 * 0.96), high = 5 - std::sqrt(0.05 * 3.01 * 2.05);
-  // A quantile of 2000 samples has a standard error of sqrt(0.05 x 0.95 / 2000) / density: 0.009
-  // at the upper end. Three of them.
-  EXPECT_NEAR(cost->interval->low / cost->value, low / 2.95, 0.03);
-  EXPECT_NEAR(cost->interval->high / cost->value, high / 2.95, 0.03);
+  // h100's rent is 1.99, 2.95, 5: half the mass in each triangle, a tenth of a half beyond these.
+  const double low = 1.99 + 0.96 * std::sqrt(0.1), high = 5 - 2.05 * std::sqrt(0.1);
+  // A quantile of 2000 samples has a standard error of sqrt(0.05 x 0.95 / 2000) / density: 0.03 at
+  // the upper end, where the density is sqrt(0.1) / 2.05. Three of them, over 2.95.
+  EXPECT_NEAR(cost->interval->low / cost->value, low / 2.95, 0.035);
+  EXPECT_NEAR(cost->interval->high / cost->value, high / 2.95, 0.035);
+}
+
+// A likely value is a central one: it lies in its interval, whatever the command.
+TEST(PlanOptionsTest, LikelyValuesLieInTheirIntervals) {
+  for (const char* link : {"train?samples=200", "serve?samples=200", "price?on=a100&samples=200",
+                           "fleet?samples=200", "market?samples=200"}) {
+    for (const ReportSection& section : RunPlan(PlanOptions::FromLink(link)).sections) {
+      for (const ReportRow& row : section.rows) {
+        if (!row.interval) continue;
+        EXPECT_LE(row.interval->low, row.value * (1 + 1e-9)) << link << ' ' << row.label;
+        EXPECT_GE(row.interval->high, row.value * (1 - 1e-9)) << link << ' ' << row.label;
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -47,6 +47,23 @@ TEST(ReportTest, CsvQuotes) {
             "what drives step,network,,s,prediction,from 40 to 50,3,\r\n");
 }
 
+// To 60 characters: below the row where little would be left beside it.
+TEST(ReportTest, NotesWrap) {
+  Report report{.command = "train", .title = "A title"};
+  ReportSection& section = report.sections.emplace_back(ReportSection{"a step", {}});
+  section.Add("step", "step", Seconds(2.5), Origin::kPrediction,
+              "one two three four five six seven eight nine ten");
+  EXPECT_EQ(report.ToTable(60),
+            "A title\n\na step\n"
+            "  step  2.50 s  prediction  one two three four five six\n"
+            "                            seven eight nine ten\n");
+  EXPECT_EQ(report.ToTable(40),
+            "A title\n\na step\n"
+            "  step  2.50 s  prediction\n"
+            "      one two three four five six seven\n"
+            "      eight nine ten\n");
+}
+
 TEST(ReportTest, TableIsAligned) {
   EXPECT_EQ(Sample().ToTable(),
             "A title\n\na step\n"

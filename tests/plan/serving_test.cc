@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "base/error.h"
 #include "plan/comparison.h"
+#include "plan/demand.h"
 #include "plan/expert_placement.h"
 
 namespace fathom {
@@ -35,38 +38,31 @@ TEST_F(ServingTest, ExchangeBounds) {
   const Seconds slow = ExchangeBound(config, 32, Bytes(50e9) / Seconds(1));
   Compare("exchange-bound time per token at 50 GB/s, ms", Claim::kIdentity, 14.76,
           1e3 * slow.value(), 0.01);
-  Compare("the same, tokens/s", Claim::kIdentity, 67, 1 / slow.value(), 0.02);
+  // The paper cuts 67.75 down to 67.
+  EXPECT_EQ(std::floor(1 / slow.value()), 67);
   Compare("exchange-bound time per token at 900 GB/s, ms", Claim::kIdentity, 0.82,
           1e3 * ExchangeBound(config, 32, Bytes(900e9) / Seconds(1)).value(), 0.01);
 }
 
-// Kernels and networks as in training; assumed (service.toml) are how demand varies within a day
-// and the balance of experts, for which the middle of what another work measured stands. Without
-// the latter the model is 46 % and 37 % above what was published, so it is part of what these
-// errors say.
-TEST_F(ServingTest, RatesOfANode) {
+// Kernels and networks as in training; assumed (service.toml) are how demand varies within a day,
+// how nodes follow it, and the balance of experts, for which the middle of what another work
+// measured stands. Nothing was tuned to what was published, but errors this small are luck: a
+// group of 18 decode nodes more or less is 6 to 8 % of them all.
+TEST_F(ServingTest, RatesAndNodesOfTheDay) {
   const Accelerator& h800 = hardware_.Get("h800");
   const PrefillPlan prefill = PlanPrefill(v3_, service_, h800, hardware_.kernels);
   const DecodePlan decode = PlanDecode(v3_, service_, h800, hardware_.kernels);
-  const double used = service_.MeanUtilisation();
-  fmt::print(
-      "  prefill: chunk {} compute ({} products, {} attention, {} elementwise), {} exchange\n",
-      Format(prefill.compute.total()), Format(prefill.compute.products),
-      Format(prefill.compute.attention), Format(prefill.compute.elementwise),
-      Format(prefill.exchange));
-  fmt::print(
-      "  decode: batch {}, step {} (compute {}: {} products, {} attention; exchange {}), weights "
-      "{}, cache {}\n",
-      decode.batch, Format(decode.step), Format(decode.compute.total()),
-      Format(decode.compute.products), Format(decode.compute.attention), Format(decode.exchange),
-      Format(decode.weights), Format(decode.cache));
-  fmt::print("  full: prefill node {} ({} computed), decode node {}; utilisation {:.1f} %\n",
+  const DayOfNodes day = PlanNodes(v3_.config, service_, 8 * prefill.with_hits, decode);
+  fmt::print("  full: prefill node {} ({} computed), decode node {}; used {:.1f} and {:.1f} %\n",
              Format(8 * prefill.with_hits), Format(8 * prefill.computed), Format(8 * decode.output),
-             100 * used);
+             100 * day.prefill_use, 100 * day.decode_use);
   Compare("prefill, tokens/s a node, cached ones counted", Claim::kPrediction, 73.7e3,
-          8 * used * prefill.with_hits.value(), 0.4);
-  Compare("decode, tokens/s a node", Claim::kPrediction, 14.8e3, 8 * used * decode.output.value(),
-          0.4);
+          8 * day.prefill_use * prefill.with_hits.value(), 0.4);
+  Compare("decode, tokens/s a node", Claim::kPrediction, 14.8e3,
+          8 * day.decode_use * decode.output.value(), 0.4);
+  Compare("nodes at the peak", Claim::kPrediction, 278, day.peak, 0.4);
+  Compare("nodes, mean of the day", Claim::kPrediction, 226.75, day.mean, 0.4);
+  Compare("mean / peak of the nodes", Claim::kPrediction, 226.75 / 278, day.mean / day.peak, 0.4);
 }
 
 TEST_F(ServingTest, BatchIsWhatMemoryAndLatencyAllow) {

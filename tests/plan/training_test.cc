@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "plan/comparison.h"
 #include "plan/prices.h"
+#include "plan/programme.h"
 
 namespace fathom {
 namespace {
@@ -62,6 +63,49 @@ TEST_F(TrainingTest, PublishedCosts) {
   Compare("R1: (101 + 5 + 41) K H800-hours at $2", Claim::kIdentity, 294e3,
           (Hours(101e3 + 5e3 + 41e3) * rent).value(), 0.001);
   Compare("R1-Zero: 512 devices x 198 h", Claim::kIdentity, 101e3, 512.0 * 198, 0.01);
+}
+
+// Kernels within a step reach less than alone. How much less is what another model's published
+// throughput leaves (Llama 3, arXiv 2407.21783, Table 4: TP 8, PP 16, 16 M tokens a step), which is
+// a fit, and V3's step time is then a prediction.
+TEST_F(TrainingTest, KernelsWithinAStepFitLlama3) {
+  const Architecture llama = DescribeArchitecture(PublishedConfig("llama-3.1-405b"));
+  const TrainingRun run{.batch = 2048, .length = 8192, .precision = PlanPrecision::kBf16};
+  for (const auto& [devices, published] : {std::pair{8192, 430.0}, {16384, 400.0}}) {
+    const TrainingLayout layout{.devices = devices,
+                                .tensor = 8,
+                                .expert = 1,
+                                .schedule = Schedule::kInterleaved,
+                                .virtual_stages = 7};
+    const StepTime step = PlanStep(llama, run, layout, hardware_.Get("h100"), hardware_.kernels);
+    const Flops flops = TrainingFlops(llama, run.length, Masking::kCausal).total() *
+                        Tokens(static_cast<double>(run.batch * run.length));
+    Compare("Llama 3 405B, TFLOPS of each of " + std::to_string(devices) + " H100", Claim::kFit,
+            published, flops / step.total() / devices / Flops(1e12) * Seconds(1), 0.02);
+  }
+}
+
+// By hand: 1000 hours at $2, half of them again for experiments, two people for a year and a half.
+TEST_F(TrainingTest, WholeProgramme) {
+  Programme programme = Programme::Load();
+  const auto set = [](SourcedValue& value, double number) { value = GivenValue(number, "test"); };
+  set(programme.restarts, 0.1);
+  set(programme.later_training, 0);
+  set(programme.reinforcement, 0.05);
+  set(programme.experiments, 0.5);
+  set(programme.data, 7);
+  set(programme.people, 2);
+  set(programme.person_year, 100);
+  set(programme.years, 1.5);
+  const ProgrammeCost cost = CostOf(programme, Hours(1000), PerHour(2));
+  EXPECT_NEAR(InHours(cost.all), 1650, 1e-9);
+  EXPECT_NEAR(cost.compute.value(), 3300, 1e-9);
+  EXPECT_NEAR(cost.people.value(), 300, 1e-9);
+  EXPECT_NEAR(cost.total().value(), 3607, 1e-9);
+  // R1's share of V3's published hours is what was published of it.
+  Compare("R1 out of V3's hours", Claim::kIdentity, 294e3,
+          (CostOf(Programme::Load(), Hours(2664e3), PerHour(2)).reinforcement * PerHour(2)).value(),
+          0.01);
 }
 
 // One utilisation for all four, which comes from a throughput that the paper states for one of
@@ -145,15 +189,15 @@ TEST_F(TrainingTest, Zero3GathersWeights) {
 
 TEST_F(TrainingTest, ErrorsSayWhatFits) {
   ExpectParts(LayoutError({.devices = 2047}), {"devices", "2047", "the nearest that fits is 2048"});
-  ExpectParts(LayoutError({.tensor = 3}),
-              {"tensor parallel", "128 heads", "nearest that fits is 2"});
-  ExpectParts(LayoutError({.expert = 48}),
-              {"expert parallel", "256 experts", "nearest that fits is"});
+  ExpectParts(LayoutError({.tensor = 3}), {"tp: 3", "128 heads", "nearest that fits is 2"});
+  ExpectParts(LayoutError({.expert = 48}), {"ep: 48", "256 experts", "nearest that fits is"});
   ExpectParts(LayoutError({.devices = 64, .pipeline = 64, .expert = 1}),
-              {"pipeline parallel", "61 layers", "nearest that fits is 32"});
+              {"pp: 64", "61 layers", "nearest that fits is 32"});
+  // What is named fits: 62 stages would be even, but are more than there are layers.
+  ExpectParts(LayoutError({.pipeline = 61}), {"pp: 61", "nearest that fits is 32"});
   ExpectParts(LayoutError({}, {.batch = 1000}), {"batch", "nearest that fits is 1024"});
   ExpectParts(LayoutError({.schedule = Schedule::kInterleaved, .virtual_stages = 4}),
-              {"virtual stages", "61 layers", "nearest that fits is 3"});
+              {"virtual-stages", "61 layers", "nearest that fits is 3"});
   ExpectParts(LayoutError({.devices = -8}), {"devices", "-8"});
   ExpectParts(LayoutError({.micro_batch = int64_t{1} << 62}), {"micro-batch", "not between"});
   ExpectParts(LayoutError({.devices = 2048, .pipeline = 2, .expert = 8}),

@@ -63,5 +63,16 @@ TEST(UnitsTest, FormatsForPeople) {
   EXPECT_EQ(FormatNumber(226.75, 2), "226.75");
 }
 
+TEST(UnitsTest, Counts) {
+  EXPECT_EQ(FormatCount(530432), "530,432");
+  EXPECT_EQ(FormatCount(999999.4), "999,999");
+  EXPECT_EQ(FormatCount(999999.7), "1.000 M");
+  EXPECT_EQ(FormatCount(2.664e6), "2.664 M");
+  EXPECT_EQ(FormatCount(1.0468e12), "1.047 T");
+  EXPECT_EQ(FormatCount(-14.8e12), "-14.80 T");
+  EXPECT_EQ(FormatCount(999.97e9), "1.000 T");
+  EXPECT_EQ(Format(Dollars(1.5e12)), "$1.500 T");
+}
+
 }  // namespace
 }  // namespace fathom

@@ -83,7 +83,7 @@ export function tornado(data) {
   const middle = x.at(data.likely);
   bars.forEach((bar, i) => {
     const y = top + row * i;
-    chart.append(text(left - 12, y + 14, 'end', 'label', bar.input),
+    chart.append(text(left - 12, y + 14, 'end', 'label', bar.input.length > 38 ? `${bar.input.slice(0, 37)}…` : bar.input),
                  text(left - 12, y + 27, 'end', 'tick', `${short(bar.input_low, '1')} to ${short(bar.input_high, '1')}`));
     const halves = [{value: bar.at_low, kind: 'bar-low', input: bar.input_low},
                     {value: bar.at_high, kind: 'bar-high', input: bar.input_high}];

@@ -9,13 +9,19 @@ const USUAL = {
   tokens: [1e9, 1e14], devices: [8, 65536], tp: [1, 64], pp: [1, 64], ep: [1, 512], batch: [64, 65536],
   length: [512, 131072], 'micro-batch': [1, 64], utilisation: [0.1, 0.8], rent: [0.2, 20], speed: [2, 200],
   context: [256, 262144], 'prefill-devices': [8, 512], 'decode-devices': [8, 1024], 'kv-heads': [1, 128],
-  'device-price': [1000, 100000], samples: [0, 2000], seed: [1, 20],
+  'device-price': [1000, 100000], restarts: [0, 1], reinforcement: [0, 1], experiments: [0, 10], data: [1e5, 1e9],
+  people: [1, 1000], 'person-year': [3e4, 2e6], 'work-years': [0.1, 4], 'input-tokens': [1e7, 1e13],
+  'output-tokens': [1e6, 1e13], 'peak-demand': [1, 4], burst: [1, 3], refusals: [1e-4, 0.2], 'answer-tokens': [50, 20000],
+  'redundant-experts': [0, 256], users: [1e4, 1e9], answers: [0.5, 50], patience: [5, 600], closing: [0.005, 0.5],
+  price: [0.05, 100], cost: [0.01, 100], 'leader-price': [0.1, 200], progress: [1.5, 30], years: [0.5, 10], lag: [0, 4],
+  elasticity: [0, 4], 'supply-elasticity': [0, 4], samples: [0, 2000], seed: [1, 20],
 };
+const NAMES = {tp: 'TP', pp: 'PP', ep: 'EP', mtp: 'MTP', 'no-mtp': 'No MTP', zero: 'ZeRO', 'kv-heads': 'KV heads', on: 'Device'};
 const RARELY = ['samples', 'seed'];
 const STEPS = 400;
 
 function sliderScale(option) {
-  const start = Number(option.default);
+  const start = Number(option.default ?? option.likely);
   let [from, to] = USUAL[option.name] ??
     (option.most - option.least <= 200 ? [option.least, option.most]
       : start > 0 ? [start / 32, start * 32] : [Math.max(option.least, option.most / 1e4), option.most]);
@@ -43,23 +49,26 @@ function numberField(option, id, current, set) {
                                    'aria-label': `${option.help}, slider`});
   const box = element('input', {type: 'number', id, min: option.least, max: option.most,
                                 step: option.kind === 'integer' ? 1 : 'any', inputmode: 'decimal',
-                                placeholder: option.default ? '' : 'auto', title: option.default ? '' : 'empty: what the data or the model say'});
+                                placeholder: option.default ? '' : option.likely === undefined ? 'auto' : short(option.likely, '1'), title: option.default ? '' : 'empty: what the data or the model say'});
+  // Without an exponent as long as that is short.
+  const plain = (number) => number >= 1e8 ? number.toExponential().replace('+', '') : String(number);
+  const usual = option.likely === undefined ? STEPS / 2 : scale.position(option.likely);
   const show = (value) => {
     const shown = value ?? option.default;
-    box.value = shown === undefined ? '' : Number(shown);
-    slider.value = shown === undefined ? STEPS / 2 : scale.position(Number(shown));
+    box.value = shown === undefined ? '' : plain(Number(shown));
+    slider.value = shown === undefined ? usual : scale.position(Number(shown));
     slider.classList.toggle('unset', shown === undefined);
     slider.setAttribute('aria-valuetext', shown === undefined ? 'from the data' : `${short(Number(shown), '1')} ${unit}`);
   };
   slider.addEventListener('input', () => {
     const value = String(scale.value(Number(slider.value)));
-    box.value = value;
+    box.value = plain(Number(value));
     slider.classList.remove('unset');
     slider.setAttribute('aria-valuetext', `${short(Number(value), '1')} ${unit}`);
     set(value);
   });
   box.addEventListener('input', () => {
-    if (box.value !== '') slider.value = scale.position(Number(box.value));
+    slider.value = box.value === '' ? usual : scale.position(Number(box.value));
     slider.classList.toggle('unset', box.value === '');
     set(box.value === '' ? undefined : box.value);
   });
@@ -145,7 +154,7 @@ export function showControls(form, command, scenario, changed) {
       set(undefined);
       field.show(undefined);
     });
-    row.append(element('div', {class: 'name'}, element('label', {for: id}, option.name.replaceAll('-', ' ')), reset),
+    row.append(element('div', {class: 'name'}, element('label', {for: id}, NAMES[option.name] ?? option.name.replaceAll('-', ' ')), reset),
                ...field.body, element('p', {class: 'hint'}, option.help), element('p', {class: 'wrong', hidden: true}));
     mark();
     (RARELY.includes(option.name) ? rare : usual).push(row);

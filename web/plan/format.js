@@ -17,7 +17,7 @@ function scaled(value, steps) {
   return [value, ''];
 }
 
-// "$1.5M", "20.4 ms", "70.3 GB", "15.6k token/s".
+// "$1.5 M", "20.4 ms", "70.3 GB", "15.6 k tokens/s".
 export function short(value, unit) {
   if (value === null || !Number.isFinite(value)) return '–';
   if (unit === 's') {
@@ -30,13 +30,12 @@ export function short(value, unit) {
   }
   if (unit === '%') return `${digits(value)} %`;
   const [number, letter] = scaled(value, DECIMAL);
-  if (unit === 'USD') {
-    const text = `$${digits(Math.abs(number))}${letter === 'G' ? 'B' : letter}`;
-    return value < 0 ? `-${text}` : text;
-  }
-  if (!unit || unit === '1') return digits(number) + letter;
-  if (unit === 'B') return `${digits(number)} ${letter}B`;
-  return `${digits(number)}${letter} ${unit}`;
+  const count = letter ? `${digits(number)} ${letter === 'G' ? 'B' : letter}` : digits(number);
+  if (unit === 'USD') return value < 0 ? `-$${count.replace('-', '')}` : `$${count}`;
+  if (unit === 'B' || unit === 'FLOP' || unit === 'FLOP/token') return `${digits(number)} ${letter}${unit}`;
+  if (unit === 'FLOP/s') return `${digits(number)} ${letter}FLOPS`;
+  if (unit === 'token/s') return `${count} tokens/s`;
+  return !unit || unit === '1' ? count : `${count} ${unit}`;
 }
 
 // "+12 %", "x 3.4", "" when they are equal.
