@@ -1,27 +1,33 @@
 # The few commands of the project; CMake does the work. PRESET picks release, debug, asan or tsan.
 PRESET ?= release
 
-.PHONY: build test test-long demo bench parity format check-format tidy clean
+.PHONY: configure build all test test-long demo bench parity format check-format tidy clean
 
 # Where `make parity` finds deepseek-v3.tokenizer.json.gz, tinyshakespeare.txt and gsm8k-*.jsonl.
 DATA ?= ../shared/data
 
-build:
+configure:
 	@scripts/install-packages.sh
 	@cmake --preset $(PRESET) >build-configure.log 2>&1 || { cat build-configure.log; rm -f build-configure.log; exit 1; }
 	@rm -f build-configure.log
+
+build: configure
+	@cmake --build --preset $(PRESET) --target fathom
+
+# Tests and benchmarks too.
+all: configure
 	@cmake --build --preset $(PRESET)
 
-test: build check-format
+test: all check-format
 	@ctest --preset $(PRESET) -j 2
 
 # The same tests under the sanitizers, and a million executions of every fuzzer.
 test-long: test
-	@$(MAKE) --no-print-directory build PRESET=asan && ctest --preset asan -j 2
-	@$(MAKE) --no-print-directory build PRESET=tsan && ctest --preset tsan -j 1
+	@$(MAKE) --no-print-directory all PRESET=asan && ctest --preset asan -j 2
+	@$(MAKE) --no-print-directory all PRESET=tsan && ctest --preset tsan -j 1
 	@scripts/fuzz.sh 1000000
 
-bench: build
+bench: all
 	@build/$(PRESET)/bench/fathom_kernels_bench
 	@if [ -d $(DATA) ]; then scripts/parity/tokenizer.py speed --data $(DATA) \
 		--bench build/$(PRESET)/bench/fathom_tokenizer_bench; fi
@@ -29,7 +35,7 @@ bench: build
 # Against the original implementations, in virtual environments that the scripts make: the goldens are made again and
 # compared, transformers loads what the demo trained and what `fathom convert` makes of it, the tokenizer is compared
 # on large texts, and chat templates of some seventy models are compared with Python's Jinja.
-parity: build
+parity: all
 	@scripts/parity/make_goldens.sh build/parity-venv build/parity-goldens
 	@diff -r build/parity-goldens tests/golden/model && echo "model goldens: the same bytes"
 	@if [ -d runs/demo/model ]; then build/parity-venv/bin/python scripts/parity/trained_model.py runs/demo/model; fi

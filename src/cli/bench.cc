@@ -90,13 +90,14 @@ std::vector<Line> Measure(const Arguments& arguments, const std::vector<Benchmar
 }
 
 void PrintTable(const std::vector<Line>& lines) {
-  fmt::print(stderr, "{:<8} {:>8} {:>6} {:>8} {:>12} {:>14}\n", "test", "depth", "batch", "tokens",
-             "tokens/s", "ms a token");
+  std::string table = fmt::format("{:<8} {:>8} {:>6} {:>8} {:>12} {:>14}\n", "test", "depth",
+                                  "batch", "tokens", "tokens/s", "ms a token");
   for (const Line& line : lines) {
     const double steps = static_cast<double>(line.tokens) / static_cast<double>(line.batch);
-    fmt::print(stderr, "{:<8} {:>8} {:>6} {:>8} {:>12.1f} {:>14.3f}\n", line.test, line.depth,
-               line.batch, line.tokens, line.Speed(), 1e3 * Median(line.seconds) / steps);
+    table += fmt::format("{:<8} {:>8} {:>6} {:>8} {:>12.1f} {:>14.3f}\n", line.test, line.depth,
+                         line.batch, line.tokens, line.Speed(), 1e3 * Median(line.seconds) / steps);
   }
+  WriteStandardOutput(table);
 }
 
 void Bench(const Arguments& arguments) {
@@ -138,10 +139,11 @@ void Bench(const Arguments& arguments) {
                             {"cache", model.memory().cache},
                             {"workspace", workspace},
                             {"peak_resident", PeakResidentMemory()}};
-    WriteStandardOutput(json.dump() + "\n");
+    WriteJson(json);
     return;
   }
   PrintTable(lines);
+  if (arguments.common.quiet) return;
   const auto bytes = [](int64_t count) { return FormatBytes(static_cast<double>(count)); };
   fmt::print(stderr,
              "{} on {} threads in {}, exact mode, median of {}; packed weights {}, workspace {}, "
@@ -161,7 +163,7 @@ void AddBenchCommand(CLI::App& app) {
       "--batch 1,16 --json");
   const auto arguments = std::make_shared<Arguments>();
   const auto counts = [](int64_t least) { return CLI::Range(least, int64_t{1} << 24); };
-  command->add_option("DIR", arguments->directory, "The model directory")->required();
+  command->add_option("DIR", arguments->directory, "A model directory or a .gguf file")->required();
   command->add_option("--prompt", arguments->prompt, "Prompt tokens to time; 0: none")
       ->check(counts(0))
       ->capture_default_str();

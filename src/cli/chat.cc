@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@
 namespace fathom {
 namespace {
 
+using nlohmann::ordered_json;
+
 struct Arguments {
   CommonOptions common;
   PrecisionOption precision;
@@ -35,6 +38,7 @@ struct Arguments {
 };
 
 constexpr int64_t kChunk = 512;
+constexpr const char* kCommands = "/new begins another conversation, Ctrl-D leaves";
 
 class Conversation {
  public:
@@ -45,7 +49,8 @@ class Conversation {
         template_(ChatTemplate::Load(
             [this](std::string_view name) { return model_.mapped().source().SideFile(name); },
             arguments.directory.string(), &model_.RequireTokenizer())),
-        terminal_(isatty(STDIN_FILENO) != 0 && !arguments.common.quiet) {
+        terminal_(isatty(STDIN_FILENO) != 0),
+        prompts_(terminal_ && !arguments.common.quiet) {
     context_ = std::min(arguments.context, model_.config().max_position_embeddings);
     sampling_ = arguments.sampling.Resolve(model_.defaults(), arguments.common.Seed());
     stop_ids_ = model_.defaults().stop_ids;
@@ -57,14 +62,18 @@ class Conversation {
   }
 
   void Run() {
-    if (terminal_) {
-      fmt::print(stderr,
-                 "Ctrl-C stops an answer, /new begins another conversation, Ctrl-D leaves.\n");
-    }
+    if (prompts_) fmt::print(stderr, "Ctrl-C stops an answer, {}.\n", kCommands);
     for (std::string line; Ask(line);) {
       if (line.empty()) continue;
       if (line == "/new") {
         messages_.resize(arguments_.system.empty() ? 0 : 1);
+        continue;
+      }
+      if (line.starts_with('/')) {
+        fmt::print(stderr,
+                   "There is no command {}: {}. A line for the model that begins with a slash "
+                   "wants a space before it.\n",
+                   line.substr(0, line.find(' ')), kCommands);
         continue;
       }
       messages_.push_back({"user", line});
@@ -77,12 +86,12 @@ class Conversation {
         fmt::print(stderr, "fathom: error: {}\n", error.what());
       }
     }
-    if (terminal_) fmt::print(stderr, "\n");
+    if (prompts_) fmt::print(stderr, "\n");
   }
 
  private:
   bool Ask(std::string& line) const {
-    if (terminal_) fmt::print(stderr, "> ");
+    if (prompts_) fmt::print(stderr, "> ");
     return static_cast<bool>(std::getline(std::cin, line));
   }
 
@@ -130,11 +139,14 @@ class Conversation {
     StreamDecoder decoder(model_.RequireTokenizer());
     ThinkingSplitter splitter(prompt.inside_thinking);
     std::string answer, thoughts;
-    const bool dims = isatty(STDOUT_FILENO) != 0;
+    std::vector<int32_t> tokens;
+    std::string_view finish = "interrupted";
+    const bool json = arguments_.common.json, dims = isatty(STDOUT_FILENO) != 0;
     const auto show = [&](const std::vector<ThinkingSplitter::Piece>& pieces) {
       for (const auto& [part, text] : pieces) {
         if (part == ThinkingSplitter::Part::kAnswer) answer += text;
         if (part == ThinkingSplitter::Part::kThought) thoughts += text;
+        if (json) continue;
         const bool is_dim = dims && part != ThinkingSplitter::Part::kAnswer;
         WriteStandardOutput(is_dim ? "\033[2m" + text + "\033[0m" : text);
       }
@@ -142,14 +154,28 @@ class Conversation {
     InterruptGuard guard;
     while (!engine.idle() && !InterruptGuard::Requested()) {
       for (const EngineEvent& event : engine.Step()) {
+        tokens.push_back(event.token);
         if (event.finish != FinishReason::kStop) show(splitter.Push(decoder.Push(event.token)));
+        if (event.finish != FinishReason::kNone) finish = Name(event.finish);
       }
     }
     show(splitter.Push(decoder.Finish()));
     show(splitter.Finish());
-    WriteStandardOutput("\n");
     ChatMessage message{.role = "assistant", .content = std::move(answer)};
     if (!thoughts.empty()) message.reasoning = std::move(thoughts);
+    if (json) {
+      WriteJson(
+          {{"content", message.content},
+           {"reasoning", message.reasoning ? ordered_json(*message.reasoning) : ordered_json()},
+           {"prompt_tokens", length},
+           {"tokens", tokens},
+           {"finish_reason", finish},
+           {"seed", sampling_.seed}});
+    } else {
+      WriteStandardOutput("\n");
+    }
+    // Whoever is not there to ask on wants the whole to stop.
+    if (!terminal_) InterruptGuard::ThrowIfRequested("chat");
     return message;
   }
 
@@ -163,13 +189,15 @@ class Conversation {
   std::vector<ChatMessage> messages_;
   int64_t context_ = 0;
   uint64_t answers_ = 0;
-  bool terminal_;
+  bool terminal_;  // somebody types
+  bool prompts_;
 };
 
 }  // namespace
 
 void AddChatCommand(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("chat", "Talk with a model in the terminal.");
+  CLI::App* command = app.add_subcommand(
+      "chat", "Talk with a model in the terminal, or one question a line on stdin.");
   command->footer("Example: fathom chat my-model --system 'Answer briefly.' --temperature 0.6");
   const auto arguments = std::make_shared<Arguments>();
   command->add_option("MODEL", arguments->directory, "A model directory or a .gguf file")
@@ -191,6 +219,7 @@ void AddChatCommand(CLI::App& app) {
   arguments->sampling.AddTo(*command);
   arguments->precision.AddTo(*command);
   arguments->common.AddTo(*command);
+  command->get_option("--json")->description("Print every answer as one line of JSON on stdout");
   command->callback([arguments] { Conversation(*arguments).Run(); });
 }
 

@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <random>
 
 #include "backend/cpu/cpu_backend.h"
@@ -31,8 +32,10 @@ void CommonOptions::AddTo(CLI::App& command) {
       .add_option("--device", device,
                   "cpu, or reference: slow, in double precision, to check results against")
       ->capture_default_str();
-  command.add_option("--seed", seed,
-                     "Seed of the random numbers; another one at each run if not given");
+  command
+      .add_option("--seed", seed,
+                  "Seed of the random numbers; another one at each run if not given")
+      ->check(CLI::Range(uint64_t{0}, uint64_t{1} << 53));  // exact in every JSON reader
   command.add_flag("--quiet", quiet, "Print results, warnings and errors only");
   command.add_flag("--json", json, "Print the result as JSON on stdout");
 }
@@ -40,7 +43,6 @@ void CommonOptions::AddTo(CLI::App& command) {
 uint64_t CommonOptions::Seed() {
   if (!seed) {
     std::random_device system;
-    // 48 bits: exact in every JSON reader.
     seed = (uint64_t{system()} << 16 ^ system()) & 0xFFFFFFFFFFFF;
   }
   return *seed;
@@ -76,6 +78,11 @@ void WriteStandardOutput(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
     throw Error("standard output", "cannot be written");
   }
+}
+
+void WriteJson(const nlohmann::ordered_json& json) {
+  constexpr auto kReplace = nlohmann::ordered_json::error_handler_t::replace;
+  WriteStandardOutput(json.dump(-1, ' ', false, kReplace) + "\n");
 }
 
 std::vector<int32_t> ParseTokenIds(std::string_view text, std::string_view where) {

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -59,5 +60,7 @@ std::string ReadStandardInput();
 std::vector<int32_t> ParseTokenIds(std::string_view text, std::string_view where);
 // Writes and flushes; Error when that fails (a full disk, a closed pipe).
 void WriteStandardOutput(std::string_view text);
+// One line. What is not UTF-8 in it (paths, and names out of files) is replaced by U+FFFD.
+void WriteJson(const nlohmann::ordered_json& json);
 
 }  // namespace fathom

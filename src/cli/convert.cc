@@ -121,7 +121,7 @@ void Report(const Arguments& arguments, const ModelSource& source, size_t tensor
                                            {"bytes", bytes},
                                            {"source_bytes", from},
                                            {"seconds", seconds}};
-    WriteStandardOutput(result.dump() + "\n");
+    WriteJson(result);
   }
 }
 

@@ -93,7 +93,7 @@ class Generation {
       if (stream) WriteStandardOutput(rest + "\n");
     }
     if (arguments_.common.json) {
-      WriteStandardOutput(Json());
+      WriteJson(Json());
     } else if (!stream) {
       for (size_t i = 0; i < choices_.size(); ++i) {
         WriteStandardOutput(fmt::format("--- {}\n{}\n", i, choices_[i].text));
@@ -150,7 +150,7 @@ class Generation {
     return seconds > 0 && after_first > 0 ? after_first / seconds : 0;
   }
 
-  std::string Json() const {
+  ordered_json Json() const {
     ordered_json json;
     json["prompt_tokens"] = request_.prompt;
     json["seed"] = request_.sampling.seed;
@@ -170,7 +170,7 @@ class Generation {
     }
     json["seconds_to_first_token"] = first_token_.count();
     json["decode_tokens_per_second"] = DecodeSpeed();
-    return json.dump() + "\n";
+    return json;
   }
 
   void Summary() const {

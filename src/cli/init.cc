@@ -127,7 +127,7 @@ void Init(Arguments& arguments) {
                                            {"mtp_parameters", counts.mtp},
                                            {"dtype", arguments.dtype},
                                            {"seed", seed}};
-    WriteStandardOutput(result.dump() + "\n");
+    WriteJson(result);
   }
 }
 

@@ -28,11 +28,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-std::string Dump(const ordered_json& json) {
-  // Names come out of files: what is not UTF-8 is replaced.
-  return json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
-}
-
 ordered_json DescribeConfig(const ModelConfig& config) {
   const ParameterCounts counts = CountParameters(config);
   const CacheSummary cache = SummarizeCache(config);
@@ -180,7 +175,7 @@ void InspectTensors(const fs::path& path, bool as_json) {
                                  {"shape", entry.shape},
                                  {"bytes", entry.end - entry.begin}});
     }
-    WriteStandardOutput(Dump(json));
+    WriteJson(json);
     return;
   }
   std::string text;
@@ -215,7 +210,7 @@ void InspectDirectory(const fs::path& directory, bool as_json) {
   if (const auto tokenizer = source.LoadTokenizer())
     json["tokenizer"] = {{"ids", tokenizer->vocab_size()}};
   if (as_json) {
-    WriteStandardOutput(Dump(json));
+    WriteJson(json);
     return;
   }
   PrintConfig(json);
@@ -249,7 +244,7 @@ void Inspect(const std::string& what, bool as_json) {
       fs::exists(path) ? ModelConfig::FromJson(ReadFile(path), what) : PresetConfig(what);
   const ordered_json json = DescribeConfig(config);
   if (as_json) {
-    WriteStandardOutput(Dump(json));
+    WriteJson(json);
   } else {
     PrintConfig(json);
   }

@@ -40,6 +40,8 @@ int main(int argc, char** argv) {
   fathom::StartLogging(/*quiet=*/false);
   CLI::App app("Fathom trains, serves and costs DeepSeek-style language models.", "fathom");
   app.require_subcommand(1);
+  app.set_version_flag("--version", "fathom " FATHOM_VERSION);
+  app.footer("Example: fathom generate my-model --prompt 'Once upon a time'");
   fathom::AddInitCommand(app);
   fathom::AddPullCommand(app);
   fathom::AddInspectCommand(app);
@@ -58,7 +60,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     return Fail(fmt::format("{} (--help says more)", error.what()), kUsage);
   } catch (const fathom::UsageError& error) {
     return Fail(error.what(), kUsage);

@@ -70,8 +70,7 @@ void PrintResult(const Arguments& arguments, const PullResult& result) {
                              {"checksum", file.checksum.ToString()},
                              {"downloaded", downloaded}});
   }
-  using Json = nlohmann::ordered_json;
-  WriteStandardOutput(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  WriteJson(json);
 }
 
 void RunPull(Arguments& arguments) {

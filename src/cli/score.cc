@@ -101,7 +101,7 @@ void Score(const Arguments& arguments) {
     json["perplexity"] = perplexity;
     json["scored_bytes"] = bytes;
     json["bits_per_byte"] = bytes > 0 ? ordered_json(bits_per_byte) : ordered_json(nullptr);
-    WriteStandardOutput(json.dump() + "\n");
+    WriteJson(json);
     return;
   }
   std::string lines = fmt::format("{}\t-\n", tokens[0]);

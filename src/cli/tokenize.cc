@@ -75,9 +75,9 @@ void Train(const TrainArguments& arguments) {
         {"vocab_size", tokenizer.vocab_size()},
         {"merges", tokenizer.model().merges().size()},
         {"fingerprint", fmt::format("{:016x}", tokenizer.fingerprint())},
-        {"bytes", bytes},
+        {"bytes", static_cast<uint64_t>(bytes)},
         {"seconds", seconds.count()}};
-    WriteStandardOutput(result.dump() + "\n");
+    WriteJson(result);
   }
 }
 
@@ -200,6 +200,7 @@ void AddTokenizeCommand(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("tokenize", "Train a tokenizer; turn text into token ids and back.");
   command->require_subcommand(1);
+  command->footer("Example: echo 'Hello, world' | fathom tokenize encode model");
   AddTrain(*command);
   AddEncode(*command);
   AddDecode(*command);

@@ -96,7 +96,7 @@ void Batch(const ChatTemplate& chat, const Tokenizer* tokenizer) {
     } catch (const Error& error) {
       result = {{"error", error.what()}};
     }
-    WriteStandardOutput(result.dump() + "\n");
+    WriteJson(result);
   }
 }
 
@@ -137,7 +137,7 @@ void Run(const Arguments& arguments) {
   if (arguments.text) {
     WriteStandardOutput(prompt.bytes());
   } else if (arguments.json) {
-    WriteStandardOutput(Describe(chat, known, prompt).dump() + "\n");
+    WriteJson(Describe(chat, known, prompt));
   } else {
     WriteStandardOutput(fmt::format("{}\n", fmt::join(EncodePrompt(*tokenizer, prompt), " ")));
   }

@@ -1,5 +1,6 @@
 #include "cli/train.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -7,6 +8,7 @@
 #include "base/log.h"
 #include "cli/common.h"
 #include "infer/engine.h"
+#include "train/estimate.h"
 #include "train/trainer.h"
 
 namespace fathom {
@@ -29,7 +31,8 @@ std::string WriteSample(Context& context, Transformer& transformer, const Tokeni
   tokenizer.Encode(sample.prompt, {.added_tokens = false}, request.prompt);
   request.sampling.temperature = sample.temperature;
   request.sampling.seed = seed;
-  request.max_tokens = sample.tokens;
+  request.max_tokens = std::min(sample.tokens, transformer.config().max_position_embeddings -
+                                                   static_cast<int64_t>(request.prompt.size()));
   for (const int64_t id : transformer.config().eos_token_ids)
     request.stop_ids.push_back(static_cast<int32_t>(id));
   const auto length = static_cast<int64_t>(request.prompt.size()) + request.max_tokens;
@@ -55,7 +58,7 @@ void PrintSummary(const TrainSummary& summary, bool json) {
     if (summary.baseline_bits_per_byte > 0)
       result["baseline_bits_per_byte"] = summary.baseline_bits_per_byte;
     if (!summary.model.empty()) result["model"] = summary.model.string();
-    WriteStandardOutput(result.dump(2) + "\n");
+    WriteJson(result);
     return;
   }
   if (summary.interrupted) return;
@@ -71,14 +74,64 @@ void PrintSummary(const TrainSummary& summary, bool json) {
   WriteStandardOutput(table);
 }
 
+std::string EstimateText(const RunEstimate& estimate) {
+  const ParameterCounts& counts = estimate.parameters;
+  return fmt::format(
+      "model: {} parameters, {} active a token, {} more in {} MTP module(s)\n"
+      "memory by role:\n{}\n"
+      "compute: {} tokens, {} FLOPs; this machine's peak is {} FLOP/s: {} at 40 % of it, {} at "
+      "60 %\n",
+      FormatCount(static_cast<double>(counts.total)),
+      FormatCount(static_cast<double>(counts.active)), FormatCount(static_cast<double>(counts.mtp)),
+      estimate.model.num_nextn_predict_layers, estimate.memory.ToTable(),
+      FormatCount(estimate.tokens), FormatCount(estimate.flops), FormatCount(estimate.peak_flops),
+      FormatDuration(estimate.Seconds(0.4)), FormatDuration(estimate.Seconds(0.6)));
+}
+
+nlohmann::ordered_json EstimateJson(const RunEstimate& estimate) {
+  nlohmann::ordered_json memory;
+  for (int i = 0; i < kMemoryRoles; ++i) {
+    const auto role = static_cast<MemoryRole>(i);
+    if (role == MemoryRole::kCache) continue;  // training has none
+    std::string name(Name(role));
+    std::replace(name.begin(), name.end(), ' ', '_');
+    memory[name] = static_cast<int64_t>(estimate.memory[role]);
+  }
+  memory["total"] = static_cast<int64_t>(estimate.memory.total());
+  memory["available"] = static_cast<int64_t>(estimate.available);
+  return {{"parameters", estimate.parameters.total},
+          {"active_parameters", estimate.parameters.active},
+          {"mtp_parameters", estimate.parameters.mtp},
+          {"memory_bytes", memory},
+          {"fits", estimate.memory.total() <= estimate.available},
+          {"tokens", estimate.tokens},
+          {"flops", estimate.flops},
+          {"peak_flops_per_second", estimate.peak_flops},
+          {"seconds_at_40_percent", estimate.Seconds(0.4)},
+          {"seconds_at_60_percent", estimate.Seconds(0.6)}};
+}
+
+// Says what the run would take, and refuses it when it does not fit.
+void DryRun(Context& context, const RunConfig& config, bool json) {
+  const RunEstimate estimate = EstimateRun(context, config);
+  if (json) {
+    WriteJson(EstimateJson(estimate));
+  } else {
+    WriteStandardOutput(EstimateText(estimate));
+  }
+  RefuseWhatDoesNotFit(config, estimate.model, estimate.memory, estimate.available,
+                       *context.backend, *context.pool);
+  if (json) return;
+  WriteStandardOutput(fmt::format("it fits: {} are available\n", FormatBytes(estimate.available)));
+}
+
 void RunTrain(Arguments& arguments) {
   if (arguments.common.quiet) spdlog::set_level(spdlog::level::warn);
   RunConfig config = RunConfig::Load(arguments.config, arguments.overrides);
   if (arguments.common.seed) config.seed = *arguments.common.seed;
   Device device(arguments.common.device, arguments.common.threads);
   if (arguments.dry_run) {
-    DryRun(device.context(), config,
-           [](const std::string& text) { WriteStandardOutput(text + "\n"); });
+    DryRun(device.context(), config, arguments.common.json);
     return;
   }
   TrainOptions options;

@@ -57,7 +57,8 @@ TokenStore::TokenStore(const fs::path& stem, const TokenStoreSummary& summary, i
   uint64_t tokens = 0, bytes = 0;
   for (size_t i = 0; i < table_.size(); i += 2) {
     if (table_[i] <= tokens || table_[i + 1] < bytes) {
-      throw Error(table_file_.path().string(), fmt::format("document {} ends before it begins", i));
+      throw Error(table_file_.path().string(),
+                  fmt::format("document {} ends before it begins", i / 2));
     }
     tokens = table_[i];
     bytes = table_[i + 1];

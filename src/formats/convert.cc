@@ -51,6 +51,13 @@ std::string_view DtypeName(WeightType type) {
   FATHOM_CHECK(false, "type {}", static_cast<int>(type));
 }
 
+// The same of a source that does not say it itself, as most of its weights are.
+std::string_view StoredDtypeName(const ModelSource& source) {
+  const StoredTensor* embedding = source.Find("model.embed_tokens.weight");
+  if (embedding == nullptr || embedding->type() == "F32") return DtypeName(WeightType::kF32);
+  return DtypeName(embedding->type() == "F16" ? WeightType::kF16 : WeightType::kBF16);
+}
+
 // Files that a program may have left beside the weights, and weights in formats of others.
 bool IsSideFile(const fs::path& file) {
   const std::string name = file.filename().string();
@@ -232,9 +239,9 @@ void Conversion::Write(const fs::path& directory, ThreadPool& pool,
 std::string Conversion::ConfigText() const {
   const auto text = source_->SideFile(kConfigFile);
   if (text && !options_.type) return *text;
+  if (!text && !options_.type) return source_->config().ToJson(StoredDtypeName(*source_));
   // Its depth was checked when the source read it.
   auto json = nlohmann::ordered_json::parse(text ? *text : source_->config().ToJson("float32"));
-  if (!options_.type) return json.dump(2) + "\n";
   for (const char* key : {"torch_dtype", "dtype"}) {
     if (json.contains(key)) json[key] = DtypeName(*options_.type);
   }

@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr int64_t kLargestSize = int64_t{1} << 24;  // as in config.json
+constexpr int64_t kLargestSize = int64_t{1} << 24;  // as in config.json (config_fields.h)
 constexpr int64_t kSigmoidGate = 2;
 
 // Says in the words of a config.json what the file says, so that one reader decides what is

@@ -48,7 +48,7 @@ struct EngineEvent {
 // Generates for many requests at once: each Step computes one batch made of pieces of prompts and
 // one token of every answer under way. What a request gets (tokens and log-probs, bit for bit) is a
 // function of the model and the request: not of the others, of how its prompt was cut, or of where
-// its pages lie (DESIGN: exact mode, attention in the absorbed form).
+// its pages lie (the numerics contract, docs/architecture.md; attention is in the absorbed form).
 //
 // First come, first served: a request starts when the cache has room for all of its prompt and
 // answer, and then never has to stop for another one. Not thread-safe.

@@ -4,13 +4,6 @@
 
 namespace fathom {
 
-Tensor UploadIds(Context& context, Arena& arena, std::span<const int32_t> ids) {
-  const Shape shape({static_cast<int64_t>(ids.size())});
-  const Tensor tensor = arena.New(DType::kI32, shape);
-  context.backend->CopyFromHost(ConstTensor(ids.data(), DType::kI32, shape), tensor);
-  return tensor;
-}
-
 std::vector<float> Download(Context& context, ConstTensor x) {
   FATHOM_CHECK(x.dtype() == DType::kF32);
   std::vector<float> values(static_cast<size_t>(x.elements()));

@@ -18,7 +18,5 @@ Tensor ForwardRows(Context& context, const Transformer& transformer, KvCache& ca
 
 // An f32 tensor's elements, on the host.
 std::vector<float> Download(Context& context, ConstTensor x);
-// Into memory of the arena.
-Tensor UploadIds(Context& context, Arena& arena, std::span<const int32_t> ids);
 
 }  // namespace fathom

@@ -60,7 +60,7 @@ void LoadedModel::DecodeSmallTensors() {
 
 const Tokenizer& LoadedModel::RequireTokenizer() const {
   if (!tokenizer_) {
-    throw Error(directory_.string(), "has no tokenizer.json",
+    throw Error(directory_.string(), "has no tokenizer",
                 "text needs one: `fathom tokenize train` makes it");
   }
   return *tokenizer_;

@@ -12,9 +12,9 @@
 
 namespace fathom {
 
-// A model directory opened for inference: configuration, mapped weights, tokenizer (where there is
-// one) and generation defaults. Opening reads headers and the tokenizer only; Pack makes the model
-// ready to compute. MTP modules are left out: nothing here drafts with them yet.
+// A model directory or GGUF file opened for inference: configuration, mapped weights, tokenizer
+// (where there is one) and generation defaults. Opening reads headers and the tokenizer only; Pack
+// makes the model ready to compute. MTP modules are left out: nothing here drafts with them yet.
 class LoadedModel {
  public:
   // precision: what to compute in; nothing: f32 for f32 and f16 weights, else bf16. Throws

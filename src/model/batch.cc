@@ -5,6 +5,13 @@
 
 namespace fathom {
 
+Tensor UploadIds(Context& context, Arena& arena, std::span<const int32_t> ids) {
+  const Shape shape({static_cast<int64_t>(ids.size())});
+  const Tensor tensor = arena.New(DType::kI32, shape);
+  context.backend->CopyFromHost(ConstTensor(ids.data(), DType::kI32, shape), tensor);
+  return tensor;
+}
+
 Batch MakeBatch(Context& context, Arena& arena, std::span<const int32_t> tokens,
                 std::vector<BatchSequence> sequences) {
   Batch batch;
@@ -22,15 +29,9 @@ Batch MakeBatch(Context& context, Arena& arena, std::span<const int32_t> tokens,
   }
   FATHOM_CHECK(positions.size() == tokens.size(), "{} tokens in sequences, {} in the batch",
                positions.size(), tokens.size());
-  const auto upload = [&](std::span<const int32_t> values) {
-    Tensor tensor = arena.New(DType::kI32, Shape({batch.size}));
-    context.backend->CopyFromHost(ConstTensor(values.data(), DType::kI32, Shape({batch.size})),
-                                  tensor);
-    return tensor;
-  };
-  batch.tokens = upload(tokens);
-  batch.positions = upload(positions);
-  batch.sequence_of = upload(sequence_of);
+  batch.tokens = UploadIds(context, arena, tokens);
+  batch.positions = UploadIds(context, arena, positions);
+  batch.sequence_of = UploadIds(context, arena, sequence_of);
   batch.sequences = std::move(sequences);
   return batch;
 }

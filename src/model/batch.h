@@ -27,6 +27,9 @@ struct Batch {
   std::vector<BatchSequence> sequences;
 };
 
+// i32 [ids], in memory of the arena.
+Tensor UploadIds(Context& context, Arena& arena, std::span<const int32_t> ids);
+
 // The batch's tensors are allocated in `arena`. `tokens` are in the order of `sequences`, which
 // cover them from 0 on without gaps.
 Batch MakeBatch(Context& context, Arena& arena, std::span<const int32_t> tokens,

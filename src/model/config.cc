@@ -87,6 +87,15 @@ void ReadQuantization(const JsonValue& root, ModelConfig& config) {
   config.fp8_blocks = blocks;
 }
 
+// An id is stored in 32 bits from here on.
+int64_t TokenId(const JsonValue& value) {
+  const int64_t id = value.Int();
+  if (id < -1 || id > INT32_MAX) {
+    throw Error(value.path(), fmt::format("{} is not a token id", id));
+  }
+  return id;
+}
+
 // null says that there is none; a missing key leaves it to the family.
 bool IsNull(const JsonValue& root, std::string_view key) {
   for (const auto& [name, value] : root.Object()) {
@@ -96,16 +105,44 @@ bool IsNull(const JsonValue& root, std::string_view key) {
 }
 
 void ReadTokens(const JsonValue& root, const FamilyNames& names, ModelConfig& config) {
-  config.bos_token_id = root.IntOr("bos_token_id", IsNull(root, "bos_token_id") ? -1 : names.bos);
+  const auto bos = root.Find("bos_token_id");
+  config.bos_token_id = bos ? TokenId(*bos) : IsNull(root, "bos_token_id") ? -1 : names.bos;
   config.eos_token_ids.clear();
   const auto eos = root.Find("eos_token_id");
   if (eos && eos->IsArray()) {
-    for (const JsonValue& id : eos->Array()) config.eos_token_ids.push_back(id.Int());
+    for (const JsonValue& id : eos->Array()) config.eos_token_ids.push_back(TokenId(id));
   } else if (eos) {
-    config.eos_token_ids.push_back(eos->Int());
+    config.eos_token_ids.push_back(TokenId(*eos));
   } else if (names.eos >= 0 && !IsNull(root, "eos_token_id")) {
     config.eos_token_ids.push_back(names.eos);
   }
+}
+
+// Keeps the number of tensors small enough to be listed, and sums over all elements inside 64 bits,
+// before anything is made of either: a file may say anything.
+void RequirePossibleSizes(const ModelConfig& c, std::string_view where) {
+  constexpr int64_t kWidest = int64_t{1} << 20, kMostLayers = 10000, kMostExperts = 1 << 18;
+  const auto bound = [&](std::string_view what, int64_t size, int64_t most) {
+    if (size > most)
+      throw Error(where, fmt::format("{} is {}, more than the {} supported", what, size, most));
+  };
+  bound("hidden_size", c.hidden_size, kWidest);
+  bound("intermediate_size", c.intermediate_size, kWidest);
+  bound("num_hidden_layers", c.num_hidden_layers, kMostLayers);
+  bound("the product of num_hidden_layers and n_routed_experts",
+        c.num_hidden_layers * c.n_routed_experts, kMostExperts);
+  if (!c.latent_attention()) {
+    bound("the product of num_attention_heads and head_dim", c.num_attention_heads * c.head_dim,
+          kWidest);
+    return;
+  }
+  bound("the product of num_attention_heads and the dimensions of a head",
+        c.num_attention_heads * (c.qk_nope_head_dim + c.qk_rope_head_dim + c.v_head_dim), kWidest);
+  bound("kv_lora_rank", c.kv_lora_rank, kWidest);
+  bound("q_lora_rank", c.q_lora_rank, kWidest);
+  bound("moe_intermediate_size", c.moe_intermediate_size, kWidest);
+  bound("the product of n_shared_experts and moe_intermediate_size",
+        c.n_shared_experts * c.moe_intermediate_size, kWidest);
 }
 
 }  // namespace
@@ -231,6 +268,7 @@ void ModelConfig::Validate(std::string_view where) const {
   const auto require = [&](bool holds, const std::string& what) {
     if (!holds) throw Error(where, what);
   };
+  RequirePossibleSizes(*this, where);
   if (!latent_attention()) {
     require(head_dim % 2 == 0, fmt::format("head_dim {} is odd", head_dim));
     require(num_key_value_heads >= 1 && num_attention_heads % num_key_value_heads == 0,

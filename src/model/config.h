@@ -133,8 +133,8 @@ struct ModelConfig {
   int64_t total_layers() const { return num_hidden_layers + num_nextn_predict_layers; }
 };
 
-// nano, small, base, tiny8, lite8, v2-lite, v2 and v3 (docs/architecture.md). Throws UsageError
-// that lists them for another name.
+// nano, small, base, tiny8, lite8 (their sizes: presets.cc), v2-lite, v2 and v3 (as published).
+// Throws UsageError that lists them for another name.
 ModelConfig PresetConfig(std::string_view name);
 std::vector<std::string> PresetNames();
 

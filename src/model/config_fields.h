@@ -10,7 +10,8 @@
 
 namespace fathom::config {
 
-// An integer in [smallest, 2^24]: products of two stay far inside 64 bits.
+// An integer in [smallest, 2^24]. What is computed from several is bounded by
+// ModelConfig::Validate.
 int64_t Size(const JsonValue& root, std::string_view key, int64_t smallest);
 double Positive(const JsonValue& value);
 

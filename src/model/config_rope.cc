@@ -7,8 +7,8 @@ namespace {
 YarnScaling ReadYarn(const JsonValue& scaling, bool latent_attention) {
   YarnScaling yarn;
   yarn.factor = Positive(scaling.At("factor"));
-  yarn.beta_fast = scaling.NumberOr("beta_fast", 32);
-  yarn.beta_slow = scaling.NumberOr("beta_slow", 1);
+  if (const auto beta = scaling.Find("beta_fast")) yarn.beta_fast = Positive(*beta);
+  if (const auto beta = scaling.Find("beta_slow")) yarn.beta_slow = Positive(*beta);
   yarn.original_max_position_embeddings = Size(scaling, "original_max_position_embeddings", 1);
   yarn.mscale = scaling.NumberOr("mscale", latent_attention ? 1 : 0);
   yarn.mscale_all_dim = scaling.NumberOr("mscale_all_dim", 0);

@@ -10,7 +10,7 @@ namespace fathom {
 KvCache::KvCache(const ModelConfig& config, Precision precision, int64_t max_tokens,
                  Allocator& allocator)
     : config_(config), arena_(MemoryRole::kCache, allocator) {
-  const int64_t pages = (max_tokens + kPageTokens - 1) / kPageTokens;
+  const int64_t pages = Pages(max_tokens);
   storage_ = arena_.New(precision.act,
                         Shape({pages, config.total_layers(), kPageTokens, config.cache_row_dim()}));
   // Taken from the back: low pages first.
@@ -36,8 +36,7 @@ void KvCache::FreeSequence(int64_t id) {
 
 bool KvCache::Reserve(int64_t id, int64_t length) {
   std::vector<int64_t>& pages = pages_of_.at(id);
-  const int64_t wanted =
-      (length + kPageTokens - 1) / kPageTokens - static_cast<int64_t>(pages.size());
+  const int64_t wanted = Pages(length) - static_cast<int64_t>(pages.size());
   if (wanted > free_pages()) return false;
   for (int64_t i = 0; i < wanted; ++i) {
     pages.push_back(free_.back());

@@ -8,13 +8,6 @@
 namespace fathom {
 namespace {
 
-Tensor Upload(Context& context, Arena& arena, std::span<const int32_t> values) {
-  const Shape shape({static_cast<int64_t>(values.size())});
-  Tensor tensor = arena.New(DType::kI32, shape);
-  context.backend->CopyFromHost(ConstTensor(values.data(), DType::kI32, shape), tensor);
-  return tensor;
-}
-
 std::vector<double> Download(Context& context, ConstTensor x) {
   const auto size = static_cast<size_t>(x.elements());
   if (x.dtype() == DType::kF64) {
@@ -76,7 +69,7 @@ class LossPass {
     depths_.resize(input_.inputs.size());
     for (size_t k = 0; k < depths_.size(); ++k) {
       Depth& depth = depths_[k];
-      depth.targets = Upload(context_, arena_, input_.targets[k]);
+      depth.targets = UploadIds(context_, arena_, input_.targets[k]);
       depth.inv_rms = arena_.New(precision_.sum, Shape({batch_.size}));
       depth.h = arena_.New(precision_.act, Shape({batch_.size, transformer_.config().hidden_size}));
       // The stream itself is given back where backward keeps a copy.
@@ -91,7 +84,7 @@ class LossPass {
         continue;
       }
       const MtpModule& module = *transformer_.mtp()[k - 1];
-      depth.ids = Upload(context_, arena_, input_.inputs[k]);
+      depth.ids = UploadIds(context_, arena_, input_.inputs[k]);
       depth.x = Kept(module.Forward(context_, pass_, depths_[k - 1].h, depth.ids, arena_, saved_,
                                     saved_ != nullptr ? &depth.mtp : nullptr));
       context_.backend->RmsNorm(context_, depth.x, module.output_norm().value,
@@ -165,7 +158,7 @@ class LossPass {
       pass_.balance_group = batch_.sequence_of;
       pass_.balance_groups = static_cast<int64_t>(batch_.sequences.size());
     } else {
-      pass_.balance_group = Upload(context_, arena_, input_.balance_group);
+      pass_.balance_group = UploadIds(context_, arena_, input_.balance_group);
       pass_.balance_groups = input_.balance_group.back() + 1;
     }
   }

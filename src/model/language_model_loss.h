@@ -12,10 +12,10 @@ namespace fathom {
 // module.
 struct LossInput {
   std::vector<BatchSequence> sequences;
-  std::vector<std::vector<int32_t>>
-      inputs;  // [depths][T]; depth k: token i + k (any id where there is none)
-  std::vector<std::vector<int32_t>>
-      targets;  // [depths][T]; depth k: token i + k + 1, or -1: not predicted
+  // [depths][T]; depth k: token i + k (any id where there is none).
+  std::vector<std::vector<int32_t>> inputs;
+  // [depths][T]; depth k: token i + k + 1, or -1: not predicted.
+  std::vector<std::vector<int32_t>> targets;
   // [T], ascending from 0: what the sequence-wise balance loss takes as one sequence (a row of
   // packed documents). Empty: the sequences themselves.
   std::vector<int32_t> balance_group;

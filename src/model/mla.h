@@ -19,12 +19,12 @@ struct MlaSaved {
                          // in latent space
   Tensor lse;            // sum [T, heads]
   // Recomputable from the above:
-  Tensor
-      latent;  // act [T, latent_dim]: [normalised latent | rotated key], the row that a cache holds
+  // act [T, latent_dim]: [normalised latent | rotated key], the row that a cache holds.
+  Tensor latent;
   Tensor q_latent;  // a projection's operand [T, q_lora_rank]: normalised
   Tensor q;         // act [T, heads, nope + rope]; rotated in the expanded form
-  Tensor up;  // act; expanded: keys and values [T, heads, nope + v]; absorbed: queries [T, heads,
-              // latent_dim]
+  // act; expanded: keys and values [T, heads, nope + v]; absorbed: queries [T, heads, latent_dim].
+  Tensor up;
 };
 
 // Multi-head latent attention (DeepSeek-V2 report, arXiv 2405.04434, section 2.1 and appendix C),

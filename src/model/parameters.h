@@ -44,10 +44,10 @@ struct ParameterCounts {
   int64_t total = 0;   // without MTP modules
   int64_t active = 0;  // without MTP modules
   int64_t mtp = 0;     // of the MTP modules, without the shared embedding and head
-  int64_t active_matmul =
-      0;  // active parameters that are multiplied with: without the embedding, norms and biases
-  int64_t mtp_active_matmul =
-      0;  // the same of the MTP modules, with the head that each of them runs once more
+  // Active parameters that are multiplied with: without the embedding, norms and biases.
+  int64_t active_matmul = 0;
+  // The same of the MTP modules, with the head that each of them runs once more.
+  int64_t mtp_active_matmul = 0;
 };
 ParameterCounts CountParameters(const ModelConfig& config);
 

@@ -12,8 +12,8 @@ namespace fathom {
 struct Pass {
   const Batch* batch = nullptr;
   Tensor rope_table;  // sum type [tokens, rope_dim]
-  KvCache* cache =
-      nullptr;  // null: every sequence starts at position 0 and attends to this batch alone
+  // Null: every sequence starts at position 0 and attends to this batch alone.
+  KvCache* cache = nullptr;
   AttentionForm form = AttentionForm::kAbsorbed;
   double balance_alpha = 0;  // of the sequence-wise balance loss; 0: without
   Tensor balance_group;      // i32 [tokens], ascending: the sequence in the sense of that loss

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include "tensor/dtype.h"
 
 namespace fathom {
@@ -51,8 +53,8 @@ struct Precision {
 
 // How latent attention is computed. Absorbed: queries are projected into the latent space and
 // attend to the cached latents themselves. Expanded: keys and values are projected up for every
-// head; fewer operations when many queries share them, other roundings. Only the absorbed form is
-// used in `exact` mode. Grouped-query attention has one form and does not ask.
-enum class AttentionForm { kAbsorbed, kExpanded };
+// head; fewer operations when many queries share them, other roundings. Inference uses
+// the absorbed form alone. Grouped-query attention has one form and does not ask.
+enum class AttentionForm : uint8_t { kAbsorbed, kExpanded };
 
 }  // namespace fathom

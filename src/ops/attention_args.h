@@ -11,8 +11,8 @@ namespace fathom {
 // being trained.
 struct KeyBlock {
   ConstTensor keys;  // [rows, kv_heads, d_qk]
-  ConstTensor
-      values;  // [rows, kv_heads, d_v]; for latent attention a view of the first columns of `keys`
+  // [rows, kv_heads, d_v]; for latent attention a view of the first columns of `keys`.
+  ConstTensor values;
 };
 
 // One sequence of a batch: its queries are rows [query_begin, query_begin + query_count) of q, at

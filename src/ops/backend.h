@@ -59,7 +59,6 @@ class Backend {
   virtual double MeasurePeakFlops(Context& context, DType dtype) = 0;
 
   // ---- Memory
-  // ------------------------------------------------------------------------------------------------------
 
   virtual Allocator& allocator() = 0;
   // Whole tensors, contiguous on both sides and of the same type, between the host and this
@@ -71,7 +70,6 @@ class Backend {
   virtual void LoadRows(Context& context, const StoredTensor& x, int64_t begin, Tensor y) = 0;
 
   // ---- Element-wise
-  // ------------------------------------------------------------------------------------------------
 
   // y = 0.
   virtual void Zero(Context& context, Tensor y) = 0;
@@ -86,7 +84,6 @@ class Backend {
   virtual void Lerp(Context& context, ConstTensor x, double t, Tensor y) = 0;
 
   // ---- Rows by index
-  // -----------------------------------------------------------------------------------------------
 
   // y[r] = x[index[r]]; index i32 [rows], every entry in [0, rows of x). Embedding look-up, and
   // dispatch to experts. Quantised rows go to rows of the same type.
@@ -96,7 +93,6 @@ class Backend {
                                  Tensor dtable) = 0;
 
   // ---- RMSNorm (Zhang and Sennrich, arXiv 1910.07467)
-  // ----------------------------------------------------------------
 
   // r = 1 / sqrt(mean_j x_j^2 + eps);  y_j = x_j r g_j.  x, y: f32 or act [rows, d]; gain f32 or
   // bf16 [d]; inv_rms f32 [rows], may be empty.
@@ -112,7 +108,6 @@ class Backend {
                                      ConstTensor inv_rms, Tensor dgain) = 0;
 
   // ---- Matrix products
-  // -----------------------------------------------------------------------------------------------
 
   // Bytes that a packed [n, k] takes in this backend.
   virtual size_t PackedBytes(DType dtype, int64_t n, int64_t k) const = 0;
@@ -140,13 +135,11 @@ class Backend {
                                     std::span<const WeightGradientProblem> problems) = 0;
   static constexpr int64_t kWeightGradientBlock = 512;
   // Of y = x W^T + b (the bias is what a product that accumulates finds in its output):
-  //   db_j += sum_rows dy_j, over fixed blocks of 64 rows, each a sequential sum in f32 that is
-  //   then
+  // db_j += sum_rows dy_j, over fixed blocks of 64 rows, each a sequential sum in f32 that is then
   // added, blocks in ascending order. dy f32 or act [rows, n], db f32 [n].
   virtual void BiasBackward(Context& context, ConstTensor dy, Tensor db) = 0;
 
   // ---- Rotary position embedding (Su et al., arXiv 2104.09864)
-  // -------------------------------------------------------
 
   // table[t, 2j] = scale cos(positions[t] f_j), table[t, 2j + 1] = scale sin(positions[t] f_j).
   // inv_freq f64 [d / 2] on the host; positions i32 [tokens]; table f32 [tokens, d]; angles in
@@ -160,11 +153,10 @@ class Backend {
                     bool inverse, Tensor y) = 0;
 
   // ---- Attention
-  // -----------------------------------------------------------------------------------------------------
 
   // For query row t at position p, head h, with kv head h / (heads / kv_heads):
-  //   out[t, h] = sum_{j <= p} softmax_j(scale q[t, h] . k[j]) v[j],   lse[t, h] = ln sum_j
-  //   exp(scale q . k[j])
+  //   out[t, h] = sum_{j <= p} softmax_j(scale q[t, h] . k[j]) v[j]
+  //   lse[t, h] = ln sum_{j <= p} exp(scale q[t, h] . k[j])
   // q act [tokens, heads, d_qk]; out act [tokens, heads, d_v]; lse f32 [tokens, heads], may be
   // empty. The expanded form of latent attention has kv_heads = heads; the absorbed one has
   // kv_heads = 1, d_qk = kv_lora_rank + rope and values that are the first kv_lora_rank columns of
@@ -186,7 +178,6 @@ class Backend {
                                  Tensor dv) = 0;
 
   // ---- SwiGLU (Shazeer, arXiv 2002.05202)
-  // ----------------------------------------------------------------------------
 
   // gate_up act [rows, 2 d] = (gate | up);  y = silu(gate) * up, act [rows, d].
   virtual void SwiGlu(Context& context, ConstTensor gate_up, Tensor y) = 0;
@@ -200,7 +191,6 @@ class Backend {
                               Tensor drow_weight) = 0;
 
   // ---- Experts
-  // -------------------------------------------------------------------------------------------------------
 
   // s = sigmoid(logits), or their softmax over the experts; a group's score is the sum of its two
   // largest s + bias (a group of one: that one), or its largest; the top_k largest s + bias within
@@ -211,8 +201,8 @@ class Backend {
                      const RouterOptions& options, Tensor scores, Tensor expert_ids,
                      Tensor weights) = 0;
   // The sequence-wise balance loss (V3 report, eq. 17-20) of each sequence s with T_s tokens:
-  //   L_s = alpha sum_i f_i P_i,  f_i = experts / (top_k T_s) * (tokens that chose i),  P_i =
-  //   mean_t s_ti / sum_j s_tj
+  //   L_s = alpha sum_i f_i P_i
+  //   f_i = experts / (top_k T_s) * (tokens that chose i),   P_i = mean_t s_ti / sum_j s_tj
   // scores f32 [tokens, experts]; expert_ids i32 [tokens, top_k]; sequence_of i32 [tokens],
   // ascending, every sequence present; balance_f f32 [sequences, experts] = alpha f_i / T_s, the
   // gradient of L_s by s_ti / sum_j s_tj; loss f32 [sequences]. Sums over ascending tokens.
@@ -240,7 +230,6 @@ class Backend {
                               ConstTensor weights, ConstTensor shared, Tensor x) = 0;
 
   // ---- Probabilities
-  // -------------------------------------------------------------------------------------------------
 
   // z = logits / temperature;  lse[r] = ln sum_j exp z_j;  logprob[r] = z[target] - lse, 0 where
   // target < 0. Sums over fixed blocks of 4096 ids in ascending order: the one definition of a
@@ -255,7 +244,6 @@ class Backend {
                                Tensor dlogits) = 0;
 
   // ---- Optimiser
-  // -----------------------------------------------------------------------------------------------------
 
   virtual void AdamW(Context& context, const AdamWArgs& args) = 0;
   // Sum of squares in double, over fixed blocks of 4096 elements in ascending order; x f32,

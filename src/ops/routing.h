@@ -25,8 +25,8 @@ struct RouterOptions {
 // Which rows of an expert-sorted matrix belong to which token. Rows are ordered by expert, within
 // an expert by token.
 struct ExpertRows {
-  std::vector<int64_t>
-      offsets;  // [experts + 1], on the host: expert e has rows [offsets[e], offsets[e + 1])
+  // [experts + 1], on the host: expert e has rows [offsets[e], offsets[e + 1]).
+  std::vector<int64_t> offsets;
   Tensor token_of_row;  // i32 [tokens * top_k]
   Tensor row_of_slot;  // i32 [tokens, top_k]: the row of a token's slot (slots ascend by expert id)
 };

@@ -62,6 +62,20 @@ Architecture DescribeArchitecture(const ModelConfig& config) {
             : architecture.mtp[static_cast<size_t>(spec.layer - config.num_hidden_layers)];
     AddToLayer(spec, config, layer);
   }
+  for (size_t i = 0; i < architecture.layers.size(); ++i) {
+    const LayerShape& layer = architecture.layers[i];
+    const auto alike = [&](const auto& group) {
+      const LayerShape& first = architecture.layers[group.first];
+      return first.moe == layer.moe && first.parameters == layer.parameters &&
+             first.products.size() == layer.products.size();
+    };
+    const auto found = std::find_if(architecture.groups.begin(), architecture.groups.end(), alike);
+    if (found == architecture.groups.end()) {
+      architecture.groups.emplace_back(i, 1);
+    } else {
+      ++found->second;
+    }
+  }
   architecture.head = {.name = "lm_head", .rows = config.vocab_size, .columns = config.hidden_size};
   return architecture;
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "model/config.h"
@@ -37,7 +38,9 @@ struct Architecture {
   ModelConfig config;
   ParameterCounts counts;
   std::vector<LayerShape> layers;  // main model
-  std::vector<LayerShape> mtp;     // MTP modules
+  // Layers of the main model that are alike: the first one's index, and how many there are.
+  std::vector<std::pair<size_t, size_t>> groups;
+  std::vector<LayerShape> mtp;  // MTP modules
   MatrixProduct head;
 };
 Architecture DescribeArchitecture(const ModelConfig& config);
@@ -77,5 +80,6 @@ ModelConfig WithGroupedQueryAttention(const ModelConfig& config, int64_t kv_head
 // llama-1-13b, llama-1-33b, llama-1-65b, llama-3.1-405b, qwen2.5-72b; and the presets. Throws
 // UsageError that lists them for another name.
 ModelConfig PublishedConfig(std::string_view name);
+std::vector<std::string> PublishedNames();
 
 }  // namespace fathom

@@ -63,6 +63,8 @@ Kernels ReadKernels(TomlTable table, const Hardware& hardware) {
   kernels.elementwise_memory = number("elementwise_gb_per_s") / device.hbm_gb_per_s.likely;
   kernels.gemm_memory = number("small_gemm_gb_per_s") / device.hbm_gb_per_s.likely;
   kernels.communication_processors = number("communication_processors") / device.processors.likely;
+  table.Require("in_run");
+  kernels.in_run = *ReadSourced(table, "in_run", 0.01, 1);
   kernels.low_latency_dispatch = Seconds(1e-6 * number("low_latency_dispatch_us"));
   kernels.low_latency_combine = Seconds(1e-6 * number("low_latency_combine_us"));
   kernels.low_latency_network = device.scale_out();

@@ -49,6 +49,9 @@ struct Kernels {
   double attention_memory = 0;   // of the memory's bandwidth, as the next two
   double elementwise_memory = 0;
   double gemm_memory = 0;
+  // What kernels reach within a training step, of what they reach alone: they share memory, power
+  // and clocks with communication, and are launched.
+  SourcedValue in_run;
   double communication_processors = 0;  // share of processors that move data while others compute
   Seconds low_latency_dispatch, low_latency_combine;  // of 128 tokens a device
   BytesPerSecond low_latency_network;  // scale-out of the accelerator that those were measured on

@@ -27,11 +27,17 @@ Seconds AttentionTime(const ModelConfig& config, const Accelerator& device, cons
       flops / (device.Peak(PlanPrecision::kBf16) * kernels.attention_compute * compute_share);
   if (shape.form == AttentionForm::kExpanded) return compute;
   // Decoding: each query's cache is read once, in bf16.
-  const Bytes cache(2.0 * static_cast<double>(config.cache_row_dim()) * shape.keys * shape.tokens);
+  const Bytes cache(2.0 * static_cast<double>(config.cache_row_dim()) * shape.keys * shape.tokens /
+                    shape.queries_per_cache / CacheShare(config, shape.tensor_parallel));
   return std::max(compute, cache / (device.bandwidth() * kernels.attention_memory));
 }
 
 }  // namespace
+
+double CacheShare(const ModelConfig& config, double tensor_parallel) {
+  if (config.latent_attention()) return 1;
+  return std::min(tensor_parallel, static_cast<double>(config.num_key_value_heads));
+}
 
 Seconds ProductTime(const MatrixProduct& product, double rows, double copies,
                     const Accelerator& device, const Kernels& kernels, PlanPrecision precision,
@@ -78,7 +84,8 @@ WorkTime LayerTime(const Architecture& architecture, const LayerShape& layer,
     double rows = shape.tokens, copies = 1 / shape.tensor_parallel;
     if (product.routed()) {
       copies = static_cast<double>(product.copies) * shape.expert_replicas / shape.expert_parallel;
-      rows = shape.tokens * static_cast<double>(product.uses_per_token) / copies;
+      rows = shape.tokens / shape.tensor_parallel * static_cast<double>(product.uses_per_token) /
+             copies;
     }
     hosted += static_cast<double>(product.rows * product.columns) * copies;
     // The router is f32 on tensor cores of half bf16's speed at best; it is small.

@@ -29,14 +29,15 @@ struct WorkTime {
 // What a device does for a layer in one go.
 struct WorkShape {
   PlanPrecision precision = PlanPrecision::kFp8;
-  double tokens = 4096;        // of this device
-  double keys = 2048;          // that a query meets on average
-  double expert_parallel = 1;  // devices that share the routed experts
-  double expert_replicas = 1;  // hosted experts / routed experts: 1, more with redundant ones
-  double tensor_parallel = 1;  // devices that share every product and head, and the tokens of
-                               // everything else (sequence parallel)
-  bool communicates = true;    // some processors move data meanwhile
-  bool accumulates = false;    // weight gradients are added up in f32
+  double tokens = 4096;          // of this device
+  double keys = 2048;            // that a query meets on average
+  double expert_parallel = 1;    // devices that share the routed experts
+  double expert_replicas = 1;    // hosted experts / routed experts: 1, more with redundant ones
+  double tensor_parallel = 1;    // devices that share every product and head, and the tokens of
+                                 // everything else (sequence parallel)
+  double queries_per_cache = 1;  // of a sequence, that read its cache together (drafts)
+  bool communicates = true;      // some processors move data meanwhile
+  bool accumulates = false;      // weight gradients are added up in f32
   AttentionForm form = AttentionForm::kExpanded;
 };
 
@@ -52,6 +53,9 @@ WorkTime LayerTime(const Architecture& architecture, const LayerShape& layer,
 Seconds ProductTime(const MatrixProduct& product, double rows, double copies,
                     const Accelerator& device, const Kernels& kernels, PlanPrecision precision,
                     bool communicates);
+// Devices that a sequence's cache is spread over: heads of keys and values are, a latent that all
+// heads read is not.
+double CacheShare(const ModelConfig& config, double tensor_parallel);
 // Memory traffic of the elementwise operations of one token in one layer, forward.
 BytesPerToken ElementwiseBytes(const ModelConfig& config, bool moe, PlanPrecision precision);
 

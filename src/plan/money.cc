@@ -29,6 +29,11 @@ constexpr std::array<Field, Money::kInputs> kFields = {{
     {"", "power of a device, W", 0, 1e5},
 }};
 
+bool IsHopper(const Accelerator& device) {
+  const std::string& key = device.key;
+  return key == "h800" || key == "h100" || key == "h200" || key == "h20";
+}
+
 }  // namespace
 
 std::string_view Money::Label(size_t input) { return kFields[input].label; }
@@ -57,22 +62,23 @@ Money Money::Load(const Accelerator& device, std::optional<double> price,
   read(BuiltInData("money"), "built-in money.toml", true);
   if (over) read(ReadFile(*over), over->string(), false);
   money.inputs_[kWatts] = device.watts;
-  const std::string& key = device.key;
   if (price) {
     if (!(*price >= kFields[kPrice].smallest && *price <= kFields[kPrice].largest)) {
-      throw UsageError("--device-price", fmt::format("{} is not in [0.01, 1e8]", *price));
+      throw UsageError("device-price", fmt::format("{} is not in [0.01, 1e8]", *price));
     }
-    money.inputs_[kPrice] = {*price, *price, *price, "--device-price", "now"};
-  } else if (key == "h800" || key == "h100" || key == "h200" || key == "h20") {
+    money.inputs_[kPrice] = GivenValue(*price, "device-price");
+  } else if (IsHopper(device)) {
     money.inputs_[kPrice] = *hopper;
-  } else if (key == "a100") {
+  } else if (device.key == "a100") {
     money.inputs_[kPrice] = *ampere;
   } else {
     throw Error("device price", fmt::format("there is no published one of {}", device.name),
-                "give --device-price DOLLARS");
+                "give device-price in dollars");
   }
   return money;
 }
+
+bool Money::HasPrice(const Accelerator& device) { return IsHopper(device) || device.key == "a100"; }
 
 OwnedHour Money::Hour(std::span<const double> v) {
   constexpr double kHoursOfYear = 8766, kHoursOfMonth = kHoursOfYear / 12;

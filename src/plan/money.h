@@ -46,7 +46,11 @@ class Money {
   static Money Load(const Accelerator& device, std::optional<double> price = {},
                     const std::optional<std::filesystem::path>& over = {});
 
+  // Whether the data has a price of such a device.
+  static bool HasPrice(const Accelerator& device);
+
   const std::array<SourcedValue, kInputs>& inputs() const { return inputs_; }
+  std::array<SourcedValue, kInputs>& inputs() { return inputs_; }
 
   // Capital is paid back in equal yearly sums: C r / (1 - (1 + r)^-n); C (price + network); power
   // is the device's and its share of the server's, times PUE.

@@ -1,3 +1,6 @@
+#include <vector>
+
+#include "plan/intervals.h"
 #include "plan/scenarios.h"
 
 namespace fathom {
@@ -6,7 +9,6 @@ namespace {
 void AddHour(const PriceScenario& s, Report& report) {
   constexpr Origin kMade = Origin::kPrediction;
   const OwnedHour hour = s.money.LikelyHour();
-  const Uncertainty range = s.money.HourRange(s.seed);
   ReportSection& section =
       report.sections.emplace_back(ReportSection{"an hour of a device, owned", {}});
   section.AddText("device", "device", s.device.name);
@@ -17,27 +19,15 @@ void AddHour(const PriceScenario& s, Report& report) {
   section.Add("electricity", "electricity", hour.electricity, kMade);
   section.Add("colocation", "building and cooling", hour.colocation, kMade);
   section.Add("upkeep", "staff and repair", hour.upkeep, kMade);
-  section.Add("total", "total", hour.total(), kMade,
-              fmt::format("90 % of samples between {} and {}", Format(Dollars(range.p05)),
-                          Format(Dollars(range.p95))));
+  section.Add("total", "total", hour.total(), kMade);
   section.Add("rent", "rented", Dollars(s.rent.likely), Origin::kInput, Cite(s.rent));
   section.AddNumber("break_even", "owning is cheaper when it is used more than",
                     100 * (hour.total() / Dollars(s.rent.likely)), 0, kMade,
                     "of the hours that would be rented", "%");
-
-  ReportSection& tornado =
-      report.sections.emplace_back(ReportSection{"what drives it, one input at a time", {}});
-  AddTornado(
-      range, s.money.inputs(), [](size_t i) { return std::string(Money::Label(i)); }, tornado);
 }
 
-}  // namespace
-
-Report ReportPrices(const PriceScenario& s) {
-  Report report{.command = "price",
-                .title = "What a device's hour costs, and what tokens are sold at"};
-  AddHour(s, report);
-  for (const auto& [key, price] : s.prices.api) {
+void AddApiPrices(const Prices& prices, Report& report) {
+  for (const auto& [key, price] : prices.api) {
     ReportSection& section = report.sections.emplace_back(
         ReportSection{fmt::format("{}, a million tokens", price.name), {}});
     if (price.hit) {
@@ -48,6 +38,26 @@ Report ReportPrices(const PriceScenario& s) {
     section.Add("output", "output", Dollars(price.output.likely), Origin::kInput,
                 Cite(price.output));
   }
+}
+
+}  // namespace
+
+Report ReportPrices(const PriceScenario& scenario) {
+  PriceScenario s = scenario;
+  std::vector<UncertainInput> inputs = {{"rent of a device and hour", &s.rent}};
+  for (size_t i = 0; i < Money::kInputs; ++i) {
+    inputs.push_back({std::string(Money::Label(i)), &s.money.inputs()[i]});
+  }
+  const auto evaluate = [&] {
+    Report report{.command = "price",
+                  .title = "What a device's hour costs, and what tokens are sold at"};
+    AddHour(s, report);
+    return report;
+  };
+  Report report = evaluate();
+  AddIntervals(inputs, evaluate, {{{"an hour of a device, owned", "total"}}}, s.seed, s.samples,
+               report);
+  AddApiPrices(s.prices, report);
   return report;
 }
 

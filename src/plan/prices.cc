@@ -73,8 +73,12 @@ Prices Prices::Load(const std::optional<std::filesystem::path>& over) {
 
 const ApiPrice& Prices::Api(std::string_view key) const { return Find(api, key, "API price"); }
 
+const SourcedValue& Prices::RentRange(std::string_view device) const {
+  return Find(rent, device, "rent");
+}
+
 DollarsPerSecond Prices::Rent(std::string_view device) const {
-  return PerHour(Find(rent, device, "rent").likely);
+  return PerHour(RentRange(device).likely);
 }
 
 }  // namespace fathom

@@ -29,6 +29,7 @@ struct Prices {
   static Prices Load(const std::optional<std::filesystem::path>& over = {});
   // Throws UsageError with the nearest known name.
   const ApiPrice& Api(std::string_view key) const;
+  const SourcedValue& RentRange(std::string_view device) const;
   DollarsPerSecond Rent(std::string_view device) const;
 };
 

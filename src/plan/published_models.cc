@@ -47,11 +47,17 @@ ModelConfig PublishedConfig(std::string_view name) {
     config.num_nextn_predict_layers = 0;
     return config;
   }
-  std::vector<std::string> known = PresetNames();
-  if (std::find(known.begin(), known.end(), name) != known.end()) return PresetConfig(name);
-  for (const DenseModel& model : kDenseModels) known.emplace_back(model.name);
+  const std::vector<std::string> known = PublishedNames();
+  const std::vector<std::string> presets = PresetNames();
+  if (std::find(presets.begin(), presets.end(), name) != presets.end()) return PresetConfig(name);
   throw UsageError("model", fmt::format("'{}' is neither a file nor a known name", name),
                    fmt::format("known are {}", fmt::join(known, ", ")));
+}
+
+std::vector<std::string> PublishedNames() {
+  std::vector<std::string> names = PresetNames();
+  for (const DenseModel& model : kDenseModels) names.emplace_back(model.name);
+  return names;
 }
 
 }  // namespace fathom

@@ -1,14 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <span>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "plan/sourced_value.h"
-#include "plan/uncertainty.h"
 #include "plan/units.h"
 
 namespace fathom {
@@ -20,6 +18,11 @@ enum class Origin : uint8_t {
   kIdentity,    // arithmetic over published numbers
 };
 
+// What 90 % of samples over the ranges of the inputs lie between.
+struct Interval {
+  double low = 0, high = 0;
+};
+
 struct ReportRow {
   std::string key;    // in JSON and CSV
   std::string label;  // for people
@@ -28,6 +31,7 @@ struct ReportRow {
   std::string shown;  // value for people
   Origin origin = Origin::kPrediction;
   std::string note;  // source, formula or published value; may be empty
+  std::optional<Interval> interval = {};
 };
 
 struct ReportSection {
@@ -47,25 +51,53 @@ struct ReportSection {
   void AddText(std::string key, std::string label, std::string text);
 };
 
+// Numbers in rows and columns: a sweep, a curve over time. The first column is what is varied.
+struct ReportTable {
+  struct Column {
+    std::string key, label, unit;  // unit as in ReportRow, of every number of the column
+  };
+  std::string name;
+  std::vector<Column> columns;
+  std::vector<std::vector<double>> rows;  // NaN where there is no number (what does not fit)
+  std::string note;
+  std::vector<std::string> labels = {};  // of the rows, where they have names
+};
+
+// What moves one output when one input goes over its range and the others stay likely.
+struct ReportTornado {
+  struct Bar {
+    std::string input;
+    double input_low = 0, input_high = 0;
+    double at_low = 0, at_high = 0;  // of the output; NaN where the plan does not work
+  };
+  std::string section, key, label, unit;  // of the output's row
+  double likely = 0;
+  std::vector<Bar> bars;  // widest first, without inputs that do nothing
+};
+
 // What every `fathom plan` command prints.
 struct Report {
   std::string command, title;
   std::vector<ReportSection> sections;
+  std::vector<ReportTable> tables = {};
+  std::vector<ReportTornado> tornados = {};
+
+  // Null when there is no such row.
+  const ReportRow* Find(std::string_view section, std::string_view key) const;
 
   // Sections with aligned columns.
   std::string ToTable() const;
   // {"format": "fathom-plan", "version": 1, "command": ..., "sections": {name: {key: {"value",
-  // "unit", "origin", "note"}}}} (docs/economics.md).
+  // "unit", "origin", "note", "low", "high"}}}, "tables": [...], "tornados": [...]}
+  // (docs/economics.md).
   std::string ToJson() const;
-  // section,key,value,unit,origin,note with a heading line (RFC 4180).
+  // section,key,value,unit,origin,note,low,high with a heading line (RFC 4180); tables and tornados
+  // follow as rows of the same form.
   std::string ToCsv() const;
 };
 
-// A row for each input that moves an output in dollars: by how much, a bar, and from where to
-// where.
-void AddTornado(const Uncertainty& range, std::span<const SourcedValue> inputs,
-                const std::function<std::string(size_t)>& label, ReportSection& section);
-
+// A number of a row for people, by its unit.
+std::string FormatUnit(double value, std::string_view unit);
 // "SOURCE, DATE", for notes.
 std::string Cite(const SourcedValue& value);
 // "published X, error +Y %", for notes.

@@ -33,6 +33,7 @@ void Read(std::string_view text, const std::string& where, bool is_base, Service
   field("utilisation_at_peak", service.utilisation_at_peak, 0.01, 1);
   field("memory_used", service.memory_used, 0.01, 1);
   field("expert_balance", service.expert_balance, 0.01, 1);
+  field("mtp_acceptance", service.mtp_acceptance, 0, 1);
   table.Finish();
   file.Finish();
   if (service.cached_tokens.likely >= service.input_tokens.likely) {
@@ -50,6 +51,12 @@ Service Service::Load(const std::optional<std::filesystem::path>& over) {
   Read(BuiltInData("service"), "built-in service.toml", true, service);
   if (over) Read(ReadFile(*over), over->string(), false, service);
   return service;
+}
+
+double Service::TokensPerStep() const {
+  double tokens = 1, right = 1;
+  for (int64_t i = 0; i < drafts; ++i) tokens += right *= mtp_acceptance.likely;
+  return tokens;
 }
 
 double Service::MeanUtilisation() const {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "plan/exchange.h"
+#include "plan/expert_placement.h"
 
 namespace fathom {
 namespace {
@@ -21,20 +22,72 @@ double ExpertLayers(const Architecture& architecture) {
 }
 
 // A group that shares experts waits for its fullest device.
-double Balance(const ModelConfig& config, const Service& service, double group) {
-  return config.n_routed_experts > 0 && group > 1 ? service.expert_balance.likely : 1;
+double Balance(const ModelConfig& config, const std::optional<double>& placed,
+               const Service& service, double group) {
+  if (config.n_routed_experts == 0 || group <= 1) return 1;
+  return placed.value_or(service.expert_balance.likely);
 }
 
-// Weights of a device of a decode group: a byte a parameter, embedding and head in bf16.
+// Sums of hidden states over tensor-parallel devices: two a layer, rings over the server's links.
+Seconds TensorSums(const Architecture& architecture, const Service& service,
+                   const Accelerator& device, double tokens) {
+  if (service.tensor == 1) return Seconds(0);
+  const double t = static_cast<double>(service.tensor);
+  const Bytes hidden(2.0 * static_cast<double>(architecture.config.hidden_size) * tokens);
+  const BytesPerSecond link =
+      service.tensor <= device.group_size() ? device.scale_up() : device.scale_out();
+  return 2 * static_cast<double>(architecture.layers.size()) * (2 * (t - 1) / t) * (hidden / link);
+}
+
+// Weights of a device of a decode group: embedding and head in bf16. Tensor-parallel devices share
+// everything but routed experts, which the whole group shares; stages share layers.
 Bytes DecodeWeights(const Architecture& architecture, const Service& service) {
-  double bytes = 4.0 * static_cast<double>(architecture.config.vocab_size) *
-                 static_cast<double>(architecture.config.hidden_size);
+  const double element = service.precision == PlanPrecision::kFp8 ? 1 : 2;
+  const double tensor = static_cast<double>(service.tensor),
+               stages = static_cast<double>(service.pipeline);
+  const double ends = 4.0 * static_cast<double>(architecture.config.vocab_size) *
+                      static_cast<double>(architecture.config.hidden_size) / tensor;
   const double share = ExpertReplicas(architecture.config, service) / service.decode_devices.likely;
-  for (const LayerShape& layer : architecture.layers) {
-    bytes += static_cast<double>(layer.parameters - layer.routed_parameters) +
-             static_cast<double>(layer.routed_parameters) * share;
+  double layers = 0;
+  const auto add = [&](const LayerShape& layer) {
+    layers += static_cast<double>(layer.parameters - layer.routed_parameters) / tensor +
+              static_cast<double>(layer.routed_parameters) * share;
+  };
+  for (const LayerShape& layer : architecture.layers) add(layer);
+  if (service.drafts > 0) {
+    for (const LayerShape& layer : architecture.mtp) add(layer);
   }
-  return Bytes(bytes);
+  // The last stage has the head, the first one the embedding.
+  return Bytes(element * layers / stages + (stages > 1 ? ends / 2 : ends));
+}
+
+// Of one sequence, on one device.
+Bytes SequenceCache(const Architecture& architecture, const Service& service) {
+  const double drafts =
+      static_cast<double>(service.drafts) / static_cast<double>(architecture.layers.size());
+  return CacheBytes(architecture.config) * Tokens(service.mean_context.likely) * (1 + drafts) /
+         CacheShare(architecture.config, static_cast<double>(service.tensor));
+}
+
+void CheckService(const Architecture& architecture, const Service& service) {
+  const ModelConfig& config = architecture.config;
+  if (config.num_attention_heads % service.tensor != 0) {
+    int64_t nearest = service.tensor;
+    while (config.num_attention_heads % nearest != 0) --nearest;
+    throw UsageError(
+        "tp",
+        fmt::format("{} does not divide {} heads", service.tensor, config.num_attention_heads),
+        fmt::format("the nearest below that fits is {}", nearest));
+  }
+  if (service.pipeline > config.num_hidden_layers) {
+    throw UsageError("pp",
+                     fmt::format("{} stages are more than {} layers", service.pipeline,
+                                 config.num_hidden_layers),
+                     fmt::format("at most {} fit", config.num_hidden_layers));
+  }
+  if (service.drafts > 0 && architecture.mtp.empty()) {
+    throw UsageError("mtp", "the model has no MTP module", "0 fits");
+  }
 }
 
 }  // namespace
@@ -44,27 +97,33 @@ PrefillPlan PlanPrefill(const Architecture& architecture, const Service& service
   const double hits = service.hit_rate(), prompt = service.mean_context.likely;
   const auto group = static_cast<int64_t>(service.prefill_devices.likely);
   // Half a chunk is a micro-batch.
-  const WorkShape shape{.tokens = service.prefill_chunk.likely / 2,
+  const WorkShape shape{.precision = service.precision,
+                        .tokens = service.prefill_chunk.likely / 2,
                         .keys = prompt * hits + prompt * (1 - hits) / 2,
                         .expert_parallel = static_cast<double>(group),
                         .expert_replicas = ExpertReplicas(architecture.config, service),
                         .communicates = group > 1};
   PrefillPlan plan;
-  for (const LayerShape& layer : architecture.layers) {
-    plan.compute += LayerTime(architecture, layer, device, kernels, shape, Phase::kForward);
+  for (const auto& [index, count] : architecture.groups) {
+    const LayerShape& layer = architecture.layers[index];
+    const double layers = static_cast<double>(count);
+    plan.compute +=
+        LayerTime(architecture, layer, device, kernels, shape, Phase::kForward) * layers;
     // Keys and values of cached tokens are made from their latents again.
     for (const MatrixProduct& product : layer.products) {
       if (product.name != "self_attn.kv_b_proj") continue;
-      plan.compute.products += ProductTime(product, shape.tokens * hits / (1 - hits), 1, device,
-                                           kernels, shape.precision, shape.communicates);
+      plan.compute.products +=
+          layers * ProductTime(product, shape.tokens * hits / (1 - hits), 1, device, kernels,
+                               shape.precision, shape.communicates);
     }
   }
   plan.compute = plan.compute * 2;
   const Tokens chunk(service.prefill_chunk.likely);
   plan.exchange = ExpertExchange(architecture.config, device, group, shape.precision) * chunk *
                   ExpertLayers(architecture);
-  plan.computed = chunk / std::max(plan.compute.total(), plan.exchange) *
-                  Balance(architecture.config, service, static_cast<double>(group));
+  plan.computed =
+      chunk / std::max(plan.compute.total(), plan.exchange) *
+      Balance(architecture.config, service.prefill_balance, service, static_cast<double>(group));
   plan.with_hits = plan.computed / (1 - hits);
   return plan;
 }
@@ -72,43 +131,74 @@ PrefillPlan PlanPrefill(const Architecture& architecture, const Service& service
 DecodePlan PlanDecodeStep(const Architecture& architecture, const Service& service,
                           const Accelerator& device, const Kernels& kernels, double batch) {
   const ModelConfig& config = architecture.config;
+  const double tensor = static_cast<double>(service.tensor);
+  const double positions = 1 + static_cast<double>(service.drafts);
   const double micro_batch = batch / 2;
-  const WorkShape shape{.tokens = micro_batch,
-                        .keys = service.mean_context.likely,
-                        .expert_parallel = service.decode_devices.likely,
-                        .expert_replicas = ExpertReplicas(config, service),
-                        .communicates = false,
-                        .form = AttentionForm::kAbsorbed};
-  const double scale = micro_batch / 128 * static_cast<double>(config.hidden_size) / 7168 *
-                       static_cast<double>(config.num_experts_per_tok) / 8 *
-                       (kernels.low_latency_network / device.scale_out());
-  const Seconds exchange =
-      service.decode_devices.likely > 1
-          ? scale * (kernels.low_latency_dispatch + kernels.low_latency_combine)
-          : Seconds(0);
+  WorkShape shape{.precision = service.precision,
+                  .tokens = micro_batch * positions,
+                  .keys = service.mean_context.likely,
+                  .expert_parallel = service.decode_devices.likely,
+                  .expert_replicas = ExpertReplicas(config, service),
+                  .tensor_parallel = tensor,
+                  .queries_per_cache = positions,
+                  .communicates = false,
+                  .form = AttentionForm::kAbsorbed};
+  // Bytes are those of FP8 dispatch and bf16 combine; in bf16 both are combines.
+  const Seconds both = kernels.low_latency_combine + (service.precision == PlanPrecision::kFp8
+                                                          ? kernels.low_latency_dispatch
+                                                          : kernels.low_latency_combine);
+  const auto exchange_of = [&](double tokens) {
+    const double scale = tokens / tensor / 128 * static_cast<double>(config.hidden_size) / 7168 *
+                         static_cast<double>(config.num_experts_per_tok) / 8 *
+                         (kernels.low_latency_network / device.scale_out());
+    return service.decode_devices.likely > 1 ? scale * both : Seconds(0);
+  };
   DecodePlan plan{.batch = batch};
-  for (const LayerShape& layer : architecture.layers) {
+  const auto add = [&](const LayerShape& layer, double layers) {
     const WorkTime time = LayerTime(architecture, layer, device, kernels, shape, Phase::kForward);
-    plan.compute += time * 2;
-    if (layer.moe) plan.exchange += 2 * exchange;
-    plan.step += 2 * std::max(time.total(), layer.moe ? exchange : Seconds(0));
+    const Seconds exchange = layer.moe ? exchange_of(shape.tokens) : Seconds(0);
+    plan.compute += time * (2 * layers);
+    plan.exchange += 2 * layers * exchange;
+    plan.step += 2 * layers * std::max(time.total(), exchange);
+  };
+  for (const auto& [index, count] : architecture.groups) {
+    add(architecture.layers[index], static_cast<double>(count));
   }
-  plan.step = plan.step / Balance(config, service, service.decode_devices.likely);
-  const Seconds head =
-      ProductTime(architecture.head, batch, 1, device, kernels, PlanPrecision::kBf16, false);
-  plan.compute.products += head;
-  plan.step += head;
+  // Each draft runs a module and the head for one position of every sequence.
+  shape.tokens = micro_batch;
+  shape.queries_per_cache = 1;
+  if (service.drafts > 0) add(architecture.mtp.front(), static_cast<double>(service.drafts));
+  plan.step =
+      plan.step / Balance(config, service.decode_balance, service, service.decode_devices.likely);
+  const auto head = [&](double rows) {
+    return ProductTime(architecture.head, rows, 1 / tensor, device, kernels, PlanPrecision::kBf16,
+                       false);
+  };
+  const Seconds heads = head(batch * positions) + static_cast<double>(service.drafts) * head(batch);
+  const Seconds sums = TensorSums(architecture, service, device, batch * positions);
+  // Hidden states are sent to the next stage.
+  const double stages = static_cast<double>(service.pipeline);
+  const Seconds sends =
+      (stages - 1) *
+      (Bytes(2 * batch * positions * static_cast<double>(config.hidden_size) / tensor) /
+       device.scale_out());
+  plan.compute.products += heads;
+  plan.exchange += sums + sends;
+  plan.step += heads + sums + sends;
+  plan.token = plan.step / service.TokensPerStep();
   plan.weights = DecodeWeights(architecture, service);
-  plan.cache = CacheBytes(config) * Tokens(service.mean_context.likely * batch);
-  plan.output = Tokens(batch) / plan.step;
+  plan.cache = SequenceCache(architecture, service) * batch;
+  // Every stage has a batch of its own under way, so that none waits.
+  plan.output = Tokens(batch * service.TokensPerStep() / tensor) / plan.step;
   return plan;
 }
 
 DecodePlan PlanDecode(const Architecture& architecture, const Service& service,
                       const Accelerator& device, const Kernels& kernels) {
+  CheckService(architecture, service);
   const Bytes room =
       device.memory() * service.memory_used.likely - DecodeWeights(architecture, service);
-  const Bytes sequence = CacheBytes(architecture.config) * Tokens(service.mean_context.likely);
+  const Bytes sequence = SequenceCache(architecture, service);
   const double by_memory = std::floor(room / sequence);
   if (by_memory < 1) {
     throw Error(
@@ -117,31 +207,63 @@ DecodePlan PlanDecode(const Architecture& architecture, const Service& service,
                     "sequence's cache takes {}",
                     service.decode_devices.likely,
                     room > Bytes(0) ? Format(room) : std::string("nothing"), Format(sequence)),
-        architecture.config.n_routed_experts > 0
-            ? "more decode_devices share the experts' weights"
-            : "weights of dense models are not shared out: it takes a larger device");
+        architecture.config.n_routed_experts > 0 ? "more decode_devices share the experts' weights"
+                                                 : "a larger tp or pp shares the weights out");
   }
   const Seconds target = Tokens(1) / TokensPerSecond(service.user_tokens_per_s.likely);
   const auto at = [&](double batch) {
     return PlanDecodeStep(architecture, service, device, kernels, batch);
   };
-  if (at(1).step > target) {
+  if (at(1).token > target) {
     throw Error("user_tokens_per_s",
                 fmt::format("a single sequence takes {} a token, longer than {}",
-                            Format(at(1).step), Format(target)),
-                fmt::format("at most {:.1f} tokens/s can be asked for", 1 / at(1).step.value()));
+                            Format(at(1).token), Format(target)),
+                fmt::format("at most {:.1f} tokens/s can be asked for", 1 / at(1).token.value()));
   }
   double low = 1, high = by_memory;
-  if (at(high).step <= target) {
+  if (at(high).token <= target) {
     DecodePlan plan = at(high);
     plan.memory_bound = true;
     return plan;
   }
   while (high - low > 1) {
     const double middle = std::floor((low + high) / 2);
-    (at(middle).step <= target ? low : high) = middle;
+    (at(middle).token <= target ? low : high) = middle;
   }
   return at(low);
+}
+
+std::optional<DecodePlan> DecodeAtContext(const Architecture& architecture, const Service& service,
+                                          const Accelerator& device, const Kernels& kernels,
+                                          double context) {
+  Service other = service;
+  other.mean_context.likely = context;
+  try {
+    return PlanDecode(architecture, other, device, kernels);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+PlacedBalance PlaceLoads(const ModelConfig& config, const Accelerator& device,
+                         const std::vector<double>& loads, Service& service) {
+  PlacedBalance plain;
+  const auto place = [&](double group, bool hierarchical, std::optional<double>& balance) {
+    const auto devices = static_cast<int64_t>(group);
+    const double hosted =
+        static_cast<double>(config.n_routed_experts) + service.redundant_experts.likely;
+    PlacementShape shape{.devices = devices,
+                         .slots = static_cast<int64_t>(std::ceil(hosted / group - 1e-9))};
+    if (hierarchical && devices % device.group_size() == 0) {
+      shape.servers = devices / device.group_size();
+      shape.groups = std::max<int64_t>(config.n_group, 1);
+    }
+    balance = PlaceExperts(loads, shape).balance();
+    return PlaceWithoutRedundancy(loads, shape).balance();
+  };
+  plain.prefill_plain = place(service.prefill_devices.likely, true, service.prefill_balance);
+  plain.decode_plain = place(service.decode_devices.likely, false, service.decode_balance);
+  return plain;
 }
 
 Seconds ExchangeBound(const ModelConfig& config, double tokens, BytesPerSecond link) {

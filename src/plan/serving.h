@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <vector>
 
 #include "plan/architecture.h"
 #include "plan/hardware.h"
@@ -24,10 +25,22 @@ struct Service {
   SourcedValue demand_peak_to_mean, utilisation_at_peak;
   SourcedValue memory_used;
   SourcedValue expert_balance;  // speed with the balance that is reached / with perfect balance
+  SourcedValue mtp_acceptance;  // share of drafted tokens that are right
+
+  // How it is run. Not in the file.
+  PlanPrecision precision = PlanPrecision::kFp8;
+  int64_t drafts = 0;    // tokens that MTP modules draft a step
+  int64_t tensor = 1;    // devices that share attention, dense layers and head
+  int64_t pipeline = 1;  // stages
+  // Of a placement for known loads, instead of expert_balance.
+  std::optional<double> prefill_balance, decode_balance;
 
   // The built-in data, and over it what a file of the same form says, if one is given.
   static Service Load(const std::optional<std::filesystem::path>& over = {});
 
+  // Tokens that a sequence gains a step: 1 + p + p^2 + ... of its drafts, each right only if those
+  // before it are.
+  double TokensPerStep() const;
   double hit_rate() const { return cached_tokens.likely / input_tokens.likely; }
   // Of the nodes that are up, over the day: nodes follow demand, but less than it varies.
   double MeanUtilisation() const;
@@ -41,20 +54,21 @@ struct PrefillPlan {
 };
 
 struct DecodePlan {
-  double batch = 0;           // sequences on a device
+  double batch = 0;           // sequences that tensor-parallel devices decode together
   bool memory_bound = false;  // the batch: by memory, otherwise by the latency target
   WorkTime compute;           // of a step
   Seconds exchange;           // of a step
-  Seconds step;               // the time per output token
-  Bytes weights, cache;       // of a device
-  TokensPerSecond output;     // of a device that is full
+  Seconds step;
+  Seconds token;           // the time per output token of a user: less than a step with drafts
+  Bytes weights, cache;    // of a device
+  TokensPerSecond output;  // of a device that is full
 };
 
 // Two micro-batches take turns: one computes while the other's experts are exchanged, so that a
 // layer takes the longer of the two (open-infra-index, day 6).
 PrefillPlan PlanPrefill(const Architecture& architecture, const Service& service,
                         const Accelerator& device, const Kernels& kernels);
-// The step time at a given batch a device; absorbed attention, products limited by reading weights
+// The step time at a given batch; absorbed attention, products limited by reading weights
 // or by operations, exchange by DeepEP's low-latency kernels in proportion to tokens, hidden size
 // and experts a token.
 DecodePlan PlanDecodeStep(const Architecture& architecture, const Service& service,
@@ -63,6 +77,20 @@ DecodePlan PlanDecodeStep(const Architecture& architecture, const Service& servi
 // even one sequence does: which of the two it is, and by how much.
 DecodePlan PlanDecode(const Architecture& architecture, const Service& service,
                       const Accelerator& device, const Kernels& kernels);
+
+// A row of a sweep: what PlanDecode gives for another context, or PlanDecodeStep for another batch.
+// Nothing where it does not fit.
+std::optional<DecodePlan> DecodeAtContext(const Architecture& architecture, const Service& service,
+                                          const Accelerator& device, const Kernels& kernels,
+                                          double context);
+// The balance of both groups when experts with these loads are placed on them: prefill
+// hierarchically on its servers, decoding in one pool (EPLB). Sets prefill_balance and
+// decode_balance; returns what they would be without redundant experts.
+struct PlacedBalance {
+  double prefill_plain = 1, decode_plain = 1;
+};
+PlacedBalance PlaceLoads(const ModelConfig& config, const Accelerator& device,
+                         const std::vector<double>& loads, Service& service);
 
 // ISCA 2025, section 2.3.2: the time per output token when nothing but expert exchange takes time.
 // Two micro-batches; each token of a batch of `tokens` goes to top-k + shared experts in FP8 and

@@ -1,8 +1,9 @@
-#include <span>
-#include <utility>
+#include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "base/error.h"
+#include "plan/intervals.h"
 #include "plan/scenarios.h"
 
 namespace fathom {
@@ -27,7 +28,12 @@ void AddInputs(const ServingScenario& s, Report& report) {
   number("user_tokens_per_s", "tokens/s of a user", s.service.user_tokens_per_s, 1);
   number("prefill_devices", "devices that prefill together", s.service.prefill_devices, 0);
   number("decode_devices", "devices that decode together", s.service.decode_devices, 0);
-  number("expert_balance", "speed that expert balance leaves", s.service.expert_balance, 2);
+  if (s.loads.empty()) {
+    number("expert_balance", "speed that expert balance leaves", s.service.expert_balance, 2);
+  }
+  if (s.service.drafts > 0) {
+    number("mtp_acceptance", "drafted tokens that are right", s.service.mtp_acceptance, 2);
+  }
   number("demand_peak_to_mean", "peak demand / mean demand", s.service.demand_peak_to_mean, 2);
 }
 
@@ -48,16 +54,24 @@ void AddRates(const ServingScenario& s, const PrefillPlan& prefill, const Decode
             ? Against("73.7 k tokens/s", prefilled / TokensPerSecond(73.7e3) - 1)
             : "");
   ReportSection& d = report.sections.emplace_back(ReportSection{"decode", {}});
-  d.AddNumber("batch", "sequences on a device", decode.batch, 0, kMade,
-              decode.memory_bound ? "as many as the memory holds" : "as many as the speed allows");
+  d.AddNumber(
+      "batch",
+      s.service.tensor > 1 ? "sequences on tensor-parallel devices" : "sequences on a device",
+      decode.batch, 0, kMade,
+      decode.memory_bound ? "as many as the memory holds" : "as many as the speed allows");
   d.Add("weights", "weights of a device", decode.weights, kMade);
   d.Add("cache", "cache of a device", decode.cache, kMade);
   d.Add("compute", "a step's computing", decode.compute.total(), kMade,
         fmt::format("products {}, attention {}", Format(decode.compute.products),
                     Format(decode.compute.attention)));
   d.Add("exchange", "its expert exchange", decode.exchange, kMade);
-  d.Add("step", "time per output token", decode.step, kMade,
-        fmt::format("{:.1f} tokens/s for each user", 1 / decode.step.value()));
+  if (s.service.drafts > 0) {
+    d.AddNumber("tokens_per_step", "tokens a step", s.service.TokensPerStep(), 2, kMade,
+                fmt::format("{} drafted", s.service.drafts));
+  }
+  d.Add("step", "a step", decode.step, kMade);
+  d.Add("token", "time per output token", decode.token, kMade,
+        fmt::format("{:.1f} tokens/s for each user", 1 / decode.token.value()));
   d.Add("node", "a full node", node * decode.output, kMade);
   const TokensPerSecond decoded = node * used * decode.output;
   d.Add("node_mean", "a node over the day", decoded, kMade,
@@ -65,6 +79,36 @@ void AddRates(const ServingScenario& s, const PrefillPlan& prefill, const Decode
                                  : "");
   d.AddNumber("utilisation", "share of the nodes' time that is used", 100 * used, 1, kMade,
               "from the demand curve: docs/economics.md", "%");
+}
+
+// The same nodes bought instead of rented.
+void AddOwning(const ServingScenario& s, const ServingDay& rented, ReportSection& section) {
+  const OwnedHour hour = s.money->LikelyHour();
+  const ServingDay owned = PlanDay(s.service, rented.nodes, hour.total() / Hours(1), s.price);
+  section.Add("owned_hour", "an hour of a device, owned", hour.total(), kMade,
+              fmt::format("capital {}, electricity {}, building {}, staff and repair {}",
+                          Format(hour.capital), Format(hour.electricity), Format(hour.colocation),
+                          Format(hour.upkeep)));
+  section.Add("owned_cost", "cost of the day, owned", owned.cost, kMade,
+              "the devices' time; what is not needed off-peak is somebody else's");
+  // Rented nodes follow demand; owned ones are there for the peak.
+  const double peak = rented.nodes * s.service.peak_nodes.likely / s.service.mean_nodes.likely;
+  const ServingDay whole = PlanDay(s.service, peak, hour.total() / Hours(1), s.price);
+  section.Add("owned_peak_cost", "the same when the peak's nodes are owned all day", whole.cost,
+              kMade, fmt::format("{} nodes", FormatNumber(peak, 1)));
+  section.AddNumber("owned_margin", "margin over that cost", 100 * whole.margin(), 0, kMade, "",
+                    "%");
+}
+
+void AddBreakEven(const ServingScenario& s, const ServingDay& day, ReportSection& section) {
+  const double share = day.cost / day.income;
+  section.AddNumber("break_even", "income meets cost at this share of the prices", 100 * share, 1,
+                    kMade,
+                    fmt::format("output at ${:.3f} a million", share * s.price.output.likely), "%");
+  section.AddNumber("break_even_load", "or at this share of the tokens on the same nodes",
+                    100 * share, 1, kMade, "", "%");
+  section.Add("subsidy", "what users do not pay, a day",
+              std::max(day.cost - day.income, Dollars(0)), kMade);
 }
 
 void AddMoney(const ServingScenario& s, const PrefillPlan& prefill, const DecodePlan& decode,
@@ -93,6 +137,8 @@ void AddMoney(const ServingScenario& s, const PrefillPlan& prefill, const Decode
               node * used * prefill.computed, s.price.miss);
   per_million("output_cost", "cost of a million output tokens", node * used * decode.output,
               s.price.output);
+  if (s.money) AddOwning(s, day, section);
+  AddBreakEven(s, day, section);
   if (!s.compare_with_published) return;
   const ServingDay published =
       PlanDay(s.service, s.service.mean_nodes.likely, PerHour(s.rent.likely), s.price);
@@ -107,51 +153,141 @@ void AddMoney(const ServingScenario& s, const PrefillPlan& prefill, const Decode
                        "published 545 %", "%");
 }
 
-// What is uncertain about a million output tokens.
-std::vector<std::pair<const char*, SourcedValue*>> UncertainInputs(ServingScenario& s) {
+std::vector<UncertainInput> UncertainInputs(ServingScenario& s) {
   return {{"price of a device and hour", &s.rent},
           {"memory of a device", &s.device.hbm_gb},
           {"memory bandwidth", &s.device.hbm_gb_per_s},
           {"bf16 peak", &s.device.bf16_tflops},
+          {"links inside a server", &s.device.scale_up_gb_per_s},
           {"network", &s.device.scale_out_gb_per_s},
           {"tokens/s of a user", &s.service.user_tokens_per_s},
           {"tokens in a sequence's cache", &s.service.mean_context},
           {"peak demand / mean demand", &s.service.demand_peak_to_mean},
           {"nodes used at the peak", &s.service.utilisation_at_peak},
           {"share of memory that is used", &s.service.memory_used},
-          {"speed that expert balance leaves", &s.service.expert_balance}};
+          {"speed that expert balance leaves", &s.service.expert_balance},
+          {"drafted tokens that are right", &s.service.mtp_acceptance}};
 }
 
-void AddUncertainty(const ServingScenario& scenario, const Architecture& architecture,
-                    Report& report) {
-  ServingScenario s = scenario;
-  const auto inputs = UncertainInputs(s);
-  std::vector<SourcedValue> ranges;
-  ranges.reserve(inputs.size());
-  for (const auto& [name, value] : inputs) ranges.push_back(*value);
-  const auto cost = [&](std::span<const double> values) {
-    for (size_t i = 0; i < values.size(); ++i) inputs[i].second->likely = values[i];
-    const DecodePlan decode = PlanDecode(architecture, s.service, s.device, s.kernels);
-    const DollarsPerToken token =
-        PerHour(s.rent.likely) / (s.service.MeanUtilisation() * decode.output);
-    return PerMillionTokens(token);
-  };
-  Uncertainty range;
-  try {
-    range = Propagate(ranges, cost, scenario.seed, /*samples=*/1000);
-  } catch (const Error& error) {
-    ReportSection& section = report.sections.emplace_back(ReportSection{"uncertainty", {}});
-    section.AddText("uncertainty", "a million output tokens",
-                    fmt::format("no interval: within the ranges of the inputs, {}", error.what()));
-    return;
+std::vector<UncertainInput> AllUncertainInputs(ServingScenario& s) {
+  std::vector<UncertainInput> inputs = UncertainInputs(s);
+  if (!s.money) return inputs;
+  // The device's power is one of Money's.
+  for (size_t i = 0; i < Money::kInputs; ++i) {
+    inputs.push_back({std::string(Money::Label(i)), &s.money->inputs()[i]});
   }
+  return inputs;
+}
+
+double OutputCost(const ServingScenario& s, const DecodePlan& decode) {
+  return PerMillionTokens(PerHour(s.rent.likely) / (s.service.MeanUtilisation() * decode.output));
+}
+
+// The largest batch that keeps the users' speed at other contexts, and what other batches give at
+// this one.
+void AddSweeps(const ServingScenario& s, const Architecture& architecture, Report& report) {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  const double node = s.service.node_devices.likely;
+  ReportTable contexts{.name = fmt::format("contexts, at {:g} tokens/s for each user",
+                                           s.service.user_tokens_per_s.likely),
+                       .columns = {{"context", "context", "tokens"},
+                                   {"batch", "largest batch", "1"},
+                                   {"token", "a token takes", "s"},
+                                   {"node", "a full node", "token/s"},
+                                   {"output_cost", "a million output tokens", "USD"}}};
+  contexts.note = "-: not even one sequence keeps the speed, or fits";
+  for (double context = 1024; context <= 131072; context *= 2) {
+    const auto plan = DecodeAtContext(architecture, s.service, s.device, s.kernels, context);
+    if (plan) {
+      contexts.rows.push_back({context, plan->batch, plan->token.value(),
+                               node * plan->output.value(), OutputCost(s, *plan)});
+    } else {
+      contexts.rows.push_back({context, kNone, kNone, kNone, kNone});
+    }
+  }
+  ReportTable batches{.name = fmt::format("batches, at a context of {}",
+                                          FormatNumber(s.service.mean_context.likely)),
+                      .columns = {{"batch", "batch", "1"},
+                                  {"token", "a token takes", "s"},
+                                  {"user", "each user", "token/s"},
+                                  {"node", "a full node", "token/s"},
+                                  {"memory", "weights and cache", "B"},
+                                  {"output_cost", "a million output tokens", "USD"}}};
+  for (double batch = 1; batch <= 1024; batch *= 2) {
+    const DecodePlan plan = PlanDecodeStep(architecture, s.service, s.device, s.kernels, batch);
+    const Bytes memory = plan.weights + plan.cache;
+    if (memory > s.device.memory() * s.service.memory_used.likely) break;
+    batches.rows.push_back({batch, plan.token.value(), 1 / plan.token.value(),
+                            node * plan.output.value(), memory.value(), OutputCost(s, plan)});
+  }
+  report.tables.push_back(std::move(contexts));
+  report.tables.push_back(std::move(batches));
+}
+
+// The day's cost with one thing of the design changed.
+void AddSavings(const ServingScenario& s, Report& report) {
+  const auto cost_of = [&](const ServingScenario& other) {
+    const Architecture architecture = DescribeArchitecture(other.config);
+    const double used = other.service.node_devices.likely * other.service.MeanUtilisation();
+    const double nodes = NodesFor(
+        other.service,
+        used * PlanPrefill(architecture, other.service, other.device, other.kernels).with_hits,
+        used * PlanDecode(architecture, other.service, other.device, other.kernels).output);
+    return PlanDay(other.service, nodes, PerHour(other.rent.likely), other.price).cost;
+  };
+  const Dollars base = cost_of(s);
+  ReportSection& section = report.sections.emplace_back(ReportSection{
+      fmt::format("a day's cost if one thing were different (now {})", Format(base)), {}});
+  const auto add = [&](const char* key, const char* label, const auto& change) {
+    ServingScenario other = s;
+    try {
+      change(other);
+      const Dollars cost = cost_of(other);
+      section.Add(key, label, cost, kMade, fmt::format("{:+.1f} %", 100 * (cost / base - 1)));
+    } catch (const Error& error) {
+      section.AddText(key, label, fmt::format("does not work: {}", error.what()));
+    }
+  };
+  if (s.config.latent_attention()) {
+    add("without_mla", "multi-head attention in place of the latent", [](ServingScenario& o) {
+      o.config = WithGroupedQueryAttention(o.config, o.config.num_attention_heads);
+    });
+    if (s.config.num_attention_heads % 8 == 0) {
+      add("gqa", "grouped-query attention with 8 key and value heads",
+          [](ServingScenario& o) { o.config = WithGroupedQueryAttention(o.config, 8); });
+    }
+  }
+  if (s.config.num_nextn_predict_layers > 0) {
+    add("mtp", s.service.drafts > 0 ? "without drafts" : "with one drafted token (MTP)",
+        [](ServingScenario& o) { o.service.drafts = o.service.drafts > 0 ? 0 : 1; });
+  }
+  add("precision",
+      s.service.precision == PlanPrecision::kFp8 ? "bf16 in place of FP8" : "FP8 in place of bf16",
+      [](ServingScenario& o) {
+        o.service.precision =
+            o.service.precision == PlanPrecision::kFp8 ? PlanPrecision::kBf16 : PlanPrecision::kFp8;
+      });
+  if (s.config.n_routed_experts > 0) {
+    add("half_ep", "half as many devices decode together",
+        [](ServingScenario& o) { o.service.decode_devices.likely /= 2; });
+    add("twice_ep", "twice as many decode together",
+        [](ServingScenario& o) { o.service.decode_devices.likely *= 2; });
+    add("balanced", "experts perfectly balanced",
+        [](ServingScenario& o) { o.service.prefill_balance = o.service.decode_balance = 1.0; });
+  }
+  add("no_cache", "no context cache",
+      [](ServingScenario& o) { o.service.cached_tokens.likely = 0; });
+}
+
+void AddPlacement(const ServingScenario& s, const PlacedBalance& plain, Report& report) {
   ReportSection& section = report.sections.emplace_back(
-      ReportSection{"what drives a million output tokens, one input at a time", {}});
-  section.Add("p05", "5 % of samples are below", Dollars(range.p05), kMade);
-  section.Add("p50", "half of them", Dollars(range.p50), kMade);
-  section.Add("p95", "95 %", Dollars(range.p95), kMade);
-  AddTornado(
-      range, ranges, [&](size_t i) { return std::string(inputs[i].first); }, section);
+      ReportSection{"placement of experts (speed against perfect balance)", {}});
+  section.AddNumber("prefill_plain", "prefill, every expert once", plain.prefill_plain, 3, kMade);
+  section.AddNumber("prefill", "prefill, with redundant experts", *s.service.prefill_balance, 3,
+                    kMade);
+  section.AddNumber("decode_plain", "decoding, every expert once", plain.decode_plain, 3, kMade);
+  section.AddNumber("decode", "decoding, with redundant experts", *s.service.decode_balance, 3,
+                    kMade);
 }
 
 // What the network alone allows (ISCA 2025, 2.3.2).
@@ -171,17 +307,28 @@ void AddBounds(const ServingScenario& s, Report& report) {
 
 }  // namespace
 
-Report ReportServing(const ServingScenario& s) {
+Report ReportServing(const ServingScenario& scenario) {
+  ServingScenario s = scenario;
   const Architecture architecture = DescribeArchitecture(s.config);
-  const PrefillPlan prefill = PlanPrefill(architecture, s.service, s.device, s.kernels);
-  const DecodePlan decode = PlanDecode(architecture, s.service, s.device, s.kernels);
-  Report report{.command = "serve",
-                .title = fmt::format("Serving {} on {}", s.model, s.device.name)};
-  AddInputs(s, report);
-  AddRates(s, prefill, decode, report);
-  AddMoney(s, prefill, decode, report);
-  AddUncertainty(s, architecture, report);
-  AddBounds(s, report);
+  PlacedBalance plain;
+  if (!s.loads.empty()) plain = PlaceLoads(s.config, s.device, s.loads, s.service);
+  const auto evaluate = [&] {
+    const PrefillPlan prefill = PlanPrefill(architecture, s.service, s.device, s.kernels);
+    const DecodePlan decode = PlanDecode(architecture, s.service, s.device, s.kernels);
+    Report report{.command = "serve",
+                  .title = fmt::format("Serving {} on {}", s.model, s.device.name)};
+    AddInputs(s, report);
+    AddRates(s, prefill, decode, report);
+    AddMoney(s, prefill, decode, report);
+    AddBounds(s, report);
+    if (!s.loads.empty()) AddPlacement(s, plain, report);
+    return report;
+  };
+  Report report = evaluate();
+  AddIntervals(AllUncertainInputs(s), evaluate, {{{"a day", "output_cost"}, {"a day", "margin"}}},
+               s.seed, s.samples, report);
+  AddSavings(s, report);
+  AddSweeps(s, architecture, report);
   return report;
 }
 

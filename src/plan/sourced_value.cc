@@ -20,6 +20,10 @@ bool IsDate(std::string_view text) {
 
 }  // namespace
 
+SourcedValue GivenValue(double value, std::string_view option) {
+  return {value, value, value, fmt::format("given as '{}'", option), "now"};
+}
+
 std::optional<SourcedValue> ReadSourced(TomlTable& table, std::string_view key, double smallest,
                                         double largest,
                                         const std::optional<SourcedValue>& fallback) {

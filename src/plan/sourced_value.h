@@ -15,6 +15,9 @@ struct SourcedValue {
   std::string source, date;
 };
 
+// What a user gave in place of a range.
+SourcedValue GivenValue(double value, std::string_view option);
+
 // Reads `key = { value = 1.0, source = "...", date = "2025-01-31" }`, or low, likely and high in
 // place of value. A key that is absent is `fallback` (what a user's file overrides), or nothing
 // when there is none. Throws Error naming file and key when the value is not within [smallest,

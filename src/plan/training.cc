@@ -19,26 +19,28 @@ WorkTime StageTime(const Architecture& architecture, const TrainingRun& run,
                         .communicates = layout.expert > 1 && OverlapsCommunication(layout.schedule),
                         .accumulates = true};
   WorkTime time;
-  const auto add = [&](const LayerShape& layer) {
-    time += LayerTime(architecture, layer, device, kernels, shape, phase);
+  const auto add = [&](const LayerShape& layer, double layers) {
+    time += LayerTime(architecture, layer, device, kernels, shape, phase) * layers;
     if (phase != Phase::kBackwardInput) return;
     // Latent attention's up-projections are computed again (DeepSeek-V3 report, 3.2.3).
     for (const MatrixProduct& product : layer.products) {
       if (product.name != "self_attn.q_b_proj" && product.name != "self_attn.kv_b_proj") continue;
-      time.products += ProductTime(product, shape.tokens, 1 / shape.tensor_parallel, device,
-                                   kernels, run.precision, shape.communicates);
+      time.products += layers * ProductTime(product, shape.tokens, 1 / shape.tensor_parallel,
+                                            device, kernels, run.precision, shape.communicates);
     }
   };
-  for (const LayerShape& layer : architecture.layers) add(layer);
+  for (const auto& [index, count] : architecture.groups) {
+    add(architecture.layers[index], static_cast<double>(count));
+  }
   size_t heads = 1;
   if (run.mtp) {
-    for (const LayerShape& layer : architecture.mtp) add(layer);
+    for (const LayerShape& layer : architecture.mtp) add(layer, 1);
     heads += architecture.mtp.size();
   }
   time.products += static_cast<double>(heads) *
                    ProductTime(architecture.head, shape.tokens, 1 / shape.tensor_parallel, device,
                                kernels, PlanPrecision::kBf16, shape.communicates);
-  return time * (1 / static_cast<double>(layout.pipeline));
+  return time * (1 / static_cast<double>(layout.pipeline) / kernels.in_run.likely);
 }
 
 // Two all-reduces of the hidden states a layer and direction (a ring over the server's links).
@@ -81,7 +83,8 @@ StepTime PlanStep(const Architecture& architecture, const TrainingRun& run,
   }
   const Seconds exchange =
       ExpertExchange(architecture.config, device, layout.expert, run.precision) *
-      Tokens(static_cast<double>(layout.micro_batch * run.length)) *
+      Tokens(static_cast<double>(layout.micro_batch * run.length) /
+             static_cast<double>(layout.tensor)) *
       (expert_layers / static_cast<double>(layout.pipeline));
   step.exchange = 2 * m * exchange;
   if (OverlapsCommunication(layout.schedule)) {
@@ -101,17 +104,21 @@ StepTime PlanStep(const Architecture& architecture, const TrainingRun& run,
                 .backward = backward + exchange + 0.5 * reduce,
                 .backward_weight = weight.total(),
                 .overlapped = std::max(chunk.total() + reduce, 2 * exchange)};
-  step.bubble = Bubble(layout.schedule, layout.pipeline, step.chunk);
+  step.bubble = Bubble(layout.schedule, layout.pipeline, step.chunk, layout.virtual_stages);
 
   const TrainingMemory memory = PlanMemory(architecture, run, layout);
   const double data = static_cast<double>(layout.data());
+  TrainingLayout whole = layout;
+  whole.zero_stage = 1;
+  const TrainingMemory unsharded = PlanMemory(architecture, run, whole);
+  if (layout.zero_stage >= 3 && layout.data() > 1) {
+    const Seconds gather = 2 * (data - 1) / data * (unsharded.weights / device.scale_out());
+    step.weight_gathering = m * std::max(gather - chunk.total(), Seconds(0));
+  }
   if (layout.data() > 1) {
     // Gradients are reduced in f32 and scattered, weights are gathered in bf16: 4 and 2 bytes a
     // parameter over the network. Experts have fewer replicas; their share is counted in full.
-    TrainingLayout whole = layout;
-    whole.zero_stage = 1;
-    const Bytes gradients = PlanMemory(architecture, run, whole).gradients;
-    step.gradient_reduction = (data - 1) / data * 1.5 * (gradients / device.scale_out());
+    step.gradient_reduction = (data - 1) / data * 1.5 * (unsharded.gradients / device.scale_out());
   }
   // Masters and moments are read and written, gradients read, weights written.
   step.optimizer = (2 * memory.optimizer + 0.75 * memory.optimizer) /

@@ -22,7 +22,8 @@ struct TrainingLayout {
       64;  // of the data-parallel ranks, each group of this many holds all experts once
   int64_t zero_stage = 1;  // 1: optimizer states, 2: and gradients, 3: and weights are shared out
   Schedule schedule = Schedule::kDualPipe;
-  int64_t micro_batch = 1;  // sequences
+  int64_t micro_batch = 1;     // sequences
+  int64_t virtual_stages = 2;  // of a device, with the interleaved schedule
 
   int64_t data() const { return devices / (tensor * pipeline); }
 };
@@ -45,14 +46,15 @@ struct StepTime {
   Seconds exchange;           // dispatch and combine of experts, all of it
   Seconds exposed_exchange;   // what computing does not hide
   Seconds tensor_all_reduce;  // exposed
+  Seconds weight_gathering;   // ZeRO-3: what computing does not hide
   Seconds bubble;
   Seconds gradient_reduction;  // among data-parallel ranks, exposed
   Seconds optimizer;
   int64_t micro_batches = 0;
   ChunkTimes chunk;
   Seconds total() const {
-    return compute.total() + exposed_exchange + tensor_all_reduce + bubble + gradient_reduction +
-           optimizer;
+    return compute.total() + exposed_exchange + tensor_all_reduce + weight_gathering + bubble +
+           gradient_reduction + optimizer;
   }
 };
 
@@ -70,8 +72,9 @@ TrainingMemory PlanMemory(const Architecture& architecture, const TrainingRun& r
 void CheckMemory(const Architecture& architecture, const TrainingRun& run,
                  const TrainingLayout& layout, const Accelerator& device);
 
-// The time of a step from kernel, communication and bubble models. The layout is checked. ZeRO-3's
-// gathering of weights in every pass is not in it.
+// The time of a step from kernel, communication and bubble models. The layout is checked. ZeRO-3
+// gathers a stage's compute copies over the network in the forward and the backward pass of every
+// micro-batch, hidden as far as computing takes as long.
 StepTime PlanStep(const Architecture& architecture, const TrainingRun& run,
                   const TrainingLayout& layout, const Accelerator& device, const Kernels& kernels);
 

@@ -118,6 +118,7 @@ void CheckLayout(const Architecture& architecture, const TrainingRun& run,
   positive("pipeline parallel", layout.pipeline);
   positive("expert parallel", layout.expert);
   positive("micro-batch", layout.micro_batch);
+  positive("virtual stages", layout.virtual_stages);
   positive("batch", run.batch);
   positive("length", run.length);
   if (layout.zero_stage < 1 || layout.zero_stage > 3) {
@@ -134,6 +135,13 @@ void CheckLayout(const Architecture& architecture, const TrainingRun& run,
         fmt::format("{} stages are more than {} layers", layout.pipeline, config.num_hidden_layers),
         NearestDivisor(layout.devices / layout.tensor, config.num_hidden_layers,
                        [&](int64_t d) { return d <= config.num_hidden_layers; }));
+  }
+  if (layout.schedule == Schedule::kInterleaved &&
+      layout.pipeline * layout.virtual_stages > config.num_hidden_layers) {
+    DoesNotFit("virtual stages",
+               fmt::format("{} on {} stages are more than {} layers", layout.virtual_stages,
+                           layout.pipeline, config.num_hidden_layers),
+               config.num_hidden_layers / layout.pipeline);
   }
   if (OverlapsCommunication(layout.schedule) && layout.pipeline % 2 != 0 && layout.pipeline > 1) {
     DoesNotFit("pipeline parallel",
@@ -205,8 +213,8 @@ TrainingMemory PlanMemory(const Architecture& architecture, const TrainingRun& r
   memory.optimizer = Bytes((4 + (fp8 ? 4 : 8)) * sharded);
   const int64_t micro_batches = run.batch / (layout.data() * layout.micro_batch);
   const double tokens =
-      static_cast<double>(MicroBatchesInFlight(layout.schedule, layout.pipeline, micro_batches) *
-                          layout.micro_batch * run.length);
+      MicroBatchesInFlight(layout.schedule, layout.pipeline, micro_batches, layout.virtual_stages) *
+      static_cast<double>(layout.micro_batch * run.length);
   memory.activations = Bytes(tokens * static_cast<double>(layers) *
                              SavedBytes(config, layer.moe, run.precision) / tensor);
   return memory;

@@ -1,6 +1,6 @@
-#include <cmath>
+#include <vector>
 
-#include "base/error.h"
+#include "plan/intervals.h"
 #include "plan/scenarios.h"
 
 namespace fathom {
@@ -62,6 +62,10 @@ void AddStep(const TrainingScenario& s, const StepTime& step, Report& report) {
   }
   if (s.layout.tensor > 1)
     section.Add("tensor_all_reduce", "tensor-parallel sums", step.tensor_all_reduce, made);
+  if (s.layout.zero_stage >= 3) {
+    section.Add("weight_gathering", "ZeRO-3's gathering that is not hidden", step.weight_gathering,
+                made);
+  }
   section.Add("bubble", "pipeline bubble", step.bubble, made);
   section.Add("gradient_reduction", "gradient reduction", step.gradient_reduction, made);
   section.Add("optimizer", "optimizer", step.optimizer, made);
@@ -98,34 +102,47 @@ void AddRun(const TrainingScenario& s, const Architecture& architecture, Seconds
                  Origin::kIdentity, "(101 + 5 + 41) K hours at $2; published $294 K");
 }
 
+std::vector<UncertainInput> UncertainInputs(TrainingScenario& s) {
+  return {{"price of a device and hour", &s.rent},
+          {"memory of a device", &s.device.hbm_gb},
+          {"memory bandwidth", &s.device.hbm_gb_per_s},
+          {"bf16 peak", &s.device.bf16_tflops},
+          {"links inside a server", &s.device.scale_up_gb_per_s},
+          {"network", &s.device.scale_out_gb_per_s},
+          {"kernels within a step / alone", &s.kernels.in_run}};
+}
+
 }  // namespace
 
-Report ReportTraining(const TrainingScenario& s) {
-  if (s.utilisation && !(*s.utilisation > 0 && *s.utilisation <= 1)) {
-    throw UsageError("--utilisation", fmt::format("{} is not in (0, 1]", *s.utilisation));
-  }
-  if (!(s.tokens.value() > 0) || !std::isfinite(s.tokens.value())) {
-    throw UsageError("--tokens", fmt::format("{} is not a positive number", s.tokens.value()));
-  }
+Report ReportTraining(const TrainingScenario& scenario) {
+  TrainingScenario s = scenario;
   const Architecture architecture = DescribeArchitecture(s.config);
-  Report report{.command = "train",
-                .title = fmt::format("Training {} on {}", s.model, s.device.name)};
-  AddInputs(s, architecture, report);
-  AddFlops(s, architecture, report);
-  if (s.utilisation) {
-    AddRun(s, architecture,
-           DeviceTimeAtUtilisation(architecture, s.tokens, s.run.length,
-                                   s.device.Peak(PlanPrecision::kBf16), *s.utilisation),
-           report);
-    return report;
+  if (!s.utilisation) {
+    CheckLayout(architecture, s.run, s.layout);
+    CheckMemory(architecture, s.run, s.layout, s.device);
   }
-  CheckLayout(architecture, s.run, s.layout);
-  CheckMemory(architecture, s.run, s.layout, s.device);
-  AddMemory(s, architecture, report);
-  const StepTime step = PlanStep(architecture, s.run, s.layout, s.device, s.kernels);
-  AddStep(s, step, report);
-  const double steps = s.tokens / Tokens(static_cast<double>(s.run.batch * s.run.length));
-  AddRun(s, architecture, steps * static_cast<double>(s.layout.devices) * step.total(), report);
+  const auto evaluate = [&] {
+    Report report{.command = "train",
+                  .title = fmt::format("Training {} on {}", s.model, s.device.name)};
+    AddInputs(s, architecture, report);
+    AddFlops(s, architecture, report);
+    if (s.utilisation) {
+      AddRun(s, architecture,
+             DeviceTimeAtUtilisation(architecture, s.tokens, s.run.length,
+                                     s.device.Peak(PlanPrecision::kBf16), *s.utilisation),
+             report);
+      return report;
+    }
+    AddMemory(s, architecture, report);
+    const StepTime step = PlanStep(architecture, s.run, s.layout, s.device, s.kernels);
+    AddStep(s, step, report);
+    const double steps = s.tokens / Tokens(static_cast<double>(s.run.batch * s.run.length));
+    AddRun(s, architecture, steps * static_cast<double>(s.layout.devices) * step.total(), report);
+    return report;
+  };
+  Report report = evaluate();
+  AddIntervals(UncertainInputs(s), evaluate, {{{"the run", "device_hours"}, {"the run", "cost"}}},
+               s.seed, s.samples, report);
   return report;
 }
 

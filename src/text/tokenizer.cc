@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "text/bpe_encoder.h"
 #include "text/byte_level.h"
 #include "text/utf8.h"
@@ -164,53 +165,39 @@ int32_t Tokenizer::RequireAddedTokenId(std::string_view content) const {
 }
 
 uint64_t Tokenizer::ComputeFingerprint() const {
-  uint64_t hash = 0xCBF29CE484222325u;  // FNV-1a, 64 bits
-  const auto add_bytes = [&](std::string_view bytes) {
-    for (const char c : bytes) {
-      hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001B3u;
-    }
-  };
-  const auto add_number = [&](uint64_t number) {
-    for (int shift = 0; shift < 64; shift += 8) {
-      hash = (hash ^ ((number >> shift) & 0xFF)) * 0x100000001B3u;
-    }
-  };
   // Lengths go before contents, so that no two vocabularies are the same row of bytes.
-  const auto add_text = [&](std::string_view text) {
-    add_number(text.size());
-    add_bytes(text);
-  };
-  add_number(extras_.normalizer.forms().size());
+  Hash64 hash;
+  hash.UpdateField(extras_.normalizer.forms().size());
   for (const Normalizer::Form form : extras_.normalizer.forms()) {
-    add_number(static_cast<uint64_t>(form));
+    hash.UpdateField(static_cast<uint64_t>(form));
   }
-  add_number(pre_tokenizer_.steps().size());
+  hash.UpdateField(pre_tokenizer_.steps().size());
   for (const PreTokenizerStep& step : pre_tokenizer_.steps()) {
-    add_number(static_cast<uint64_t>(step.kind));
-    add_number(static_cast<uint64_t>(step.behavior) * 2 + step.invert);
-    add_text(step.pattern);
+    hash.UpdateField(static_cast<uint64_t>(step.kind));
+    hash.UpdateField(static_cast<uint64_t>(step.behavior) * 2 + step.invert);
+    hash.UpdateField(step.pattern);
   }
   const ByteLevelStep& byte_level = pre_tokenizer_.byte_level();
-  add_number((byte_level.add_prefix_space ? 1 : 0) + (byte_level.use_regex ? 2 : 0));
-  add_number(model_->whole_words());
-  add_number(model_->tokens().size());
+  hash.UpdateField((byte_level.add_prefix_space ? 1 : 0) + (byte_level.use_regex ? 2 : 0));
+  hash.UpdateField(model_->whole_words());
+  hash.UpdateField(model_->tokens().size());
   for (const VocabularyToken& token : model_->tokens()) {
-    add_number(static_cast<uint64_t>(token.kind));
-    add_text(token.bytes);
+    hash.UpdateField(static_cast<uint64_t>(token.kind));
+    hash.UpdateField(token.bytes);
   }
-  add_number(model_->merges().size());
+  hash.UpdateField(model_->merges().size());
   for (const Merge& merge : model_->merges()) {
-    add_number(static_cast<uint32_t>(merge.left));
-    add_number(static_cast<uint32_t>(merge.right));
+    hash.UpdateField(static_cast<uint32_t>(merge.left));
+    hash.UpdateField(static_cast<uint32_t>(merge.right));
   }
-  add_number(added_.size());
+  hash.UpdateField(added_.size());
   for (const AddedToken& token : added_) {
-    add_number(static_cast<uint32_t>(token.id));
-    add_number((token.special ? 1 : 0) + (token.normalized ? 2 : 0) + (token.lstrip ? 4 : 0) +
-               (token.rstrip ? 8 : 0) + (token.single_word ? 16 : 0));
-    add_text(token.content);
+    hash.UpdateField(static_cast<uint32_t>(token.id));
+    hash.UpdateField((token.special ? 1 : 0) + (token.normalized ? 2 : 0) + (token.lstrip ? 4 : 0) +
+                     (token.rstrip ? 8 : 0) + (token.single_word ? 16 : 0));
+    hash.UpdateField(token.content);
   }
-  return hash;
+  return hash.Digest();
 }
 
 }  // namespace fathom

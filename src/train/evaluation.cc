@@ -54,7 +54,7 @@ HeldOutScore ScoreHeldOut(Context& context, const Transformer& transformer, cons
   }
   if (score.bytes == 0) return score;
   score.bits_per_byte = bits / static_cast<double>(score.bytes);
-  score.loss = nats_of_all / static_cast<double>(score.targets);
+  if (score.targets > 0) score.loss = nats_of_all / static_cast<double>(score.targets);
   return score;
 }
 

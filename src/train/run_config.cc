@@ -11,6 +11,7 @@ namespace {
 
 constexpr double kHuge = 1e300;
 constexpr int64_t kLargest = int64_t{1} << 53;
+constexpr int64_t kMostSteps = int64_t{1} << 31;
 
 std::filesystem::path PathIn(const std::filesystem::path& base, const std::string& path) {
   return path.empty() ? std::filesystem::path() : (base / path).lexically_normal();
@@ -119,7 +120,7 @@ class FieldWriter {
 template <typename Config, typename Fields>
 void Describe(Config& config, Fields& fields) {
   fields.Field("output", config.output);
-  fields.Field("steps", config.steps, 1);
+  fields.Field("steps", config.steps, 1, kMostSteps);
   fields.Field("batch_tokens", config.batch_tokens, 1);
   fields.Field("micro_batch_tokens", config.micro_batch_tokens, 0);
   fields.Field("seed", config.seed, 0);
@@ -186,7 +187,7 @@ void Describe(Config& config, Fields& fields) {
   const RunConfig::Extension stage{.batch_tokens = config.batch_tokens};
   fields.Sections("extension", config.extensions, stage, [](auto& table, auto& extension) {
     for (const char* key : {"steps", "sequence_length", "factor", "lr"}) table.Require(key);
-    table.Field("steps", extension.steps, 1);
+    table.Field("steps", extension.steps, 1, kMostSteps);
     table.Field("sequence_length", extension.sequence_length, 2, 1 << 24);
     table.Field("batch_tokens", extension.batch_tokens, 1);
     table.Field("factor", extension.factor, 1, 1e6);

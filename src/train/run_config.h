@@ -27,8 +27,8 @@ struct RunConfig {
   } model;
 
   struct TokenizerChoice {
-    std::filesystem::path
-        path;  // a tokenizer.json or a directory with one; empty: trained on the data
+    // A tokenizer.json or a directory with one; empty: trained on the data.
+    std::filesystem::path path;
     int64_t train_bytes = 16 << 20;  // how much text the training reads
   } tokenizer;
 

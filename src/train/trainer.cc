@@ -52,6 +52,7 @@ class Trainer {
     if (config.ema_decay > 0)
       average_.emplace(config.ema_decay, store_, context.backend->allocator());
     MakeStages();
+    CheckSample();
   }
 
   TrainSummary Run() {
@@ -101,12 +102,38 @@ class Trainer {
     }
   }
 
+  // What the text shown while training asks for is an Error now, not when its turn comes.
+  void CheckSample() const {
+    if (config_.sample.every == 0) return;
+    std::vector<int32_t> prompt;
+    inputs_.tokenizer->Encode(config_.sample.prompt, {.added_tokens = false}, prompt);
+    const int64_t begin = inputs_.model.bos_token_id >= 0 ? 1 : 0;
+    const auto length = static_cast<int64_t>(prompt.size()) + begin;
+    if (length == 0) {
+      throw Error("sample.prompt", "is empty, and the model has no begin token to go on from",
+                  "give a few words");
+    }
+    const int64_t context_length = inputs_.model.max_position_embeddings;
+    if (length >= context_length) {
+      throw Error("sample.prompt",
+                  fmt::format("its {} tokens leave no room in the model's context of {}", length,
+                              context_length),
+                  "give a shorter one");
+    }
+  }
+
   // Fresh, from another model, or from the newest checkpoint.
   void Start() {
     const auto newest = NewestCheckpoint(config_.output);
     if (newest) {
       progress_ = LoadCheckpoint(*newest, inputs_.model, store_, optimizer_,
                                  average_ ? &*average_ : nullptr);
+      if (progress_.stage >= static_cast<int64_t>(stages_.size())) {
+        throw Error(newest->string(),
+                    fmt::format("was made in extension {}, and the configuration has {}",
+                                progress_.stage, config_.extensions.size()),
+                    "put the [[extension]] back");
+      }
       spdlog::info("resuming from {}", newest->string());
     } else {
       if (config_.model.init_from.empty()) {
@@ -206,7 +233,7 @@ class Trainer {
       if (Due(config_.validation.every) && !last) Validate(stage, transformer, progress);
       if (Due(config_.sample.every) && options_.sample) Sample(transformer, progress);
       const bool stop = InterruptGuard::Requested();
-      // A stage's last step belongs to the next stage's beginning in the checkpoint.
+      // The end of a stage is no end of the run, so it has no checkpoint of its own.
       if (Due(config_.checkpoint.every) || stop ||
           (last && progress_.stage + 1 == static_cast<int64_t>(stages_.size()))) {
         progress.Clear();
@@ -221,8 +248,9 @@ class Trainer {
     return true;
   }
 
-  // A resumed stage has to read the rows that it would have read: no other ones, none twice. What
-  // else the configuration says may change on purpose.
+  // A resumed stage has to read the rows that it would have read: no other ones, none twice; and
+  // one that has ended may not be scored on text that it was trained on. What else the
+  // configuration says may change on purpose.
   void CheckSameData(const Stage& stage, const TrainingRows& rows) {
     Hash64 hash;
     hash.UpdateField(rows.Fingerprint());
@@ -230,7 +258,7 @@ class Trainer {
     const uint64_t fingerprint = hash.Digest();
     auto settings = RowSettings(config_, static_cast<int>(progress_.stage));
     const int64_t micro_batch_tokens = stage.micro_batch_rows * stage.sequence_length;
-    if (progress_.stage_step > 0 && progress_.stage_step < stage.steps) {
+    if (progress_.stage_step > 0) {
       if (progress_.data_fingerprint != fingerprint) ThrowOtherData(settings);
       if (progress_.micro_batch_tokens != micro_batch_tokens) {
         spdlog::warn(
@@ -259,7 +287,7 @@ class Trainer {
         };
         throw Error(key,
                     fmt::format("is {}, but was {} when the checkpoint was made: rows of text "
-                                "would be repeated or left out",
+                                "would be repeated, left out or held out too late",
                                 value(is, settings), value(was, before)),
                     hint);
       }
@@ -409,38 +437,6 @@ class Trainer {
 };
 
 }  // namespace
-
-void DryRun(Context& context, const RunConfig& config,
-            FunctionRef<void(const std::string&)> print) {
-  const ModelConfig model = RunModelConfig(config);
-  const ParameterCounts counts = CountParameters(model);
-  const MemoryPlan plan = PlanTraining(config, model, *context.backend, *context.pool);
-  const double peak = context.backend->MeasurePeakFlops(context, config.ModelPrecision().act);
-  double tokens = static_cast<double>(config.steps * config.batch_tokens);
-  const auto pairs = [](double total, int64_t length) {
-    return total * static_cast<double>(length + 1) / 2;
-  };
-  double flops = TrainingFlops(model, tokens, pairs(tokens, config.data.sequence_length));
-  for (const RunConfig::Extension& extension : config.extensions) {
-    const auto stage_tokens = static_cast<double>(extension.steps * extension.batch_tokens);
-    flops += TrainingFlops(model, stage_tokens, pairs(stage_tokens, extension.sequence_length));
-    tokens += stage_tokens;
-  }
-  print(fmt::format("model: {} parameters, {} active a token, {} more in {} MTP module(s)",
-                    FormatCount(static_cast<double>(counts.total)),
-                    FormatCount(static_cast<double>(counts.active)),
-                    FormatCount(static_cast<double>(counts.mtp)), model.num_nextn_predict_layers));
-  print(fmt::format("memory by role:\n{}", plan.ToTable()));
-  print(
-      fmt::format("compute: {} tokens, {} FLOPs; this machine's peak is {} FLOP/s: {} at 40 % of "
-                  "it, {} at 60 %",
-                  FormatCount(tokens), FormatCount(flops), FormatCount(peak),
-                  FormatDuration(flops / peak / 0.4), FormatDuration(flops / peak / 0.6)));
-  RefuseWhatDoesNotFit(config, model, plan, static_cast<double>(AvailableMemory()),
-                       *context.backend, *context.pool);
-  print(fmt::format("it fits: {} are available",
-                    FormatBytes(static_cast<double>(AvailableMemory()))));
-}
 
 TrainSummary Train(Context& context, const RunConfig& config, const TrainOptions& options) {
   // Before anything of it is made anew.

@@ -4,8 +4,6 @@
 #include <functional>
 #include <string>
 
-#include "base/function_ref.h"
-
 #include "model/transformer.h"
 #include "train/run_config.h"
 #include "train/run_setup.h"
@@ -27,8 +25,8 @@ struct TrainSummary {
   uint64_t tokens = 0;
   double seconds = 0;
   double loss = 0;  // of the last steps, smoothed
-  double bits_per_byte =
-      0;  // of all held-out documents; 0 when there are none or the run was interrupted
+  // Of all held-out documents; 0 when there are none or the run was interrupted.
+  double bits_per_byte = 0;
   double baseline_bits_per_byte = 0;
   std::filesystem::path model;  // the exported model directory
 };
@@ -38,9 +36,5 @@ struct TrainSummary {
 // that is not finite stops it with an Error that names the step and the first bad tensor; the
 // checkpoints are as they were.
 TrainSummary Train(Context& context, const RunConfig& config, const TrainOptions& options);
-
-// Prints what a run would take (parameters, memory by role, compute and time) without data and
-// without computing. Throws Error when it does not fit into memory.
-void DryRun(Context& context, const RunConfig& config, FunctionRef<void(const std::string&)> print);
 
 }  // namespace fathom

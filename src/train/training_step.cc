@@ -34,6 +34,7 @@ int64_t CountTargets(const TokenRows& rows, int64_t level) {
 
 bool IsFinite(Context& context, ConstTensor x) {
   if (x.empty()) return true;
+  if (x.dtype() == DType::kF32) return std::isfinite(context.backend->SumSquares(context, x));
   ArenaScope scope(*context.workspace);
   const Tensor copy = context.workspace->New(DType::kF32, Shape({x.elements()}));
   context.backend->Cast(context, x.Reshape(Shape({x.elements()})), copy);

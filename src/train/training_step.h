@@ -25,8 +25,8 @@ struct StepResult {
   double balance_loss = 0;       // mean over rows, summed over layers
   int64_t targets = 0;
   double grad_norm = 0;
-  double attention_pairs =
-      0;  // query-key pairs that attention looked at, for the count of operations
+  // Query-key pairs that attention looked at, for the count of operations.
+  double attention_pairs = 0;
   std::vector<std::vector<int64_t>> expert_load;  // of every layer with experts, MTP modules last
   std::string bad;  // not empty: the first tensor that holds a number that is not finite
 };

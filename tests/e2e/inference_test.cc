@@ -73,6 +73,8 @@ std::unique_ptr<TemporaryDirectory> InferenceTest::directory_;
 TEST_F(InferenceTest, EveryCommandHasHelpWithAnExample) {
   const Result all = Run("--help");
   EXPECT_EQ(all.code, 0);
+  EXPECT_TRUE(Run("--version").out.starts_with("fathom "));
+  EXPECT_NE(Run("tokenize --help").out.find("Example: "), std::string::npos);
   for (const char* command : {"init", "inspect", "generate", "score", "chat", "bench"}) {
     EXPECT_NE(all.out.find(command), std::string::npos);
     const Result help = Run(std::string(command) + " --help");
@@ -92,6 +94,7 @@ TEST_F(InferenceTest, MistakesAreOneLine) {
   ExpectFailure("generate " + model + " --prompt x --nonsense", 2, "--nonsense");
   ExpectFailure("generate " + model + " --prompt x --temperature -1", 2, "temperature");
   ExpectFailure("generate " + model + " --prompt x --threads 0", 2, "--threads");
+  ExpectFailure("generate " + model + " --prompt x --seed -1", 2, "--seed");
   ExpectFailure("generate " + model + " --prompt x --device tpu", 2, "'tpu'");
   ExpectFailure("generate " + model + " --prompt x --device cuda", 1, "this build has no CUDA");
   ExpectFailure("generate " + model + " --prompt x --max-tokens 4096", 1, "context of 4096");
@@ -212,6 +215,25 @@ TEST_F(InferenceTest, ChatAnswersEveryLine) {
   EXPECT_GT(both.out.size(), first.out.size());
 }
 
+TEST_F(InferenceTest, ChatTellsItsCommandsAndSaysNoneToTheModel) {
+  const std::string chat = "chat " + Path("model") + " --max-tokens 8 --seed 1 --temperature 0.5";
+  const Result wrong = Run(chat, "/help me\nhello\n");
+  EXPECT_EQ(wrong.code, 0);
+  EXPECT_NE(wrong.err.find("no command /help: /new"), std::string::npos) << wrong.err;
+  EXPECT_EQ(wrong.out, Run(chat, "hello\n").out);
+}
+
+TEST_F(InferenceTest, ChatAnswersInJson) {
+  const std::string chat = "chat " + Path("model") + " --max-tokens 8 --seed 1 --temperature 0.5";
+  const Result lines = Run(chat + " --json", "hello\nand again\n");
+  ASSERT_EQ(std::count(lines.out.begin(), lines.out.end(), '\n'), 2) << lines.out;
+  const json first = json::parse(lines.out.substr(0, lines.out.find('\n')));
+  EXPECT_EQ(first["content"].get<std::string>() + "\n", Run(chat, "hello\n").out);
+  EXPECT_EQ(first["tokens"].size(), 8U);
+  EXPECT_EQ(first["finish_reason"], "length");
+  EXPECT_EQ(first["seed"], 1);
+}
+
 TEST_F(InferenceTest, BenchReportsEveryCase) {
   const json bench =
       RunJson("bench " + Path("model") +
@@ -224,6 +246,11 @@ TEST_F(InferenceTest, BenchReportsEveryCase) {
     EXPECT_EQ(result["tokens"], result["test"] == "prefill" ? 16 : 4 * result["batch"].get<int>());
   }
   EXPECT_GT(bench["memory_bytes"]["peak_resident"].get<int64_t>(), 0);
+  // Without --json the table is the result.
+  const Result table =
+      Run("bench " + Path("model") + " --prompt 4 --generate 2 --batch 1 --repeat 1 --quiet");
+  EXPECT_NE(table.out.find("prefill"), std::string::npos);
+  EXPECT_EQ(table.err, "");
 }
 
 }  // namespace

@@ -246,6 +246,9 @@ TEST_F(TrainCommand, WhatCannotWorkIsOneClearLine) {
       {Train("run.toml/below"), 1, "run.toml/below"},
       {Train("/proc/nowhere"), 1, "/proc/nowhere"},
       {set("batch_tokens=1099511627776"), 1, "memory: 1099511627776 tokens at once"},
+      {set("steps=9007199254740992"), 1, "steps: 9007199254740992 is out of range"},
+      // Not when the sample's turn comes.
+      {set("sample={every=1, prompt=\"" + std::string(500, 'x') + "\"}"), 1, "sample.prompt: its"},
   };
   const auto before = Files(directory_ / "first");
   for (const Case& c : cases) {
@@ -304,6 +307,39 @@ TEST_F(TrainCommand, DamagedCheckpointsAreOneClearLine) {
     std::ofstream(newest / file, std::ios::binary) << good;
   }
   EXPECT_EQ(Run(resume), 0) << error_;
+}
+
+TEST_F(TrainCommand, ADryRunSaysInJsonWhatTheRunWouldTake) {
+  Process process(directory_.path(), Train("dry", {"--dry-run", "--json"}));
+  ASSERT_EQ(process.Status(), 0) << process.Err();
+  EXPECT_EQ(process.Err(), "");
+  const auto estimate = nlohmann::json::parse(process.Out());
+  // 12 steps of 256 tokens.
+  EXPECT_EQ(estimate.at("tokens"), 12 * 256);
+  EXPECT_EQ(estimate.at("fits"), true);
+  // f32 gradients and two f32 moments of everything but the router's bias.
+  const auto& memory = estimate.at("memory_bytes");
+  EXPECT_GE(memory.at("optimizer").get<int64_t>(), 2 * memory.at("gradients").get<int64_t>());
+  EXPECT_GT(estimate.at("seconds_at_40_percent").get<double>(),
+            estimate.at("seconds_at_60_percent").get<double>());
+  EXPECT_FALSE(fs::exists(directory_ / "dry"));
+}
+
+// Another seed holds other documents out, which the run was trained on.
+TEST_F(TrainCommand, AnEndedRunIsNotScoredOnItsOwnText) {
+  ASSERT_EQ(Run(Train("run")), 0) << error_;
+  ExpectRefused(Train("run", {"--resume", "--set", "seed=5"}), 1, "seed: is 5, but was 1");
+}
+
+TEST_F(TrainCommand, AnExtensionThatIsGoneIsMissed) {
+  const std::string extension =
+      "extension=[{steps=8, sequence_length=128, batch_tokens=256, factor=2, lr=0.001}]";
+  Arguments run = Train("run", {"--set", extension, "--set", "checkpoint={every=1, keep=100}"});
+  ASSERT_EQ(Run(run), 0) << error_;
+  fs::remove_all(directory_ / "run/checkpoints/step-20");
+  ExpectRefused(Train("run", {"--resume"}), 1, "put the [[extension]] back");
+  run.push_back("--resume");
+  EXPECT_EQ(Run(run), 0) << error_;
 }
 
 TEST_F(TrainCommand, NumbersThatAreNotFiniteAreOneClearLine) {

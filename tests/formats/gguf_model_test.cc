@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/temporary_directory.h"
+#include "formats/convert.h"
 #include "formats/gguf_config.h"
 #include "formats/gguf_export.h"
 #include "formats/gguf_tensors.h"
@@ -80,6 +82,21 @@ TEST_P(GgufGoldenTest, ComesBackAsItWas) {
   for (const ParameterSpec& spec : ParameterSpecs(config)) {
     EXPECT_EQ(ReadAll(*model.source().Find(spec.name)), ReadAll(*source->Find(spec.name)))
         << spec.name;
+  }
+}
+
+TEST_P(GgufGoldenTest, ADirectoryMadeOfItSaysTheTypeOfItsWeights) {
+  const std::pair<BlockFormat, const char*> formats[] = {{BlockFormat::kF32, "float32"},
+                                                         {BlockFormat::kBF16, "bfloat16"},
+                                                         {BlockFormat::kF16, "float16"}};
+  ThreadPool pool(1);
+  for (const auto& [format, dtype] : formats) {
+    Export(*Golden(), directory_ / "m.gguf", format);
+    const auto model = ModelSource::Open(directory_ / "m.gguf");
+    fs::create_directories(directory_ / dtype);
+    Conversion(*model, {}).Write(directory_ / dtype, pool, [](uint64_t) {});
+    const std::string config = ReadFile(directory_ / dtype / "config.json");
+    EXPECT_EQ(nlohmann::json::parse(config)["torch_dtype"], dtype);
   }
 }
 

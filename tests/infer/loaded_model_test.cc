@@ -139,7 +139,7 @@ TEST_F(LoadedModelTest, WithoutATokenizerOnlyTextIsImpossible) {
   fs::remove(directory_ / "tokenizer.json");
   const LoadedModel model(directory_.path());
   EXPECT_EQ(model.tokenizer(), nullptr);
-  EXPECT_ERROR(model.RequireTokenizer(), "has no tokenizer.json");
+  EXPECT_ERROR(model.RequireTokenizer(), "has no tokenizer");
 }
 
 // Weights as programs other than Fathom may write them.

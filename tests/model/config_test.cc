@@ -319,6 +319,12 @@ TEST(Config, OtherMathematicsIsNamed) {
         {"factor", 4},
         {"original_max_position_embeddings", 64},
         {"truncate", false}}},
+      {qwen,
+       "rope_scaling",
+       {{"type", "yarn"},
+        {"factor", 4},
+        {"original_max_position_embeddings", 64},
+        {"beta_fast", 0}}},
       {qwen, "partial_rotary_factor", 0.5},
       {qwen, "num_key_value_heads", 5},
       {qwen, "num_key_value_heads", 0},
@@ -373,6 +379,36 @@ TEST(Config, OtherMathematicsIsNamed) {
     json[key] = value;
     SCOPED_TRACE(std::string(key) + " = " + value.dump());
     EXPECT_ERROR(Read(json), key);
+  }
+}
+
+// Each number alone is possible; what follows from several leaves 64 bits, or the memory of a
+// machine as soon as the tensors are listed.
+TEST(Config, SizesThatMultiplyBeyondReasonAreNamed) {
+  constexpr int64_t kLarge = int64_t{1} << 24;
+  const ordered_json qwen = Qwen1B(), v3 = DeepseekV3();
+  const struct {
+    const ordered_json& base;
+    ordered_json changes;
+    const char* named;
+  } wrong[] = {
+      {v3, {{"hidden_size", kLarge}}, "hidden_size"},
+      {v3, {{"num_hidden_layers", kLarge}}, "num_hidden_layers"},
+      {v3, {{"num_hidden_layers", 10000}}, "n_routed_experts"},
+      {v3, {{"num_attention_heads", kLarge}, {"num_key_value_heads", kLarge}}, "heads"},
+      {v3, {{"n_shared_experts", kLarge}}, "n_shared_experts"},
+      {v3, {{"kv_lora_rank", kLarge}}, "kv_lora_rank"},
+      {qwen, {{"num_attention_heads", kLarge}, {"head_dim", kLarge}}, "head_dim"},
+      {qwen, {{"intermediate_size", kLarge}}, "intermediate_size"},
+      {qwen, {{"eos_token_id", int64_t{1} << 32}}, "eos_token_id"},
+      {qwen, {{"eos_token_id", {1, -2}}}, "eos_token_id"},
+      {qwen, {{"bos_token_id", int64_t{1} << 32}}, "bos_token_id"},
+  };
+  for (const auto& [base, changes, named] : wrong) {
+    ordered_json json = base;
+    json.update(changes);
+    SCOPED_TRACE(changes.dump());
+    EXPECT_ERROR(Read(json), named);
   }
 }
 

@@ -101,6 +101,10 @@ TEST_F(TrainingTest, Bubbles) {
   EXPECT_DOUBLE_EQ(Bubble(Schedule::k1F1B, 1, chunk).value(), 0);
   // No stage, no bubble, whatever the schedule.
   EXPECT_DOUBLE_EQ(Bubble(Schedule::kDualPipe, 2, chunk).value(), 0);
+  // Two chunks of layers a device halve 1F1B's bubble (arXiv 2104.04473).
+  EXPECT_DOUBLE_EQ(Bubble(Schedule::kInterleaved, 8, chunk, 2).value(), 10.5);
+  // and keep P (1 + (P-1) / (P v)) micro-batches' activations (arXiv 2205.05198).
+  EXPECT_DOUBLE_EQ(MicroBatchesInFlight(Schedule::kInterleaved, 8, 100, 2), 11.5);
   EXPECT_EQ(ScheduleNamed("dualpipev"), Schedule::kDualPipeV);
   EXPECT_THROW(ScheduleNamed("dual"), UsageError);
 }
@@ -122,6 +126,23 @@ TEST_F(TrainingTest, MemoryFollowsTheLayout) {
   EXPECT_DOUBLE_EQ(PlanMemory(v3_, {}, tensor).activations / one.activations, 0.5);
 }
 
+// A stage's weights go over the network twice a micro-batch; large micro-batches hide it.
+TEST_F(TrainingTest, Zero3GathersWeights) {
+  TrainingLayout layout{.devices = 2048, .pipeline = 1, .expert = 64, .zero_stage = 3};
+  layout.schedule = Schedule::k1F1B;
+  const StepTime exposed = PlanStep(v3_, {.batch = 2048, .length = 128}, layout,
+                                    hardware_.Get("h800"), hardware_.kernels);
+  EXPECT_GT(exposed.weight_gathering, Seconds(0.1));
+  const StepTime hidden = PlanStep(v3_, {.batch = 2048, .length = 8192}, layout,
+                                   hardware_.Get("h800"), hardware_.kernels);
+  EXPECT_LT(hidden.weight_gathering, exposed.weight_gathering);
+  layout.zero_stage = 2;
+  EXPECT_EQ(PlanStep(v3_, {.batch = 2048, .length = 128}, layout, hardware_.Get("h800"),
+                     hardware_.kernels)
+                .weight_gathering,
+            Seconds(0));
+}
+
 TEST_F(TrainingTest, ErrorsSayWhatFits) {
   ExpectParts(LayoutError({.devices = 2047}), {"devices", "2047", "the nearest that fits is 2048"});
   ExpectParts(LayoutError({.tensor = 3}),
@@ -131,6 +152,8 @@ TEST_F(TrainingTest, ErrorsSayWhatFits) {
   ExpectParts(LayoutError({.devices = 64, .pipeline = 64, .expert = 1}),
               {"pipeline parallel", "61 layers", "nearest that fits is 32"});
   ExpectParts(LayoutError({}, {.batch = 1000}), {"batch", "nearest that fits is 1024"});
+  ExpectParts(LayoutError({.schedule = Schedule::kInterleaved, .virtual_stages = 4}),
+              {"virtual stages", "61 layers", "nearest that fits is 3"});
   ExpectParts(LayoutError({.devices = -8}), {"devices", "-8"});
   ExpectParts(LayoutError({.micro_batch = int64_t{1} << 62}), {"micro-batch", "not between"});
   ExpectParts(LayoutError({.devices = 2048, .pipeline = 2, .expert = 8}),

@@ -1,0 +1,396 @@
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "base/error.h"
+#include "plan/intervals.h"
+#include "plan/queue.h"
+#include "plan/scenarios.h"
+
+namespace fathom {
+namespace {
+
+constexpr Origin kMade = Origin::kPrediction;
+constexpr double kHoursOfYear = 8766;
+
+// What one device of a kind gives to inference when prefill and decoding share it out so that
+// neither waits.
+struct Capacity {
+  bool works = false;
+  std::string why;       // it does not
+  double tokens = 0;     // output tokens a second, always busy
+  double slots = 0;      // sequences that decode at a time
+  Seconds token, first;  // time per token; and to the first, without a queue
+};
+
+Capacity CapacityOf(const FleetScenario& s, const Architecture& architecture,
+                    const Accelerator& device) {
+  Capacity capacity;
+  try {
+    const PrefillPlan prefill = PlanPrefill(architecture, s.service, device, s.kernels);
+    const DecodePlan decode = PlanDecode(architecture, s.service, device, s.kernels);
+    const double inputs = s.service.input_tokens.likely / s.service.output_tokens.likely;
+    const double prefilling = inputs / prefill.with_hits.value(),
+                 decoding = 1 / decode.output.value();
+    capacity.works = true;
+    capacity.tokens = 1 / (prefilling + decoding);
+    capacity.slots =
+        decode.batch / static_cast<double>(s.service.tensor) * decoding / (prefilling + decoding);
+    capacity.token = decode.token;
+    // A prompt waits half a chunk on average, and is computed in the next.
+    capacity.first = 1.5 * std::max(prefill.compute.total(), prefill.exchange) + decode.step;
+  } catch (const Error& error) {
+    capacity.why = error.what();
+  }
+  return capacity;
+}
+
+void AddInventory(const FleetScenario& s, Report& report) {
+  ReportSection& section = report.sections.emplace_back(ReportSection{"inventory", {}});
+  double total = 0;
+  for (size_t i = 0; i < s.items.size(); ++i) {
+    const FleetScenario::Item& item = s.items[i];
+    total += item.count;
+    std::string note = item.day.empty() ? "" : fmt::format("bought {}: ", item.day);
+    if (!item.day.empty() && s.china) {
+      const ExportRules::Answer answer = s.rules.Check(item.device, item.day);
+      if (answer.verdict == ExportRules::Verdict::kFree) {
+        note += "no licence needed in China";
+      } else {
+        note += fmt::format("{} {}; {}",
+                            answer.verdict == ExportRules::Verdict::kLicence
+                                ? "NOT TO BE HAD in China without a licence, which is presumed "
+                                  "to be denied:"
+                                : "case by case in China:",
+                            answer.why, answer.source);
+      }
+    } else if (!item.day.empty()) {
+      note += "rules for China do not apply";
+    }
+    section.AddNumber(fmt::format("{}_{}", item.device.key, i), item.device.name, item.count, 0,
+                      Origin::kInput, note, "devices");
+  }
+  section.AddNumber("total", "all", total, 0, Origin::kInput, "", "devices");
+}
+
+struct FleetMoney {
+  Dollars capital, operating;  // operating: over its years
+  Dollars yearly;              // capital in equal parts over the years, and operating
+  bool complete = true;        // every device has a price
+};
+
+FleetMoney MoneyOf(const FleetScenario& s) {
+  FleetMoney money;
+  const double years = s.fleet.operating_years.likely;
+  for (const FleetScenario::Item& item : s.items) {
+    if (!item.money) {
+      money.complete = false;
+      continue;
+    }
+    const auto& in = item.money->inputs();
+    const OwnedHour hour = item.money->LikelyHour();
+    const double hours = kHoursOfYear * years * in[Money::kAvailable].likely;
+    money.capital += item.count * Dollars(in[Money::kPrice].likely);
+    money.operating += item.count * hours * (hour.electricity + hour.colocation + hour.upkeep);
+  }
+  money.yearly = (money.capital + money.operating) / years;
+  return money;
+}
+
+void AddMoney(const FleetScenario& s, Report& report) {
+  const FleetMoney money = MoneyOf(s);
+  const Fleet::Published& p = s.fleet.published;
+  ReportSection& section = report.sections.emplace_back(ReportSection{"what it costs", {}});
+  const std::string part = money.complete ? "" : "; devices without a known price are not in it";
+  const auto against = [&](const char* text, Dollars value, const SourcedValue& published) {
+    return s.compare_with_published ? Against(text, value.value() / published.likely - 1) : "";
+  };
+  section.Add("capital", "servers", money.capital, kMade,
+              (s.compare_with_published
+                   ? "prices are back-solved from the published total: an identity, not a check"
+                   : "") +
+                  part);
+  section.Add("operating",
+              fmt::format("operating it for {:g} years", s.fleet.operating_years.likely),
+              money.operating, kMade, against("$944 M", money.operating, p.v2_operating) + part);
+  section.Add("yearly", "a year, both", money.yearly, kMade,
+              against("$640 M", money.yearly, p.v2_yearly) + part);
+}
+
+void AddPublished(const FleetScenario& s, Report& report) {
+  const Fleet::Published& p = s.fleet.published;
+  const double years = s.fleet.operating_years.likely;
+  const Origin identity = Origin::kIdentity;
+  ReportSection& first = report.sections.emplace_back(
+      ReportSection{"published version 1 (the article: 50,000 GPUs)", {}});
+  first.Add("capital", "servers", Dollars(p.v1_capital.likely), Origin::kInput, Cite(p.v1_capital));
+  first.Add("operating", "operating", Dollars(p.v1_operating.likely), Origin::kInput,
+            Cite(p.v1_operating));
+  first.Add("per_device", "servers, a device of 50,000", Dollars(p.v1_capital.likely / 50000),
+            identity, "A100, H20 and H800 columns: 10,000 + 30,000 + 10,000");
+  first.Add("operating_hour", "operating, a device and hour",
+            Dollars(p.v1_operating.likely / 50000 / years / kHoursOfYear), identity,
+            "if it is over four years, as in version 2");
+  ReportSection& second = report.sections.emplace_back(
+      ReportSection{"published version 2 (corrected: 60,000 GPUs)", {}});
+  second.Add("capital", "servers", Dollars(p.v2_capital.likely), Origin::kInput,
+             Cite(p.v2_capital));
+  second.Add("operating", "operating, four years", Dollars(p.v2_operating.likely), Origin::kInput,
+             Cite(p.v2_operating));
+  second.Add("yearly", "a year, both",
+             Dollars((p.v2_capital.likely + p.v2_operating.likely) / years), identity,
+             "published $640 M");
+  ReportSection& difference =
+      report.sections.emplace_back(ReportSection{"the difference, back-solved", {}});
+  const double capital = p.v2_capital.likely - p.v1_capital.likely,
+               operating = p.v2_operating.likely - p.v1_operating.likely;
+  difference.AddText("why", "why",
+                     "version 1's total sums three of the table's four columns; what it lacks is "
+                     "taken to be the H100 column");
+  difference.Add("h100_capital", "servers of 10,000 H100", Dollars(capital), identity,
+                 fmt::format("back-solved: ${:.0f} a device", capital / 10000));
+  difference.Add("h100_operating", "operating them", Dollars(operating), identity,
+                 fmt::format("back-solved: ${:.2f} a device and hour",
+                             operating / 10000 / years / kHoursOfYear));
+  difference.Add("a100_capital", "servers of 10,000 A100",
+                 Dollars(p.v2_capital.likely - p.v2_hopper_capital.likely), identity,
+                 "back-solved: what Hoppers leave of $1.6 B");
+}
+
+void AddSplit(const FleetScenario& s, Report& report) {
+  const double other =
+      1 - s.fleet.research.likely - s.fleet.training.likely - s.fleet.inference.likely;
+  const std::array<std::pair<const char*, double>, 4> workloads = {
+      {{"research", s.fleet.research.likely},
+       {"training", s.fleet.training.likely},
+       {"inference", s.fleet.inference.likely},
+       {"other", other}}};
+  ReportTable table{.name = "devices by site and workload",
+                    .note = "shares are assumptions: nothing published says how a fleet is split"};
+  for (const FleetScenario::Item& item : s.items) {
+    table.columns.push_back({item.device.key, item.device.name, "1"});
+  }
+  table.columns.push_back({"total", "all", "1"});
+  for (const FleetScenario::Site& site : s.sites) {
+    for (const auto& [name, share] : workloads) {
+      table.labels.push_back(fmt::format("{}, {}", site.name, name));
+      std::vector<double>& row = table.rows.emplace_back();
+      double total = 0;
+      for (const FleetScenario::Item& item : s.items) {
+        row.push_back(std::round(item.count * site.share * share));
+        total += row.back();
+      }
+      row.push_back(total);
+    }
+  }
+  report.tables.push_back(std::move(table));
+}
+
+// The queue that all inference devices are; servers are the sequences that decode at a time.
+struct Demand {
+  Queue queue;
+  Seconds first;        // token, without waiting
+  double tokens = 0;    // output tokens a second of the fleet
+  double per_user = 0;  // arrivals a second at the peak of one daily user
+};
+
+Demand DemandOf(const FleetScenario& s, const std::vector<Capacity>& capacities) {
+  Demand demand;
+  Seconds token;
+  double slots = 0;
+  for (size_t i = 0; i < s.items.size(); ++i) {
+    const Capacity& capacity = capacities[i];
+    if (!capacity.works) continue;
+    const double devices = s.items[i].count * s.fleet.inference.likely;
+    slots += devices * capacity.slots;
+    token += devices * capacity.slots * capacity.token;
+    demand.first += devices * capacity.slots * capacity.first;
+    demand.tokens += devices * capacity.tokens;
+  }
+  if (slots < 1) return demand;
+  demand.first = demand.first / slots;
+  const double peak = s.service.demand_peak_to_mean.likely;
+  demand.per_user = s.fleet.answers_per_user.likely * peak / 86400;
+  demand.queue = {.arrivals = s.users.likely * demand.per_user,
+                  .service_time = s.fleet.answer_tokens.likely * (token / slots).value(),
+                  .patience = s.fleet.patience.likely,
+                  .servers = std::floor(slots),
+                  .room = std::floor(slots * s.fleet.queue.likely)};
+  return demand;
+}
+
+void AddInference(const FleetScenario& s, const Architecture& architecture, Report& report) {
+  std::vector<Capacity> capacities;
+  for (const FleetScenario::Item& item : s.items) {
+    capacities.push_back(CapacityOf(s, architecture, item.device));
+  }
+  ReportSection& section = report.sections.emplace_back(
+      ReportSection{fmt::format("inference of {} at the day's peak", s.model), {}});
+  for (size_t i = 0; i < s.items.size(); ++i) {
+    const std::string key = fmt::format("{}_{}", s.items[i].device.key, i);
+    const std::string label = s.items[i].device.name + ", output of its share";
+    if (!capacities[i].works) {
+      section.AddText(key, label, "cannot serve: " + capacities[i].why);
+      continue;
+    }
+    const double devices = s.items[i].count * s.fleet.inference.likely;
+    section.Add(key, label, devices * TokensPerSecond(capacities[i].tokens), kMade,
+                fmt::format("{} devices, {} sequences at a time", FormatNumber(devices),
+                            FormatNumber(devices * capacities[i].slots)));
+  }
+  const Demand demand = DemandOf(s, capacities);
+  if (demand.queue.servers < 1 || demand.tokens == 0) {
+    section.AddText("queue", "users", "no device of the fleet can serve this model");
+    return;
+  }
+  const QueueResult queue = Solve(demand.queue);
+  section.Add("output", "output, always busy", TokensPerSecond(demand.tokens), kMade);
+  section.AddNumber("users", "users a day", s.users.likely, 0, Origin::kInput, Cite(s.users));
+  section.AddNumber(
+      "arrivals", "requests a second", demand.queue.arrivals, 1, kMade,
+      fmt::format("{:g} answers of a user, {:g} times as many at the peak",
+                  s.fleet.answers_per_user.likely, s.service.demand_peak_to_mean.likely),
+      "1/s");
+  section.AddNumber("servers", "sequences at a time", demand.queue.servers, 0, kMade,
+                    "the queue's servers: M/M/c/K+M, docs/economics.md");
+  section.AddNumber("busy", "of them busy", 100 * queue.busy, 1, kMade, "", "%");
+  section.Add("wait", "mean wait in the queue", Seconds(queue.mean_wait), kMade,
+              fmt::format("{:.2g} % of requests wait at all", 100 * queue.waits));
+  section.Add("first_token", "time to the first token", Seconds(queue.mean_wait) + demand.first,
+              kMade, fmt::format("{} of it computing", Format(demand.first)));
+  section.AddNumber("refused", "requests refused", 100 * queue.refused, 3, kMade,
+                    "no room in the queue", "%");
+  section.AddNumber("abandoned", "users who give up waiting", 100 * queue.abandoned, 3, kMade,
+                    fmt::format("patience {:g} s", s.fleet.patience.likely), "%");
+  const double most = LargestArrivals(demand.queue, s.fleet.closing.likely) / demand.per_user;
+  section.AddNumber(
+      "closing_users", "sign-ups are closed at, users a day", most, 0, kMade,
+      fmt::format("{:g} % of requests lost at the peak", 100 * s.fleet.closing.likely));
+  section.AddNumber("closing_tokens", "output tokens a day there",
+                    most * s.fleet.answers_per_user.likely * s.fleet.answer_tokens.likely, 0, kMade,
+                    s.compare_with_published ? "168 B were served on a day in February 2025" : "");
+  ReportTable table{.name = "the queue at other demands",
+                    .columns = {{"users", "users a day", "1"},
+                                {"busy", "busy", "%"},
+                                {"wait", "mean wait", "s"},
+                                {"first", "first token", "s"},
+                                {"refused", "refused", "%"},
+                                {"abandoned", "gave up", "%"}}};
+  for (const double share : {0.5, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.25, 1.5, 2.0}) {
+    Queue other = demand.queue;
+    other.arrivals = share * most * demand.per_user;
+    const QueueResult result = Solve(other);
+    table.rows.push_back({std::round(share * most), 100 * result.busy, result.mean_wait,
+                          result.mean_wait + demand.first.value(), 100 * result.refused,
+                          100 * result.abandoned});
+  }
+  report.tables.push_back(std::move(table));
+}
+
+// "NAME=NUMBER", separated by commas.
+template <typename F>
+void ForEachPair(std::string_view field, std::string_view text, const F& take) {
+  while (!text.empty()) {
+    const size_t comma = text.find(',');
+    const std::string_view pair = text.substr(0, comma);
+    text = comma == std::string_view::npos ? "" : text.substr(comma + 1);
+    const size_t equals = pair.find('=');
+    if (equals == 0 || equals == std::string_view::npos) {
+      throw UsageError(field, fmt::format("'{}' is not NAME=NUMBER", pair));
+    }
+    std::string_view number = pair.substr(equals + 1), rest;
+    if (const size_t at = number.find('@'); at != std::string_view::npos) {
+      rest = number.substr(at + 1);
+      number = number.substr(0, at);
+      CheckDay(field, rest);
+    }
+    double value = 0;
+    const char* end = number.data() + number.size();
+    const auto [stop, error] = std::from_chars(number.data(), end, value);
+    if (error != std::errc() || stop != end || !(value >= 0 && value <= 1e9)) {
+      throw UsageError(field, fmt::format("'{}' is not a number from 0 to 1,000,000,000", number));
+    }
+    take(pair.substr(0, equals), value, rest);
+  }
+}
+
+}  // namespace
+
+std::vector<FleetScenario::Item> ParseInventory(std::string_view text, const Hardware& hardware) {
+  std::vector<FleetScenario::Item> items;
+  ForEachPair("inventory", text, [&](std::string_view name, double count, std::string_view day) {
+    if (items.size() >= 32) throw UsageError("inventory", "has more than 32 entries");
+    items.push_back({.device = hardware.Get(name), .count = count, .day = std::string(day)});
+  });
+  if (items.empty()) throw UsageError("inventory", "is empty", "write h800=10000,a100=10000");
+  return items;
+}
+
+std::vector<FleetScenario::Site> ParseSites(std::string_view text) {
+  std::vector<FleetScenario::Site> sites;
+  double sum = 0;
+  ForEachPair("sites", text, [&](std::string_view name, double share, std::string_view day) {
+    if (!day.empty()) throw UsageError("sites", "have no days");
+    if (sites.size() >= 32) throw UsageError("sites", "are more than 32");
+    sites.push_back({std::string(name), share});
+    sum += share;
+  });
+  if (std::abs(sum - 1) > 1e-6) throw UsageError("sites", fmt::format("sum to {:g}, not 1", sum));
+  return sites;
+}
+
+Report ReportFleet(const FleetScenario& scenario) {
+  FleetScenario s = scenario;
+  const double shares =
+      s.fleet.research.likely + s.fleet.training.likely + s.fleet.inference.likely;
+  if (shares > 1 + 1e-9) {
+    throw UsageError("research, training and inference",
+                     fmt::format("sum to {:g}, more than the fleet", shares));
+  }
+  if (s.refuse && s.china) {
+    for (const FleetScenario::Item& item : s.items) {
+      if (item.day.empty()) continue;
+      const ExportRules::Answer answer = s.rules.Check(item.device, item.day);
+      if (answer.verdict != ExportRules::Verdict::kLicence) continue;
+      throw Error("inventory",
+                  fmt::format("{} could not be bought in China on {}: {}", item.device.name,
+                              item.day, answer.why),
+                  answer.source);
+    }
+  }
+  const Architecture architecture = DescribeArchitecture(s.config);
+  const auto evaluate = [&] {
+    Report report{.command = "fleet", .title = "A fleet"};
+    AddInventory(s, report);
+    AddMoney(s, report);
+    AddInference(s, architecture, report);
+    return report;
+  };
+  Report report = evaluate();
+  std::vector<UncertainInput> inputs = {
+      {"inference's share of the fleet", &s.fleet.inference},
+      {"tokens of an answer", &s.fleet.answer_tokens},
+      {"answers of a user a day", &s.fleet.answers_per_user},
+      {"patience", &s.fleet.patience},
+      {"room in the queue", &s.fleet.queue},
+      {"requests lost at which sign-ups close", &s.fleet.closing},
+      {"peak demand / mean demand", &s.service.demand_peak_to_mean},
+      {"speed that expert balance leaves", &s.service.expert_balance}};
+  for (FleetScenario::Item& item : s.items) {
+    if (!item.money) continue;
+    for (const Money::Input input : {Money::kPrice, Money::kElectricity, Money::kColocation,
+                                     Money::kUpkeep, Money::kPue, Money::kPowerUse}) {
+      inputs.push_back({fmt::format("{}: {}", item.device.name, Money::Label(input)),
+                        &item.money->inputs()[input]});
+    }
+  }
+  const std::vector<Headline> headlines = {
+      {"what it costs", "yearly"},
+      {fmt::format("inference of {} at the day's peak", s.model), "closing_users"}};
+  AddIntervals(inputs, evaluate, headlines, s.seed, s.samples, report);
+  AddSplit(s, report);
+  if (s.compare_with_published) AddPublished(s, report);
+  return report;
+}
+
+}  // namespace fathom

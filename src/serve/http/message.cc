@@ -1,0 +1,29 @@
+#include "serve/http/message.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace fathom {
+
+std::string_view WebRequest::Header(std::string_view name) const {
+  const auto same = [](char a, char b) {
+    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+    return lower(a) == lower(b);
+  };
+  for (const auto& [key, value] : headers) {
+    if (std::equal(key.begin(), key.end(), name.begin(), name.end(), same)) return value;
+  }
+  return {};
+}
+
+WebResponse WebError(int status, std::string_view message, std::string_view field) {
+  using nlohmann::ordered_json;
+  ordered_json error = {{"message", message}};
+  if (!field.empty()) error["field"] = field;
+  const ordered_json json = {{"error", std::move(error)}};
+  return {.status = status,
+          .type = "application/json",
+          .body = json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n"};
+}
+
+}  // namespace fathom

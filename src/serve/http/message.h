@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace fathom {
+
+using WebHeaders = std::vector<std::pair<std::string, std::string>>;
+
+// A request, read whole and within the server's limits. Everything in it is untrusted.
+struct WebRequest {
+  std::string method;  // "GET"
+  std::string path;    // as it was sent, from the slash on and without the query: "/plan"
+  std::string query;   // without the question mark
+  WebHeaders headers;
+  std::string body;
+
+  // The first header of that name (any case); empty when there is none.
+  std::string_view Header(std::string_view name) const;
+};
+
+struct WebResponse {
+  int status = 200;
+  std::string type = "text/plain; charset=utf-8";  // Content-Type
+  std::string body;
+  WebHeaders headers = {};  // besides Content-Type, Content-Length and Connection
+};
+
+// {"error": {"message": ..., "field": ...}}; field is left out when it is empty.
+WebResponse WebError(int status, std::string_view message, std::string_view field = {});
+
+}  // namespace fathom

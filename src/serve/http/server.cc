@@ -1,0 +1,318 @@
+#include "serve/http/server.h"
+
+#include <algorithm>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <list>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/log.h"
+
+namespace fathom {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using asio::ip::tcp;
+
+// A refused client may still be sending: what it sends is thrown away for so long and so much,
+// because closing at once would reset the connection and take the answer with it.
+constexpr std::chrono::milliseconds kLingerTime{1000};
+constexpr size_t kLingerBytes = 4 << 20;
+constexpr std::chrono::milliseconds kAcceptAgain{100};
+
+tcp::endpoint Endpoint(const WebServerOptions& options) {
+  beast::error_code error;
+  const asio::ip::address address =
+      asio::ip::make_address(options.host == "localhost" ? "127.0.0.1" : options.host, error);
+  if (error) {
+    throw Error(options.host, "is not an address",
+                "for instance 127.0.0.1 (this machine only), 0.0.0.0 or ::");
+  }
+  return {address, options.port};
+}
+
+// The name in a Host header, without the port: "[::1]:80" is "[::1]".
+std::string_view HostName(std::string_view host) {
+  const size_t bracket = host.find(']');
+  return host.substr(0, host.find(':', bracket == std::string_view::npos ? 0 : bracket));
+}
+
+WebRequest Take(http::request<http::string_body>&& request) {
+  const std::string_view target(request.target().data(), request.target().size());
+  const size_t question = target.find('?');
+  WebRequest taken;
+  taken.method = std::string(request.method_string());
+  taken.path = std::string(target.substr(0, question));
+  if (question != std::string_view::npos) taken.query = std::string(target.substr(question + 1));
+  for (const auto& field : request) {
+    taken.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
+  }
+  taken.body = std::move(request.body());
+  return taken;
+}
+
+// What a request that cannot be read is told; status 0: nothing, the client has gone.
+WebResponse ReadError(const beast::error_code& error, const WebServerOptions& options) {
+  if (error == http::error::header_limit) {
+    return WebError(431, fmt::format("headers are longer than {} bytes", options.header_bytes));
+  }
+  if (error == http::error::body_limit) {
+    return WebError(413, fmt::format("the body is longer than {} bytes", options.body_bytes));
+  }
+  const bool malformed =
+      error.category() == http::make_error_code(http::error::bad_value).category();
+  if (!malformed || error == http::error::end_of_stream || error == http::error::partial_message) {
+    return {.status = 0};
+  }
+  return WebError(400, fmt::format("this is not HTTP: {}", error.message()));
+}
+
+}  // namespace
+
+class WebServer::Listener {
+ public:
+  Listener(const WebServerOptions& options, WebRouter router)
+      : options_(options), router_(std::move(router)), pool_(options.workers) {
+    const tcp::endpoint endpoint = Endpoint(options);
+    loopback_ = endpoint.address().is_loopback();
+    beast::error_code error;
+    acceptor_.open(endpoint.protocol(), error);
+    if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error) acceptor_.bind(endpoint, error);
+    if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+    if (error) {
+      throw Error(fmt::format("{} port {}", options.host, options.port),
+                  fmt::format("cannot listen: {}", error.message()), "another --port may be free");
+    }
+    endpoint_ = acceptor_.local_endpoint();
+  }
+
+  const tcp::endpoint& endpoint() const { return endpoint_; }
+
+  void Run() {
+    if (options_.stop_at_signals) {
+      signals_.add(SIGINT);
+      signals_.add(SIGTERM);
+      signals_.async_wait([this](const beast::error_code& error, int) {
+        if (!error) BeginStop();
+      });
+    }
+    asio::co_spawn(io_, Accept(), asio::detached);
+    io_.run();
+    pool_.join();
+  }
+
+  void Stop() {
+    asio::post(io_, [this] { BeginStop(); });
+  }
+
+ private:
+  struct Connection {
+    explicit Connection(tcp::socket&& socket) : stream(std::move(socket)) {}
+    beast::tcp_stream stream;
+    beast::flat_buffer buffer;
+    bool in_work = false;  // a request has begun to come and is not answered yet
+  };
+  using ConnectionAt = std::list<Connection>::iterator;
+
+  void BeginStop() {
+    if (stopping_) return;
+    stopping_ = true;
+    signals_.clear();
+    signals_.cancel();
+    acceptor_.close();
+    retry_.cancel();
+    for (Connection& connection : connections_) {
+      if (!connection.in_work) connection.stream.cancel();
+    }
+    if (connections_.empty()) return;
+    drain_.expires_after(options_.drain_time);
+    drain_.async_wait([this](const beast::error_code& error) {
+      if (error) return;
+      for (Connection& connection : connections_) connection.stream.close();
+    });
+  }
+
+  asio::awaitable<void> Accept() {
+    while (!stopping_) {
+      beast::error_code error;
+      tcp::socket socket =
+          co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
+      if (stopping_) break;
+      if (error) {  // too many open files, for instance: some will be closed
+        retry_.expires_after(kAcceptAgain);
+        co_await retry_.async_wait(asio::redirect_error(asio::use_awaitable, error));
+        continue;
+      }
+      if (connections_.size() >= options_.connections) continue;  // closes it
+      socket.set_option(tcp::no_delay(true), error);
+      connections_.emplace_front(std::move(socket));
+      asio::co_spawn(io_, Serve(connections_.begin()), asio::detached);
+    }
+  }
+
+  asio::awaitable<void> Serve(ConnectionAt at) {
+    try {
+      bool again = true;
+      while (again && !stopping_) again = co_await ServeOne(*at);
+    } catch (const std::exception& error) {  // out of memory
+      spdlog::error("a connection was closed: {}", error.what());
+    }
+    connections_.erase(at);
+    if (stopping_ && connections_.empty()) drain_.cancel();
+  }
+
+  // One request; whether another may come on this connection.
+  asio::awaitable<bool> ServeOne(Connection& connection) {
+    connection.in_work = false;
+    beast::error_code error;
+    if (connection.buffer.size() == 0) {
+      connection.stream.expires_after(options_.idle_time);
+      const auto space = connection.buffer.prepare(4096);
+      const size_t bytes = co_await connection.stream.async_read_some(
+          space, asio::redirect_error(asio::use_awaitable, error));
+      if (error) co_return false;
+      connection.buffer.commit(bytes);
+    }
+    connection.in_work = true;
+    http::request_parser<http::string_body> parser;
+    parser.header_limit(options_.header_bytes);
+    parser.body_limit(options_.body_bytes);
+    co_await Read(connection, parser, error);
+    const bool whole = !error;
+    bool keep_alive = false, is_head = false;
+    WebResponse answer;
+    if (whole) {
+      keep_alive = parser.get().keep_alive();
+      is_head = parser.get().method() == http::verb::head;
+      answer = co_await Answer(Take(parser.release()));
+      keep_alive = keep_alive && !stopping_;
+    } else {
+      answer = ReadError(error, options_);
+      if (answer.status == 0) co_return false;
+    }
+    const bool written = co_await Write(connection, std::move(answer), keep_alive, is_head);
+    if (!written || keep_alive) co_return written;
+    co_await Linger(connection);
+    co_return false;
+  }
+
+  asio::awaitable<void> Read(Connection& connection,
+                             http::request_parser<http::string_body>& parser,
+                             beast::error_code& error) {
+    connection.stream.expires_after(options_.header_time);
+    co_await http::async_read_header(connection.stream, connection.buffer, parser,
+                                     asio::redirect_error(asio::use_awaitable, error));
+    if (error || parser.is_done()) co_return;
+    connection.stream.expires_after(options_.body_time);
+    if (beast::iequals(parser.get()[http::field::expect], "100-continue")) {
+      http::response<http::string_body> go_on(http::status::continue_, 11);
+      co_await http::async_write(connection.stream, go_on,
+                                 asio::redirect_error(asio::use_awaitable, error));
+      if (error) co_return;
+    }
+    co_await http::async_read(connection.stream, connection.buffer, parser,
+                              asio::redirect_error(asio::use_awaitable, error));
+  }
+
+  asio::awaitable<WebResponse> Answer(WebRequest request) {
+    if (!request.path.starts_with('/')) co_return WebError(400, "the address has no path");
+    if (loopback_ && !NamesThisMachine(request.Header("Host"))) {
+      co_return WebError(421, "this server is for this machine only");
+    }
+    if (in_work_ >= options_.workers + options_.waiting) {
+      WebResponse busy = WebError(503, "too many requests wait already");
+      busy.headers.emplace_back("Retry-After", "1");
+      co_return busy;
+    }
+    ++in_work_;
+    // Computed by a worker, continued here.
+    auto work = Work(request);
+    WebResponse answer = co_await asio::co_spawn(pool_, std::move(work), asio::use_awaitable);
+    --in_work_;
+    co_return answer;
+  }
+
+  asio::awaitable<WebResponse> Work(const WebRequest& request) {
+    co_return router_.Answer(request);
+  }
+
+  bool NamesThisMachine(std::string_view host) const {
+    const std::string_view name = HostName(host);
+    return name == "localhost" || name == "127.0.0.1" || name == "[::1]" || name == options_.host;
+  }
+
+  asio::awaitable<bool> Write(Connection& connection, WebResponse answer, bool keep_alive,
+                              bool is_head) {
+    http::response<http::string_body> response(static_cast<http::status>(answer.status), 11);
+    response.set(http::field::content_type, answer.type);
+    for (const auto& [name, value] : answer.headers) response.set(name, value);
+    response.content_length(answer.body.size());
+    response.keep_alive(keep_alive);
+    if (!is_head) response.body() = std::move(answer.body);
+    connection.stream.expires_after(options_.write_time);
+    beast::error_code error;
+    co_await http::async_write(connection.stream, response,
+                               asio::redirect_error(asio::use_awaitable, error));
+    co_return !error;
+  }
+
+  asio::awaitable<void> Linger(Connection& connection) {
+    beast::error_code error;
+    connection.stream.socket().shutdown(tcp::socket::shutdown_send, error);
+    connection.stream.expires_after(kLingerTime);
+    for (size_t read = 0; !error && read < kLingerBytes;) {
+      connection.buffer.clear();
+      const auto space = connection.buffer.prepare(65536);
+      read += co_await connection.stream.async_read_some(
+          space, asio::redirect_error(asio::use_awaitable, error));
+    }
+  }
+
+  const WebServerOptions options_;
+  const WebRouter router_;
+  asio::io_context io_{1};
+  asio::thread_pool pool_;
+  tcp::acceptor acceptor_{io_};
+  tcp::endpoint endpoint_;
+  asio::signal_set signals_{io_};
+  asio::steady_timer drain_{io_}, retry_{io_};
+  std::list<Connection> connections_;
+  size_t in_work_ = 0;
+  bool loopback_ = false, stopping_ = false;
+};
+
+WebServer::WebServer(const WebServerOptions& options, WebRouter router)
+    : listener_(std::make_unique<Listener>(options, std::move(router))) {}
+WebServer::~WebServer() = default;
+uint16_t WebServer::port() const { return listener_->endpoint().port(); }
+
+std::string WebServer::Address() const {
+  const tcp::endpoint endpoint = listener_->endpoint();
+  const std::string address = endpoint.address().to_string();
+  return endpoint.address().is_v6() ? fmt::format("http://[{}]:{}", address, endpoint.port())
+                                    : fmt::format("http://{}:{}", address, endpoint.port());
+}
+
+void WebServer::Run() { listener_->Run(); }
+void WebServer::Stop() { listener_->Stop(); }
+
+}  // namespace fathom

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "serve/http/router.h"
+
+namespace fathom {
+
+struct WebServerOptions {
+  // An address, or "localhost". Bound to a loopback address, the server answers only requests that
+  // name this machine in Host: a page of another site whose name was made to point here is refused.
+  std::string host = "127.0.0.1";
+  uint16_t port = 0;  // 0: one that is free
+  // A request that is larger is refused: 431, 413.
+  uint32_t header_bytes = 16 << 10;
+  size_t body_bytes = 1 << 20;
+  // Between requests of a connection; for a request's headers; for its body; for taking an answer.
+  // A connection that is slower is closed.
+  std::chrono::milliseconds idle_time{60'000}, header_time{10'000}, body_time{30'000},
+      write_time{30'000};
+  // Connections beyond this are closed at once.
+  size_t connections = 1024;
+  // Threads that run handlers, and requests that may wait for one: beyond, 503 with Retry-After.
+  size_t workers = 2, waiting = 64;
+  // How long requests in work may take to end after Stop(), before their connections are closed.
+  std::chrono::milliseconds drain_time{10'000};
+  // Stop() at the first SIGINT or SIGTERM; the second then does what the system does.
+  bool stop_at_signals = false;
+};
+
+// HTTP/1.1 over TCP: connections are coroutines of one thread, handlers run on others.
+class WebServer {
+ public:
+  // Listens. Throws Error when it cannot.
+  WebServer(const WebServerOptions& options, WebRouter router);
+  ~WebServer();
+  WebServer(const WebServer&) = delete;
+  WebServer& operator=(const WebServer&) = delete;
+
+  uint16_t port() const;
+  // "http://127.0.0.1:8090"
+  std::string Address() const;
+  // Serves until it is stopped and drained.
+  void Run();
+  // From any thread: takes no more connections and requests, and ends Run() when those in work are
+  // answered.
+  void Stop();
+
+ private:
+  class Listener;
+  std::unique_ptr<Listener> listener_;
+};
+
+}  // namespace fathom

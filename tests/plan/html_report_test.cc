@@ -1,0 +1,90 @@
+#include "plan/html_report.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+#include "plan/html_chart.h"
+
+namespace fathom {
+namespace {
+
+bool Has(const std::string& html, const std::string& text) {
+  return html.find(text) != std::string::npos;
+}
+
+// Whether every element of an XML document is closed in its order.
+bool IsBalanced(const std::string& html) {
+  std::vector<std::string> open;
+  for (size_t at = html.find("<html"); (at = html.find('<', at)) != std::string::npos; ++at) {
+    const size_t end = html.find('>', at);
+    if (end == std::string::npos) return false;
+    const std::string tag = html.substr(at + 1, end - at - 1);
+    if (tag.back() == '/') continue;
+    if (tag[0] != '/') {
+      open.push_back(tag.substr(0, tag.find_first_of(" \n")));
+    } else if (open.empty() || open.back() != tag.substr(1)) {
+      return false;
+    } else {
+      open.pop_back();
+    }
+  }
+  return open.empty();
+}
+
+Report Example() {
+  Report report{.command = "serve", .title = "Serving <b>\"me\"</b> & co"};
+  ReportSection& section = report.sections.emplace_back(ReportSection{"a day", {}});
+  section.Add("power", "electricity", Dollars(1), Origin::kInput, "a source, 2025");
+  section.Add("capital", "capital", Dollars(3), Origin::kPrediction);
+  section.Add("total", "all of it", Dollars(4), Origin::kPrediction, "published $5, error -20.0 %");
+  section.rows.back().interval = Interval{3, 6};
+  report.tornados.push_back(
+      {"a day", "total", "all of it", "USD", 4, {{"interest", 0.05, 0.2, 3, 6}}});
+  const double none = std::numeric_limits<double>::quiet_NaN();
+  report.tables.push_back({"over speed",
+                           {{"speed", "speed", "tokens/s"}, {"cost", "cost", "USD"}},
+                           {{10, 1}, {20, 2}, {30, none}, {40, 4}},
+                           ""});
+  return report;
+}
+
+TEST(HtmlReport, IsOneWellFormedFileWithEveryNumber) {
+  const std::string html = ReportHtml(Example(), "fathom plan serve");
+  EXPECT_TRUE(IsBalanced(html));
+  for (const char* text :
+       {"Serving &lt;b&gt;&quot;me&quot;&lt;/b&gt; &amp; co", "fathom plan serve", "$1.00", "$4.00",
+        "$3.00 to $6.00", "a source, 2025", "published $5, error -20.0 %", "origin input",
+        "origin prediction", "interest at 0.05: $3.00", "interest at 0.2: $6.00"}) {
+    EXPECT_TRUE(Has(html, text)) << text;
+  }
+  for (const char* text : {"<script", "src=", "url(", "@import", "<b>", "nan"}) {
+    EXPECT_FALSE(Has(html, text)) << text;
+  }
+}
+
+TEST(HtmlReport, ShowsPartsOfATotal) {
+  const std::string html = ReportHtml(Example(), "");
+  EXPECT_TRUE(Has(html, "electricity: $1.00 (25.0 %)"));
+  EXPECT_TRUE(Has(html, "capital: $3.00 (75.0 %)"));
+}
+
+TEST(HtmlReport, LeavesAGapWhereTheLineHasNoNumber) {
+  const std::string svg = LinesSvg(Example().tables[0]);
+  const size_t path = svg.find("<path d=\"");
+  const std::string drawn = svg.substr(path, svg.find("/>", path) - path);
+  EXPECT_EQ(std::count(drawn.begin(), drawn.end(), 'M'), 2);
+  EXPECT_EQ(std::count(drawn.begin(), drawn.end(), 'L'), 1);
+}
+
+TEST(HtmlReport, CommandLineMakesTheSameReport) {
+  PlanOptions options(PlanCommandNamed("serve"));
+  options.Set("model", "v3");
+  options.Set("on", "h20");
+  EXPECT_EQ(CommandLine(options), "fathom plan serve v3 --on h20");
+}
+
+}  // namespace
+}  // namespace fathom

@@ -1,0 +1,151 @@
+// Charts of the page, as SVG. Classes and colours are those of the report's style sheet.
+
+import {svg} from './dom.js';
+import {short} from './format.js';
+
+const WIDTH = 760;
+
+const text = (x, y, anchor, kind, words) =>
+  svg('text', {x, y, 'text-anchor': anchor, class: kind}, words);
+
+// From numbers to pixels; logarithmic where positive numbers span more than two decades.
+function axis(values, begin, end, withZero) {
+  const finite = values.filter((value) => value !== null && Number.isFinite(value));
+  let low = Math.min(...finite), high = Math.max(...finite);
+  const logarithmic = low > 0 && high / low > 100;
+  if (!logarithmic) {
+    if (withZero) [low, high] = [Math.min(low, 0), Math.max(high, 0)];
+    if (high <= low) {
+      const around = high === 0 ? 1 : Math.abs(high) * 0.1;
+      [low, high] = [low - around, high + around];
+    }
+  }
+  const at = (value) => begin + (end - begin) * (logarithmic
+    ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low));
+  return {at, logarithmic, ticks: (count) => logarithmic ? decades(low, high, count) : round(low, high, count)};
+}
+
+function decades(low, high, count) {
+  const first = Math.ceil(Math.log10(low) - 1e-9), last = Math.floor(Math.log10(high) + 1e-9);
+  const step = Math.max(1, Math.ceil((last - first + 1) / count));
+  const ticks = [];
+  for (let power = first; power <= last; power += step) ticks.push(10 ** power);
+  return ticks;
+}
+
+function round(low, high, count) {
+  const raw = (high - low) / count, power = 10 ** Math.floor(Math.log10(raw));
+  const step = power * ([1, 2, 5, 10].find((factor) => factor * power >= raw * (1 - 1e-9)));
+  const ticks = [];
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; ++i) ticks.push(i * step);
+  return ticks;
+}
+
+// One bar a scenario with its interval. bars: [{label, colour, value, low, high, unit}].
+export function compared(title, bars) {
+  const row = 30, left = 34, right = 96;
+  const values = bars.flatMap((bar) => [bar.value, bar.low ?? bar.value, bar.high ?? bar.value]);
+  const x = axis([...values, 0], left, WIDTH / 2 - right, true);
+  const chart = svg('svg', {viewBox: `0 0 ${WIDTH / 2} ${row * bars.length + 4}`, role: 'img'}, svg('title', {}, title));
+  bars.forEach((bar, i) => {
+    const y = i * row + 4, zero = x.at(0), end = x.at(bar.value ?? 0);
+    chart.append(text(left - 10, y + 15, 'end', 'label', bar.label));
+    if (bar.value === null) {
+      chart.append(text(left, y + 15, 'start', 'tick', 'does not work'));
+      return;
+    }
+    chart.append(svg('rect', {x: Math.min(zero, end), y, width: Math.max(Math.abs(end - zero), 1), height: 20, rx: 3,
+                              class: `c${bar.colour}`}));
+    let outer = Math.max(zero, end);
+    if (bar.low !== undefined) {
+      const [low, high] = [x.at(bar.low), x.at(bar.high)];
+      outer = Math.max(outer, high);
+      chart.append(svg('line', {x1: low, x2: high, y1: y + 10, y2: y + 10, class: 'whisker'}),
+                   svg('line', {x1: low, x2: low, y1: y + 5, y2: y + 15, class: 'whisker'}),
+                   svg('line', {x1: high, x2: high, y1: y + 5, y2: y + 15, class: 'whisker'}));
+    }
+    chart.append(text(outer + 7, y + 15, 'start', 'value', short(bar.value, bar.unit)));
+  });
+  return chart;
+}
+
+// What moves an output of one scenario; the JSON's "tornados" entry.
+export function tornado(data) {
+  const left = 250, label = 74, row = 34, top = 34;
+  const bars = data.bars.slice(0, 10), bottom = top + row * bars.length;
+  const x = axis([data.likely, ...bars.flatMap((bar) => [bar.at_low, bar.at_high])], left + label, WIDTH - label, false);
+  const chart = svg('svg', {viewBox: `0 0 ${WIDTH} ${bottom + 28}`, role: 'img'},
+                    svg('title', {}, `What drives ${data.label}`));
+  for (const tick of x.ticks(5)) {
+    chart.append(svg('line', {x1: x.at(tick), x2: x.at(tick), y1: top - 4, y2: bottom, class: 'grid'}),
+                 text(x.at(tick), bottom + 16, 'middle', 'tick', short(tick, data.unit)));
+  }
+  const middle = x.at(data.likely);
+  bars.forEach((bar, i) => {
+    const y = top + row * i;
+    chart.append(text(left - 12, y + 14, 'end', 'label', bar.input),
+                 text(left - 12, y + 27, 'end', 'tick', `${short(bar.input_low, '1')} to ${short(bar.input_high, '1')}`));
+    const halves = [{value: bar.at_low, kind: 'bar-low', input: bar.input_low},
+                    {value: bar.at_high, kind: 'bar-high', input: bar.input_high}];
+    const size = (half) => half.value === null ? 0 : Math.abs(half.value - data.likely);
+    halves.sort((a, b) => size(b) - size(a));  // the longer one first: the shorter stays visible
+    const sameWay = halves.every((half) => half.value !== null) &&
+      (halves[0].value < data.likely) === (halves[1].value < data.likely);
+    halves.forEach((half, order) => {
+      if (half.value === null) {
+        chart.append(text(middle + 6, y + 31, 'start', 'tick', `at ${half.input} the plan does not work`));
+        return;
+      }
+      const end = x.at(half.value), leftwards = end < middle;
+      chart.append(svg('rect', {x: Math.min(end, middle), y: y + 5, width: Math.max(Math.abs(end - middle), 0.5),
+                                height: 16, rx: 2, class: half.kind},
+                       svg('title', {}, `${bar.input} at ${half.input}: ${short(half.value, data.unit)}`)));
+      if (order === 1 && sameWay) return;
+      chart.append(text(leftwards ? end - 5 : end + 5, y + 17.5, leftwards ? 'end' : 'start', 'value',
+                        short(half.value, data.unit)));
+    });
+  });
+  chart.append(svg('line', {x1: middle, x2: middle, y1: top - 8, y2: bottom, class: 'likely'}),
+               text(middle, top - 14, 'middle', 'value', `likely ${short(data.likely, data.unit)}`));
+  return chart;
+}
+
+// One column of a table over its first, one line a scenario. lines: [{label, colour, table}].
+export function lines(column, tables) {
+  const left = 74, right = 18, top = 10 + 20 * Math.ceil(tables.length / 4), bottom = top + 220;
+  const first = tables[0].table.columns[0], unit = tables[0].table.columns[column].unit;
+  const x = axis(tables.flatMap(({table}) => table.rows.map((row) => row[0])), left, WIDTH - right, false);
+  const y = axis(tables.flatMap(({table}) => table.rows.map((row) => row[column])), bottom, top, true);
+  const name = tables[0].table.columns[column].label;
+  const chart = svg('svg', {viewBox: `0 0 ${WIDTH} ${bottom + 44}`, role: 'img'},
+                    svg('title', {}, `${name} over ${first.label}`));
+  for (const tick of y.ticks(5)) {
+    chart.append(svg('line', {x1: left, x2: WIDTH - right, y1: y.at(tick), y2: y.at(tick), class: 'grid'}),
+                 text(left - 8, y.at(tick) + 4, 'end', 'tick', short(tick, unit)));
+  }
+  for (const tick of x.ticks(7)) {
+    const plain = Number.isInteger(tick) && Math.abs(tick) < 10000 && (first.unit === '1' || first.unit === 'year');
+    chart.append(text(x.at(tick), bottom + 18, 'middle', 'tick', plain ? String(tick) : short(tick, first.unit)));
+  }
+  chart.append(svg('line', {x1: left, x2: WIDTH - right, y1: bottom, y2: bottom, class: 'axis'}),
+               text((left + WIDTH - right) / 2, bottom + 38, 'middle', 'label',
+                    first.label + (x.logarithmic ? ' (logarithmic)' : '')));
+  tables.forEach(({label, colour, table}, i) => {
+    const atX = left + (i % 4) * 170, atY = 10 + 20 * Math.floor(i / 4);
+    chart.append(svg('line', {x1: atX, x2: atX + 16, y1: atY - 4, y2: atY - 4, class: `line s${colour}`}),
+                 text(atX + 22, atY, 'start', 'label', label));
+    let path = '', down = false;
+    for (const row of table.rows) {
+      if (row[column] === null || row[0] === null) {
+        down = false;
+        continue;
+      }
+      path += `${down ? 'L' : 'M'}${x.at(row[0]).toFixed(1)} ${y.at(row[column]).toFixed(1)}`;
+      down = true;
+      chart.append(svg('circle', {cx: x.at(row[0]), cy: y.at(row[column]), r: 3, class: `c${colour}`},
+                       svg('title', {}, `${label}: ${short(row[column], unit)} at ${short(row[0], first.unit)}`)));
+    }
+    chart.append(svg('path', {d: path, class: `line s${colour}`}));
+  });
+  return chart;
+}

@@ -1,0 +1,52 @@
+// Numbers for people, by their unit: base units in, as the JSON has them.
+
+const DECIMAL = [[1e15, 'P'], [1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k']];
+
+// At most `digits` significant digits, without an exponent for what people read as a number.
+function digits(value, count = 3) {
+  if (value === 0) return '0';
+  const size = Math.abs(value);
+  if (size >= 10 ** count) return Math.round(value).toLocaleString('en-US');
+  return Number(value.toPrecision(count)).toLocaleString('en-US', {maximumSignificantDigits: count});
+}
+
+function scaled(value, steps) {
+  for (const [size, letter] of steps) {
+    if (Math.abs(value) >= size * 0.9995) return [value / size, letter];
+  }
+  return [value, ''];
+}
+
+// "$1.5M", "20.4 ms", "70.3 GB", "15.6k token/s".
+export function short(value, unit) {
+  if (value === null || !Number.isFinite(value)) return '–';
+  if (unit === 's') {
+    const size = Math.abs(value);
+    if (size > 0 && size < 1e-3) return `${digits(value * 1e6)} µs`;
+    if (size > 0 && size < 1) return `${digits(value * 1e3)} ms`;
+    if (size >= 2 * 86400) return `${digits(value / 86400)} d`;
+    if (size >= 7200) return `${digits(value / 3600)} h`;
+    return `${digits(value)} s`;
+  }
+  if (unit === '%') return `${digits(value)} %`;
+  const [number, letter] = scaled(value, DECIMAL);
+  if (unit === 'USD') {
+    const text = `$${digits(Math.abs(number))}${letter === 'G' ? 'B' : letter}`;
+    return value < 0 ? `-${text}` : text;
+  }
+  if (!unit || unit === '1') return digits(number) + letter;
+  if (unit === 'B') return `${digits(number)} ${letter}B`;
+  return `${digits(number)}${letter} ${unit}`;
+}
+
+// "+12 %", "x 3.4", "" when they are equal.
+export function change(value, base) {
+  if (!Number.isFinite(value) || !Number.isFinite(base) || value === base) return '';
+  if (base === 0 || value / base <= 0) return '';
+  const ratio = value / base;
+  if (ratio >= 2) return `× ${digits(ratio)}`;
+  if (ratio <= 0.5) return `÷ ${digits(1 / ratio)}`;
+  const percent = 100 * (ratio - 1);
+  if (Math.abs(percent) < 0.05) return '≈';
+  return `${percent > 0 ? '+' : '−'}${digits(Math.abs(percent), 2)} %`;
+}
