@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs from the distribution (Debian 12) whatever the build, the tests and the demo need and this machine lacks.
-# Usage: install-packages.sh [fuzz]   with what the fuzzers need besides
+# Usage: install-packages.sh [fuzz|bench]   with what the fuzzers, or the comparisons of `make bench`, need besides
 set -euo pipefail
 
 packages=(
@@ -8,6 +8,7 @@ packages=(
   libhwy-dev libcli11-dev libtomlplusplus-dev libsimdjson-dev nlohmann-json3-dev libfmt-dev libspdlog-dev
   libpcre2-dev libutf8proc-dev libzstd-dev libcurl4-openssl-dev libssl-dev libboost1.81-dev ca-certificates libgtest-dev libbenchmark-dev
 )
+[ "${1:-}" = bench ] && packages+=(libdnnl-dev)
 [ "${1:-}" = fuzz ] && packages+=(clang libclang-rt-14-dev)
 
 missing=()
