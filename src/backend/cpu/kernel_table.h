@@ -17,6 +17,9 @@ namespace fathom::cpu {
 
 enum class Element : int32_t { kF32, kBF16 };
 
+// Words of a row that stand together in a strip made from rows: one line of the cache.
+inline constexpr int64_t kStripLine = 16;
+
 // The quantised types, as in tensor/dtype.h.
 enum class Code : int32_t { kE4M3, kE4M3Ue8m0, kE5M6 };
 
@@ -25,8 +28,9 @@ struct MultiplyArgs {
   Element type = Element::kF32;  // of A and B
   const void* a = nullptr;       // strips, one after the other
   int64_t rows = 0;
-  const void* b = nullptr;  // panels, one after the other
-  int64_t columns = 0;      // all of whole panels but the last
+  bool a_from_columns = false;  // which of the two layouts
+  const void* b = nullptr;      // panels, one after the other
+  int64_t columns = 0;          // all of whole panels but the last
   int64_t depth = 0;
   int64_t b_depth = 0;  // that B was packed with, at least depth; 0: the same
   void* c = nullptr;
@@ -85,7 +89,9 @@ struct KernelTable {
   // A strip or panel of `width` lanes over `depth` is, in f32, [depth][width]; in bf16
   // [ceil(depth / 2)][width][2], so that one 32-bit word holds two neighbours along the depth. An
   // odd last depth is padded with zero. B is cut into panels of `panel` lanes, the last padded with
-  // zero lanes; A into strips of nearly equal width (Strips), without padding.
+  // zero lanes; A into strips of nearly equal width (Strips), without padding. This is the layout
+  // of panels, and of strips made from columns. A strip made from rows takes its rows as they are:
+  // [lines][width][kStripLine] words, the last line padded.
   //
   // rows[i], i < count, points to `depth` elements: lane i.
   void (*pack_row_panels)(Element from, Element to, const void* const* rows, int64_t count,

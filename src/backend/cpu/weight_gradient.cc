@@ -149,6 +149,7 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
       const GradientUnits units(problem.dy.dim(1), StripRows(kernels_, args.type));
       args.columns = problem.x.dim(1);
       args.c_stride = problem.dw.stride(0);
+      args.a_from_columns = true;
       args.accumulate = true;
       for (size_t i = first_block[static_cast<size_t>(item)];
            i < first_block[static_cast<size_t>(item) + 1]; ++i) {
