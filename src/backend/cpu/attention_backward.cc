@@ -187,10 +187,13 @@ class HeadBackward {
       ds_rows[i] = dp;
     }
 
-    kernels_.pack_column_strips(Element::kF32, shape_.type, p_rows, 0, queries, keys, p_strips_);
+    const int64_t strip = cpu::StripRows(kernels_, shape_.type);
+    kernels_.pack_column_strips(Element::kF32, shape_.type, p_rows, 0, queries, keys, strip,
+                                p_strips_);
     Multiply(p_strips_, true, keys, AtChunk(dout_panels_, query, RoundUp(d_v, panel_)), d_v,
              queries, queries, dv_ + key * d_v, d_v, true);
-    kernels_.pack_column_strips(Element::kF32, shape_.type, ds_rows, 0, queries, keys, p_strips_);
+    kernels_.pack_column_strips(Element::kF32, shape_.type, ds_rows, 0, queries, keys, strip,
+                                p_strips_);
     Multiply(p_strips_, true, keys, AtChunk(q_panels_, query, RoundUp(d_qk, panel_)), d_qk, queries,
              queries, dk_ + key * d_qk, d_qk, true);
     kernels_.pack_row_strips(Element::kF32, shape_.type, ds_rows, queries, keys, ds_strips_);

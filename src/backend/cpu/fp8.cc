@@ -151,7 +151,7 @@ void PackRoundedColumns(const KernelTable& kernels, const ConstTensor& x, int64_
     }
     if (strips) {
       kernels.pack_column_strips(Element::kBF16, Element::kBF16, value_rows.data(), 0, tokens,
-                                 count, packed + done * even * 2);
+                                 count, kernels.strip_bf16, packed + done * even * 2);
     } else {
       kernels.pack_column_panels(Element::kBF16, Element::kBF16, value_rows.data(), 0, tokens,
                                  count, packed + done * even * 2);

@@ -11,9 +11,9 @@
 HWY_BEFORE_NAMESPACE();
 namespace fathom::cpu::HWY_NAMESPACE {
 
-// Up to this many rows, two panels are taken together: one alone has too few sums under way to hide
-// the latency of an addition.
-inline constexpr int64_t kPairedRows = 3;
+// Strips of up to this many rows take two panels together: one alone has too few sums under way to
+// hide the latency of an addition.
+inline constexpr int64_t kPairedRows = HWY_TARGET == HWY_AVX2 ? 3 : 4;
 
 // One step of the depth: word a[i kApart] of row i, and b's vectors at `offset`.
 struct F32Product {
@@ -88,6 +88,7 @@ struct TileTarget {
   int64_t stride, columns;
   Element type;
   bool accumulate;
+  const void* next = nullptr;  // of the tile after this one, while accumulating
 };
 
 template <typename T>
@@ -185,10 +186,12 @@ static HWY_NOINLINE void Tile(const void* a_strip, const void* b_panel, int64_t 
     HWY_UNROLL(4)
     for (int v = 0; v < kVectors; ++v) sum[i][v] = Zero();
   }
-  // What the sums are added to comes into the cache while they are made.
-  if (to.accumulate && to.type == Element::kF32) {
+  // What the next sums are added to comes into the cache while these are made.
+  if (to.next != nullptr) {
+    HWY_UNROLL(12)
     for (int i = 0; i < kRows; ++i) {
-      const float* row = static_cast<const float*>(to.c) + i * to.stride;
+      const float* row = static_cast<const float*>(to.next) + i * to.stride;
+      HWY_UNROLL(4)
       for (int v = 0; v < kVectors; ++v) _mm_prefetch(row + v * kLanes, _MM_HINT_T0);
     }
   }
@@ -246,7 +249,11 @@ struct TileList {
 template <typename Product, int kVectors, bool kFromRows>
 FATHOM_INLINE TileFunction TileFor(int64_t rows) {
   if constexpr (kVectors == 4) {
-    return TileList<Product, 4, kFromRows, 0, 1, 2>::kTiles[rows - 1];
+    if constexpr (kPairedRows == 3) {
+      return TileList<Product, 4, kFromRows, 0, 1, 2>::kTiles[rows - 1];
+    } else {
+      return TileList<Product, 4, kFromRows, 0, 1, 2, 3>::kTiles[rows - 1];
+    }
   } else if constexpr (Product::kMostRows == 4) {
     return TileList<Product, kVectors, kFromRows, 0, 1, 2, 3>::kTiles[rows - 1];
   } else if constexpr (Product::kMostRows == 6) {
@@ -299,32 +306,44 @@ static void MultiplyScaled(const MultiplyArgs& args) {
   }
 }
 
+// Tiles of one panel, or of two together, by all strips; or of one strip by all panels where C is
+// more to read and write than A and B are (few steps): then its rows are passed from left to right.
 template <typename Product, bool kFromRows>
 static void MultiplyOf(const MultiplyArgs& args) {
   const int64_t steps = (args.depth + Product::kPerStep - 1) / Product::kPerStep;
   const int64_t b_depth = args.b_depth > 0 ? args.b_depth : args.depth;
   const int64_t panel_words = (b_depth + Product::kPerStep - 1) / Product::kPerStep * kPanel;
-  const Strips strips = Strips::Of(args.rows, Product::kMostRows);
+  const int64_t most = args.strip > 0 ? args.strip : Product::kMostRows;
+  const Strips strips = Strips::Of(args.rows, most);
   const int64_t a_words = kFromRows ? (steps + kLine - 1) / kLine * kLine : steps;  // of a row
   const int64_t c_bytes = args.c_type == Element::kF32 ? 4 : 2;
+  const bool ahead = args.accumulate && args.c_type == Element::kF32;
   const auto* a = static_cast<const uint32_t*>(args.a);
   const auto* b = static_cast<const uint32_t*>(args.b);
-  const bool paired = args.rows <= kPairedRows;
-  for (int64_t j = 0; j < args.columns;) {
-    const int64_t left = args.columns - j;
-    const int64_t columns = paired && left > kPanel ? (left < 2 * kPanel ? left : 2 * kPanel)
-                                                    : (left < kPanel ? left : kPanel);
+  const int64_t width = args.rows <= kPairedRows || most <= kPairedRows ? 2 * kPanel : kPanel;
+  const auto at = [&](int64_t row, int64_t column) {
+    return static_cast<char*>(args.c) + (row * args.c_stride + column) * c_bytes;
+  };
+  const auto tile = [&](int64_t s, int64_t j, const void* next) {
+    const int64_t left = args.columns - j, columns = left < width ? left : width;
+    const int64_t begin = strips.Begin(s), rows = strips.Begin(s + 1) - begin;
+    const TileTarget to{at(begin, j), args.c_stride,   columns,
+                        args.c_type,  args.accumulate, ahead ? next : nullptr};
+    const TileFunction function = columns > kPanel   ? TileFor<Product, 4, kFromRows>(rows)
+                                  : columns > kLanes ? TileFor<Product, 2, kFromRows>(rows)
+                                                     : TileFor<Product, 1, kFromRows>(rows);
+    function(a + begin * a_words, b + j / kPanel * panel_words, panel_words, steps, to);
+  };
+  if (width > kPanel && args.accumulate) {
     for (int64_t s = 0; s < strips.count; ++s) {
-      const int64_t begin = strips.Begin(s), rows = strips.Begin(s + 1) - begin;
-      const TileTarget to{static_cast<char*>(args.c) + (begin * args.c_stride + j) * c_bytes,
-                          args.c_stride, columns, args.c_type, args.accumulate};
-      const TileFunction tile = columns > kPanel   ? TileFor<Product, 4, kFromRows>(rows)
-                                : columns > kLanes ? TileFor<Product, 2, kFromRows>(rows)
-                                                   : TileFor<Product, 1, kFromRows>(rows);
-      tile(a + begin * a_words, b, panel_words, steps, to);
+      for (int64_t j = 0; j < args.columns; j += width) {
+        tile(s, j, at(strips.Begin(s), j + width));
+      }
     }
-    b += columns > kPanel ? 2 * panel_words : panel_words;
-    j += columns;
+    return;
+  }
+  for (int64_t j = 0; j < args.columns; j += width) {
+    for (int64_t s = 0; s < strips.count; ++s) tile(s, j, at(strips.Begin(s + 1), j));
   }
 }
 

@@ -28,6 +28,7 @@ struct MultiplyArgs {
   Element type = Element::kF32;  // of A and B
   const void* a = nullptr;       // strips, one after the other
   int64_t rows = 0;
+  int64_t strip = 0;            // most rows of one; 0: strip_f32 or strip_bf16
   bool a_from_columns = false;  // which of the two layouts
   const void* b = nullptr;      // panels, one after the other
   int64_t columns = 0;          // all of whole panels but the last
@@ -83,6 +84,7 @@ struct KernelTable {
   int64_t panel;      // columns of a packed panel
   int64_t strip_f32;  // most rows of a strip, by type
   int64_t strip_bf16;
+  int64_t strip_few;  // most rows of strips that take two panels at a time
 
   // ---- Matrix products (gemm-inl.h, pack-inl.h)
   //
@@ -102,7 +104,7 @@ struct KernelTable {
   void (*pack_column_panels)(Element from, Element to, const void* const* rows, int64_t first,
                              int64_t depth, int64_t count, void* out);
   void (*pack_column_strips)(Element from, Element to, const void* const* rows, int64_t first,
-                             int64_t depth, int64_t count, void* out);
+                             int64_t depth, int64_t count, int64_t strip, void* out);
   void (*multiply)(const MultiplyArgs& args);
 
   // ---- FP8 (fp8-inl.h); numbers and layouts: tensor/quantize.h

@@ -236,9 +236,9 @@ static void PackColumnPanelsOf(const void* const* rows, int64_t first, int64_t d
 
 template <Element kTo, typename T>
 static void PackColumnStripsOf(const void* const* rows, int64_t first, int64_t depth, int64_t count,
-                               uint32_t* out) {
+                               int64_t strip, uint32_t* out) {
   const int64_t steps = (depth + kPerWord<kTo> - 1) / kPerWord<kTo>;
-  const Strips strips = Strips::Of(count, kStrip<kTo>);
+  const Strips strips = Strips::Of(count, strip);
   LaneGroup groups[kMostGroups];
   int64_t size = 0;
   for (int64_t s = 0; s < strips.count; ++s) {
@@ -303,9 +303,9 @@ static void PackColumnPanels(Element from, Element to, const void* const* rows, 
   });
 }
 static void PackColumnStrips(Element from, Element to, const void* const* rows, int64_t first,
-                             int64_t depth, int64_t count, void* out) {
+                             int64_t depth, int64_t count, int64_t strip, void* out) {
   ForTypes(from, to, [&](auto type, auto source) {
-    PackColumnStripsOf<type(), decltype(source)>(rows, first, depth, count,
+    PackColumnStripsOf<type(), decltype(source)>(rows, first, depth, count, strip,
                                                  static_cast<uint32_t*>(out));
   });
 }

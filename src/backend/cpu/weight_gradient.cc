@@ -21,6 +21,8 @@ constexpr int64_t kLeastCost = 1 << 18;
 constexpr int64_t kTokensAtATime = 4 * Backend::kWeightGradientBlock;
 // Strips of rows of dW that are one unit of work.
 constexpr int64_t kUnitStrips = 4;
+// Up to this many tokens a problem has few.
+constexpr int64_t kFewTokens = 64;
 
 // The rows of dW [n, k] in units. Strips of a unit are those of the whole: an even cut of a run of
 // nearly equal strips is the run itself.
@@ -49,6 +51,13 @@ Element ProductType(const WeightGradientProblem& problem) {
   return problem.fp8 ? Element::kBF16 : ElementOf(problem.x);
 }
 
+// Most rows of a strip. With few tokens dW is nearly all that there is to read and write: few of
+// its rows at a time, from left to right.
+int64_t StripOf(const cpu::KernelTable& kernels, const WeightGradientProblem& problem) {
+  return problem.dy.dim(0) <= kFewTokens && !problem.fp8 ? kernels.strip_few
+                                                         : StripRows(kernels, ProductType(problem));
+}
+
 // Packs units of dY, or panels of X, of one block of tokens.
 void PackUnits(const cpu::KernelTable& kernels, const TokenBlock& block, bool is_x, int64_t unit,
                int64_t unit_end, void* scratch) {
@@ -56,7 +65,8 @@ void PackUnits(const cpu::KernelTable& kernels, const TokenBlock& block, bool is
   const Element type = ProductType(*block.problem);
   const int64_t tokens = block.end - block.begin;
   const int64_t bytes = EvenDepth(type, tokens) * cpu::SizeOf(type);
-  const GradientUnits units(from.dim(1), StripRows(kernels, type));
+  const int64_t strip = StripOf(kernels, *block.problem);
+  const GradientUnits units(from.dim(1), strip);
   const int64_t first = is_x ? unit * kernels.panel : units.Begin(unit);
   const int64_t end =
       is_x ? std::min(from.dim(1), unit_end * kernels.panel) : units.Begin(unit_end);
@@ -72,7 +82,7 @@ void PackUnits(const cpu::KernelTable& kernels, const TokenBlock& block, bool is
   if (is_x) {
     kernels.pack_column_panels(type, type, rows, first, tokens, end - first, packed);
   } else {
-    kernels.pack_column_strips(type, type, rows, first, tokens, end - first, packed);
+    kernels.pack_column_strips(type, type, rows, first, tokens, end - first, strip, packed);
   }
 }
 
@@ -107,7 +117,7 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
       const int64_t stop = std::min(problem.dy.dim(0), start + kTokensAtATime);
       const int64_t panels = (k + width - 1) / width;
       const Element type = ProductType(problem);
-      const GradientUnits units(n, StripRows(kernels_, type));
+      const GradientUnits units(n, StripOf(kernels_, problem));
       const int64_t unit_rows = units.count > 0 ? (n + units.count - 1) / units.count : 0;
       first_block.push_back(blocks.size());
       int64_t tokens = 0;
@@ -146,7 +156,8 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
       const WeightGradientProblem& problem = problems[static_cast<size_t>(item)];
       cpu::MultiplyArgs args;
       args.type = ProductType(problem);
-      const GradientUnits units(problem.dy.dim(1), StripRows(kernels_, args.type));
+      args.strip = StripOf(kernels_, problem);
+      const GradientUnits units(problem.dy.dim(1), args.strip);
       args.columns = problem.x.dim(1);
       args.c_stride = problem.dw.stride(0);
       args.a_from_columns = true;
