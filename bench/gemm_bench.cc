@@ -5,6 +5,7 @@
 //   fathom_gemm_bench [--type bf16|f32] [--isa best|avx2] [--threads 1,2] [--place hot,dram]
 //                     [--filter small] [--rounds 9] [--json FILE] [--grouped]
 
+#include <sched.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -130,6 +131,22 @@ void LetSleep(int threads) {
   if (threads > 1) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
+void PinTo(const cpu_set_t& set) { sched_setaffinity(0, sizeof(set), &set); }
+
+// The caller on the first processor and the pool's threads on the others, as OMP_PROC_BIND places
+// the peer's: left alone, the system sometimes puts two threads on one processor for a while.
+std::unique_ptr<ThreadPool> PinnedPool(int threads) {
+  cpu_set_t first, others;
+  CPU_ZERO(&first);
+  CPU_ZERO(&others);
+  CPU_SET(0, &first);
+  for (int i = 1; i < std::max(2, threads); ++i) CPU_SET(i, &others);
+  PinTo(others);
+  auto pool = std::make_unique<ThreadPool>(threads);
+  PinTo(first);
+  return pool;
+}
+
 struct Times {
   double own = 0, peer = 0;  // seconds
 };
@@ -192,9 +209,9 @@ class Bench {
                                            NameOf(shape.direction));
       if (name.find(options_.filter) == std::string::npos) continue;
       for (const int threads : options_.threads) {
-        ThreadPool pool(threads);
+        const auto pool = PinnedPool(threads);
         SetPeerThreads(threads);
-        for (const std::string& place : options_.places) One(shape, name, place, threads, pool);
+        for (const std::string& place : options_.places) One(shape, name, place, threads, *pool);
       }
     }
     Summary();
@@ -209,8 +226,8 @@ class Bench {
       if (!std::string_view(weight.weight).starts_with("expert")) continue;
       for (const bool input : {false, true}) {
         for (const int threads : options_.threads) {
-          ThreadPool pool(threads);
-          Machine machine(*backend_, pool);
+          const auto pool = PinnedPool(threads);
+          Machine machine(*backend_, *pool);
           const int64_t n = input ? weight.k : weight.n, k = input ? weight.n : weight.k;
           std::vector<PackedMatrix> packed;
           for (int64_t e = 0; e < kExperts; ++e) packed.push_back(machine.Packed(type_, n, k));
@@ -315,6 +332,7 @@ int main(int argc, char** argv) {
   // milliseconds.
   if (std::getenv("GOMP_SPINCOUNT") == nullptr) {
     setenv("GOMP_SPINCOUNT", "10000", 1);
+    setenv("OMP_PROC_BIND", "true", 1);
     execv("/proc/self/exe", argv);
   }
   fathom::Options options;

@@ -43,8 +43,13 @@ struct Variant {
   std::string name;
   std::vector<Arguments> arguments;  // one a copy
 
+  std::vector<Arguments> add;  // one a copy, or none
+  dnnl::primitive addition = {};
+
   void Run(int64_t copy) {
-    primitive.execute(Stream(), arguments[static_cast<size_t>(copy)]);
+    const auto i = static_cast<size_t>(copy);
+    primitive.execute(Stream(), arguments[i]);
+    if (!add.empty()) addition.execute(Stream(), add[i]);
     Stream().wait();
   }
 };
@@ -108,7 +113,7 @@ class OneDnnGemm : public GemmPeer {
   Variant Matmul(int64_t m, int64_t n, int64_t k) const {
     const dnnl::matmul::primitive_desc desc(
         {Desc(m, k, Tag::ab), Desc(k, n, Tag::any), Desc(m, n, Tag::ab)}, Engine());
-    Variant variant{dnnl::matmul(desc), std::string("matmul ") + desc.impl_info_str(), {}};
+    Variant variant{dnnl::matmul(desc), std::string("matmul ") + desc.impl_info_str(), {}, {}};
     AddCopies(variant, [&] {
       return Arguments{{DNNL_ARG_SRC, Filled(desc.src_desc(), bf16_)},
                        {DNNL_ARG_WEIGHTS, Filled(desc.weights_desc(), bf16_)},
@@ -124,6 +129,7 @@ class OneDnnGemm : public GemmPeer {
         Engine());
     Variant variant{dnnl::inner_product_forward(desc),
                     std::string("inner product ") + desc.impl_info_str(),
+                    {},
                     {}};
     AddCopies(variant, [&] {
       return Arguments{{DNNL_ARG_SRC, Filled(desc.src_desc(), bf16_)},
@@ -140,7 +146,7 @@ class OneDnnGemm : public GemmPeer {
     attributes.set_post_ops(accumulate);
     const dnnl::matmul::primitive_desc desc(
         {Desc(n, tokens, Tag::ba), Desc(tokens, k, Tag::ab), F32(n, k)}, attributes, Engine());
-    Variant variant{dnnl::matmul(desc), std::string("matmul ") + desc.impl_info_str(), {}};
+    Variant variant{dnnl::matmul(desc), std::string("matmul ") + desc.impl_info_str(), {}, {}};
     AddCopies(variant, [&] {
       return Arguments{{DNNL_ARG_SRC, Filled(desc.src_desc(), bf16_)},
                        {DNNL_ARG_WEIGHTS, Filled(desc.weights_desc(), bf16_)},
@@ -149,7 +155,7 @@ class OneDnnGemm : public GemmPeer {
     return variant;
   }
 
-  // It assigns where the others add, which is less to do.
+  // It can only assign, so that its result is added by a second primitive.
   Variant InnerProductWeightGradient(int64_t tokens, int64_t n, int64_t k) const {
     const memory::desc x = Desc(tokens, k, Tag::ab), dy = Desc(tokens, n, Tag::ab);
     const dnnl::inner_product_forward::primitive_desc forward(
@@ -158,12 +164,22 @@ class OneDnnGemm : public GemmPeer {
                                                                     forward);
     Variant variant{dnnl::inner_product_backward_weights(desc),
                     std::string("inner product ") + desc.impl_info_str(),
+                    {},
                     {}};
+    const memory made = Filled(F32(n, k), false);
     AddCopies(variant, [&] {
       return Arguments{{DNNL_ARG_SRC, Filled(desc.src_desc(), bf16_)},
                        {DNNL_ARG_DIFF_DST, Filled(desc.diff_dst_desc(), bf16_)},
-                       {DNNL_ARG_DIFF_WEIGHTS, Filled(desc.diff_weights_desc(), false)}};
+                       {DNNL_ARG_DIFF_WEIGHTS, made}};
     });
+    variant.addition = dnnl::sum(
+        dnnl::sum::primitive_desc(F32(n, k), {1.0f, 1.0f}, {F32(n, k), F32(n, k)}, Engine()));
+    for (int64_t copy = 0; copy < copies_; ++copy) {
+      const memory gradient = Filled(F32(n, k), false);
+      variant.add.push_back({{DNNL_ARG_MULTIPLE_SRC, gradient},
+                             {DNNL_ARG_MULTIPLE_SRC + 1, made},
+                             {DNNL_ARG_DST, gradient}});
+    }
     return variant;
   }
 

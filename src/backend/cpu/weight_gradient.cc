@@ -19,23 +19,12 @@ namespace {
 constexpr int64_t kLeastCost = 1 << 18;
 // Tokens whose operands are packed at a time.
 constexpr int64_t kTokensAtATime = 4 * Backend::kWeightGradientBlock;
-// Strips of rows of dW that are one unit of work.
-constexpr int64_t kUnitStrips = 4;
+// Strips of dY that are multiplied with a panel of X one after the other, while it is near.
+constexpr int64_t kStripsAtATime = 4;
+// Passing an element of dW costs about as much as this many multiply-adds.
+constexpr int64_t kReadAndWrite = 8;
 // Up to this many tokens a problem has few.
 constexpr int64_t kFewTokens = 64;
-
-// The rows of dW [n, k] in units. Strips of a unit are those of the whole: an even cut of a run of
-// nearly equal strips is the run itself.
-struct GradientUnits {
-  Strips strips;
-  int64_t count;
-
-  GradientUnits(int64_t n, int64_t strip)
-      : strips(Strips::Of(n, strip)), count((strips.count + kUnitStrips - 1) / kUnitStrips) {}
-  int64_t Begin(int64_t unit) const {
-    return unit < count ? strips.Begin(unit * kUnitStrips) : strips.rows;
-  }
-};
 
 // One problem's tokens [begin, end), at most one block, and where their packed operands are; with
 // fp8 the scales [n, tiles] and [panels, tiles, panel].
@@ -58,18 +47,18 @@ int64_t StripOf(const cpu::KernelTable& kernels, const WeightGradientProblem& pr
                                                          : StripRows(kernels, ProductType(problem));
 }
 
-// Packs units of dY, or panels of X, of one block of tokens.
-void PackUnits(const cpu::KernelTable& kernels, const TokenBlock& block, bool is_x, int64_t unit,
-               int64_t unit_end, void* scratch) {
+// Packs strips of dY, or panels of X, of one block of tokens.
+void PackOperand(const cpu::KernelTable& kernels, const TokenBlock& block, bool is_x, int64_t unit,
+                 int64_t unit_end, void* scratch) {
   const ConstTensor& from = is_x ? block.problem->x : block.problem->dy;
   const Element type = ProductType(*block.problem);
   const int64_t tokens = block.end - block.begin;
   const int64_t bytes = EvenDepth(type, tokens) * cpu::SizeOf(type);
   const int64_t strip = StripOf(kernels, *block.problem);
-  const GradientUnits units(from.dim(1), strip);
-  const int64_t first = is_x ? unit * kernels.panel : units.Begin(unit);
+  const Strips strips = Strips::Of(from.dim(1), strip);
+  const int64_t first = is_x ? unit * kernels.panel : strips.Begin(unit);
   const int64_t end =
-      is_x ? std::min(from.dim(1), unit_end * kernels.panel) : units.Begin(unit_end);
+      is_x ? std::min(from.dim(1), unit_end * kernels.panel) : strips.Begin(unit_end);
   std::byte* packed = (is_x ? block.x : block.dy) + first * bytes;
   if (block.problem->fp8) {
     float* scales = (is_x ? block.x_scales : block.dy_scales) + first * cpu::ScaleBlocks(tokens);
@@ -117,8 +106,8 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
       const int64_t stop = std::min(problem.dy.dim(0), start + kTokensAtATime);
       const int64_t panels = (k + width - 1) / width;
       const Element type = ProductType(problem);
-      const GradientUnits units(n, StripOf(kernels_, problem));
-      const int64_t unit_rows = units.count > 0 ? (n + units.count - 1) / units.count : 0;
+      const Strips strips = Strips::Of(n, StripOf(kernels_, problem));
+      const int64_t strip_rows = strips.count > 0 ? (n + strips.count - 1) / strips.count : 0;
       first_block.push_back(blocks.size());
       int64_t tokens = 0;
       for (int64_t begin = start; begin < stop; begin += kWeightGradientBlock) {
@@ -132,13 +121,14 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
           block.x_scales = reinterpret_cast<float*>(new_bytes(panels * width * scale_bytes));
         }
         blocks.push_back(block);
-        packing.Add(units.count, (end - begin) * unit_rows);
+        packing.Add(strips.count, (end - begin) * strip_rows);
         packing.Add(panels, (end - begin) * width);
         tokens += end - begin;
       }
       multiplying.Add(
-          tokens > 0 && k > 0 ? units.count : 0,
-          (tokens + 2 * static_cast<int64_t>(blocks.size() - first_block.back())) * unit_rows * k);
+          tokens > 0 && k > 0 ? strips.count : 0,
+          (tokens + kReadAndWrite * static_cast<int64_t>(blocks.size() - first_block.back())) *
+              strip_rows * k);
     }
     first_block.push_back(blocks.size());
     if (blocks.empty()) continue;
@@ -148,8 +138,8 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
         any_fp8 ? cpu::RoundedColumnsBytes(kWeightGradientBlock) : int64_t{0};
     std::byte* scratch = new_bytes(parts * scratch_bytes);
     packing.Run(*context.pool, parts, [&](int part, int64_t item, int64_t unit, int64_t unit_end) {
-      PackUnits(kernels_, blocks[static_cast<size_t>(item / 2)], item % 2 == 1, unit, unit_end,
-                scratch + part * scratch_bytes);
+      PackOperand(kernels_, blocks[static_cast<size_t>(item / 2)], item % 2 == 1, unit, unit_end,
+                  scratch + part * scratch_bytes);
     });
 
     multiplying.Run(*context.pool, parts, [&](int, int64_t item, int64_t unit, int64_t unit_end) {
@@ -157,7 +147,7 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
       cpu::MultiplyArgs args;
       args.type = ProductType(problem);
       args.strip = StripOf(kernels_, problem);
-      const GradientUnits units(problem.dy.dim(1), args.strip);
+      const Strips strips = Strips::Of(problem.dy.dim(1), args.strip);
       args.columns = problem.x.dim(1);
       args.c_stride = problem.dw.stride(0);
       args.a_from_columns = true;
@@ -168,9 +158,10 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
         args.depth = block.end - block.begin;
         args.b = block.x;
         args.b_scales = block.x_scales;
-        for (int64_t u = unit; u < unit_end; ++u) {
-          const int64_t first = units.Begin(u);
-          args.rows = units.Begin(u + 1) - first;
+        // A run of strips, cut evenly by itself, is cut into the same strips.
+        for (int64_t s = unit; s < unit_end; s += kStripsAtATime) {
+          const int64_t first = strips.Begin(s);
+          args.rows = strips.Begin(std::min(unit_end, s + kStripsAtATime)) - first;
           args.a = block.dy + first * EvenDepth(args.type, args.depth) * cpu::SizeOf(args.type);
           if (problem.fp8) {
             args.a_scales = block.dy_scales + first * cpu::ScaleBlocks(args.depth);
