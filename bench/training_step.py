@@ -56,6 +56,8 @@ def parse_arguments():
     parser.add_argument("--recipe", action="append", help="bf16 if none is given")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--variant", action="append", metavar="EXPERTS,eager|compile,ROWS",
+                        help="try only this one of PyTorch's, such as grouped_mm,compile,8")
     parser.add_argument("--no-peer", action="store_true", help="recipes of Fathom beside each other only")
     return parser.parse_args()
 
@@ -114,13 +116,16 @@ class TorchPeer:
         return TOKENS / (time.perf_counter() - begin)
 
 
-def best_peer(model_directory):
-    """The fastest of all variants; those that do not run are named."""
+def best_peer(model_directory, variants):
+    """The fastest of all variants, or of those named; what does not run is named too."""
     import torch
 
-    best, best_rate = None, 0.0
+    best, best_rate, best_name = None, 0.0, "none"
     for experts, compiled in itertools.product(["eager", "batched_mm", "grouped_mm"], [False, True]):
-        for micro_rows in [2, 4, 8, 16]:
+        # batched_mm copies its weights for every token: more rows than this do not fit into memory.
+        for micro_rows in [1] if experts == "batched_mm" else [2, 4, 8, 16]:
+            if variants and f"{experts},{'compile' if compiled else 'eager'},{micro_rows}" not in variants:
+                continue
             name = f"{experts}, {'torch.compile' if compiled else 'eager'}, {micro_rows} rows at once"
             try:
                 peer = TorchPeer(model_directory, experts, compiled, micro_rows)
@@ -173,7 +178,7 @@ def main():
             fields = json.loads((config / "config.json").read_text())
             fields["num_nextn_predict_layers"] = 0
             (config / "config.json").write_text(json.dumps(fields))
-            peer = best_peer(config)
+            peer = best_peer(config, arguments.variant)
         for _ in range(arguments.rounds):
             for recipe in recipes:
                 measured, mfu = fathom_rates(arguments, recipe, directory)

@@ -208,8 +208,7 @@ static HWY_NOINLINE void ScaledTile(const void* a_strip, const void* b_panel, in
   constexpr int64_t kSteps = kTile / Product::kPerStep;
   const auto* a = static_cast<const typename Product::A*>(a_strip);
   const typename Product::B* b[1] = {static_cast<const typename Product::B*>(b_panel)};
-  alignas(64) float total[kRows][kVectors * kLanes];
-  if (blocks == 0) __builtin_memset(total, 0, sizeof(total));
+  alignas(64) float total[kRows][kVectors * kLanes] = {};
   for (int64_t block = 0; block < blocks; ++block) {
     Floats sum[kRows][kVectors];
     HWY_UNROLL(12)
@@ -226,7 +225,7 @@ static HWY_NOINLINE void ScaledTile(const void* a_strip, const void* b_panel, in
       for (int v = 0; v < kVectors; ++v) {
         const Floats scale = row * Load(b_scales + block * kPanel + v * kLanes);
         float* at = &total[i][v * kLanes];
-        Store(block == 0 ? sum[i][v] * scale : MulAdd(sum[i][v], scale, Load(at)), at);
+        Store(MulAdd(sum[i][v], scale, Load(at)), at);
       }
     }
   }
