@@ -28,8 +28,15 @@ test-long: test
 	@$(MAKE) --no-print-directory all PRESET=tsan && ctest --preset tsan -j 1
 	@scripts/fuzz.sh 1000000
 
-bench: all
+# Products beside oneDNN's, a training step beside PyTorch's, the tokenizer beside Hugging Face's.
+bench:
+	@scripts/install-packages.sh bench
+	@$(MAKE) --no-print-directory all
+	@build/$(PRESET)/bench/fathom_gemm_bench --json build/gemm-bf16.json
+	@build/$(PRESET)/bench/fathom_gemm_bench --type f32 --isa avx2 --json build/gemm-f32-avx2.json
+	@build/$(PRESET)/bench/fathom_gemm_bench --grouped
 	@build/$(PRESET)/bench/fathom_kernels_bench
+	@bench/training_step.py --fathom build/$(PRESET)/fathom --recipe bf16 --recipe fp8
 	@if [ -d $(DATA) ]; then scripts/parity/tokenizer.py speed --data $(DATA) \
 		--bench build/$(PRESET)/bench/fathom_tokenizer_bench; fi
 

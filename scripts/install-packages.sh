@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs from the distribution (Debian 12) whatever the build, the tests and the demo need and this machine lacks.
-# Usage: install-packages.sh [test|fuzz]   with what the tests (a browser) or the fuzzers need besides
+# Usage: install-packages.sh [test|fuzz|bench]   with what the tests (a browser), the fuzzers or the comparisons of
+# `make bench` need besides
 set -euo pipefail
 
 packages=(
@@ -9,6 +10,7 @@ packages=(
   libpcre2-dev libutf8proc-dev libzstd-dev libcurl4-openssl-dev libssl-dev libboost1.81-dev ca-certificates libgtest-dev libbenchmark-dev
 )
 [ "${1:-}" = test ] && packages+=(chromium)
+[ "${1:-}" = bench ] && packages+=(libdnnl-dev)
 [ "${1:-}" = fuzz ] && packages+=(clang libclang-rt-14-dev)
 
 missing=()

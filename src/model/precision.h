@@ -6,28 +6,28 @@
 
 namespace fathom {
 
+// clang-format off
 // The recipe: what each role in a model is stored and computed in. Every layer reads it here.
 //
-//   role                                              f32    bf16   fp8
-//   sum         residual stream, norm statistics,     f32    f32    f32
-//               router, logits, masters, gradients
-//   act         attention's core and its cache,       f32    bf16   bf16
-//               output head, MTP's eh_proj, and what
-//               enters and leaves products
-//   projection  operands of the other products:       f32    bf16   E4M3; forward and input
-//   gradient
-//               weights 128 x 128, activations and                  with scales from the current
-//               output gradients 1 x 128 (128 x 1                   largest magnitude, f32
-//               promotion for weight gradients)                               every 128
-//   norm_input  the residual stream as norms read     f32    f32    bf16
-//               it, kept for backward
-//   kept_swiglu SwiGLU's inputs, kept for backward;   f32    bf16   E4M3
-//               its output is computed again
-//   kept_heads  attention's output, kept for          f32    bf16   E5M6
-//               backward
+//   role                                               f32   bf16  fp8
+//   sum          residual stream, norm statistics,     f32   f32   f32
+//                router, logits, masters, gradients
+//   act          attention's core and its cache,       f32   bf16  bf16
+//                output head, MTP's eh_proj, and
+//                what enters and leaves products
+//   projection   operands of the other products:       f32   bf16  E4M3, scales from the current
+//                weights 128 x 128, activations and                largest magnitude; sums promoted
+//                output gradients 1 x 128 (128 x 1                 to f32 every 128
+//                for weight gradients)
+//   norm_input   the residual stream as norms read     f32   f32   bf16
+//                it, kept for backward
+//   kept_swiglu  SwiGLU's inputs, kept for backward;   f32   bf16  E4M3
+//                its output is computed again
+//   kept_heads   attention's output, kept for          f32   bf16  E5M6
+//                backward
 //
-// The last column is DeepSeek-V3's (report, sections 3.3.1 to 3.3.3), whose residual stream is
-// bf16.
+// The last column is DeepSeek-V3's (report, sections 3.3.1 to 3.3.3), whose residual stream is bf16.
+// clang-format on
 struct Precision {
   DType sum = DType::kF32;
   DType act = DType::kBF16;

@@ -68,7 +68,7 @@ struct Memory {
          int64_t d_qk, int64_t d_v) {
     constexpr int64_t kWord = sizeof(float);
     Scratch scratch(data);
-    q = scratch.Take<std::byte>(kWord * task_rows * Even(d_qk));
+    q = scratch.Take<std::byte>(kWord * task_rows * cpu::LineDepth(Element::kBF16, d_qk));
     keys = scratch.Take<std::byte>(kWord * RoundUp(kAttentionChunk, kernels.panel) * Even(d_qk));
     values = scratch.Take<std::byte>(kWord * RoundUp(d_v, kernels.panel) * kAttentionChunk);
     p = scratch.Take<std::byte>(kWord * block_rows * kAttentionChunk);
@@ -147,7 +147,7 @@ class Forward {
     }
   }
   static int64_t QueryBytes(const AttentionShape& shape) {
-    return shape.type == Element::kF32 ? 4 * shape.d_qk : 2 * Even(shape.d_qk);
+    return cpu::LineDepth(shape.type, shape.d_qk) * cpu::SizeOf(shape.type);
   }
 
   static int64_t KeyCount(const Task& task, int64_t chunk) {

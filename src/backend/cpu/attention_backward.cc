@@ -101,9 +101,9 @@ class HeadBackward {
     const int64_t rows = RoundUp(count_, kAttentionChunk);
     const int64_t qk = Even(shape_.d_qk), v = Even(shape_.d_v);
     const int64_t qk_lanes = RoundUp(shape_.d_qk, panel_), v_lanes = RoundUp(shape_.d_v, panel_);
-    q_strips_ = scratch->Take<std::byte>(rows * qk * size);
+    q_strips_ = scratch->Take<std::byte>(rows * Lines(shape_.d_qk) * size);
     q_panels_ = scratch->Take<std::byte>(rows * qk_lanes * size);
-    dout_strips_ = scratch->Take<std::byte>(rows * v * size);
+    dout_strips_ = scratch->Take<std::byte>(rows * Lines(shape_.d_v) * size);
     dout_panels_ = scratch->Take<std::byte>(rows * v_lanes * size);
     key_panels_ = scratch->Take<std::byte>(rows * qk * size);
     value_panels_ = scratch->Take<std::byte>(rows * v * size);
@@ -118,6 +118,7 @@ class HeadBackward {
     delta_ = scratch->Take<float>(count_);
   }
 
+  int64_t Lines(int64_t n) const { return cpu::LineDepth(shape_.type, n); }
   int64_t Even(int64_t n) const { return shape_.type == Element::kF32 ? n : (n + 1) / 2 * 2; }
 
   // Where the chunk that starts at `position` lies in strips or panels of `lanes` elements a row.
@@ -138,9 +139,9 @@ class HeadBackward {
             kernels_.dot(dout_type, dout[i], ElementOf(args_.out), At(args_.out, t, h), shape_.d_v);
       }
       kernels_.pack_row_strips(q_type, shape_.type, q, count, shape_.d_qk,
-                               AtChunk(q_strips_, first, Even(shape_.d_qk)));
+                               AtChunk(q_strips_, first, Lines(shape_.d_qk)));
       kernels_.pack_row_strips(dout_type, shape_.type, dout, count, shape_.d_v,
-                               AtChunk(dout_strips_, first, Even(shape_.d_v)));
+                               AtChunk(dout_strips_, first, Lines(shape_.d_v)));
       kernels_.pack_column_panels(q_type, shape_.type, q, 0, count, shape_.d_qk,
                                   AtChunk(q_panels_, first, RoundUp(shape_.d_qk, panel_)));
       kernels_.pack_column_panels(dout_type, shape_.type, dout, 0, count, shape_.d_v,
@@ -148,11 +149,12 @@ class HeadBackward {
     }
   }
 
-  void Multiply(const void* a, int64_t rows, const void* b, int64_t columns, int64_t depth,
-                int64_t b_depth, float* c, int64_t stride, bool accumulate) const {
+  void Multiply(const void* a, bool a_from_columns, int64_t rows, const void* b, int64_t columns,
+                int64_t depth, int64_t b_depth, float* c, int64_t stride, bool accumulate) const {
     cpu::MultiplyArgs args;
     args.type = shape_.type;
     args.a = a;
+    args.a_from_columns = a_from_columns;
     args.rows = rows;
     args.b = b;
     args.columns = columns;
@@ -170,9 +172,9 @@ class HeadBackward {
     const int64_t keys = std::min(kAttentionChunk, query + queries - key);
     const int64_t d_qk = shape_.d_qk, d_v = shape_.d_v;
 
-    Multiply(AtChunk(q_strips_, query, Even(d_qk)), queries, AtChunk(key_panels_, key, Even(d_qk)),
-             keys, d_qk, d_qk, s_, kAttentionChunk, false);
-    Multiply(AtChunk(dout_strips_, query, Even(d_v)), queries,
+    Multiply(AtChunk(q_strips_, query, Lines(d_qk)), false, queries,
+             AtChunk(key_panels_, key, Even(d_qk)), keys, d_qk, d_qk, s_, kAttentionChunk, false);
+    Multiply(AtChunk(dout_strips_, query, Lines(d_v)), false, queries,
              AtChunk(value_panels_, key, Even(d_v)), keys, d_v, d_v, dp_, kAttentionChunk, false);
     const void *p_rows[kQueryChunk], *ds_rows[kQueryChunk];
     for (int64_t i = 0; i < queries; ++i) {
@@ -185,15 +187,18 @@ class HeadBackward {
       ds_rows[i] = dp;
     }
 
-    kernels_.pack_column_strips(Element::kF32, shape_.type, p_rows, 0, queries, keys, p_strips_);
-    Multiply(p_strips_, keys, AtChunk(dout_panels_, query, RoundUp(d_v, panel_)), d_v, queries,
-             queries, dv_ + key * d_v, d_v, true);
-    kernels_.pack_column_strips(Element::kF32, shape_.type, ds_rows, 0, queries, keys, p_strips_);
-    Multiply(p_strips_, keys, AtChunk(q_panels_, query, RoundUp(d_qk, panel_)), d_qk, queries,
+    const int64_t strip = cpu::StripRows(kernels_, shape_.type);
+    kernels_.pack_column_strips(Element::kF32, shape_.type, p_rows, 0, queries, keys, strip,
+                                p_strips_);
+    Multiply(p_strips_, true, keys, AtChunk(dout_panels_, query, RoundUp(d_v, panel_)), d_v,
+             queries, queries, dv_ + key * d_v, d_v, true);
+    kernels_.pack_column_strips(Element::kF32, shape_.type, ds_rows, 0, queries, keys, strip,
+                                p_strips_);
+    Multiply(p_strips_, true, keys, AtChunk(q_panels_, query, RoundUp(d_qk, panel_)), d_qk, queries,
              queries, dk_ + key * d_qk, d_qk, true);
     kernels_.pack_row_strips(Element::kF32, shape_.type, ds_rows, queries, keys, ds_strips_);
-    Multiply(ds_strips_, queries, AtChunk(key_columns_, key, RoundUp(d_qk, panel_)), d_qk, keys,
-             std::min(kAttentionChunk, count_ - key), dq_ + query * d_qk, d_qk, true);
+    Multiply(ds_strips_, false, queries, AtChunk(key_columns_, key, RoundUp(d_qk, panel_)), d_qk,
+             keys, std::min(kAttentionChunk, count_ - key), dq_ + query * d_qk, d_qk, true);
   }
 
   const KernelTable& kernels_;

@@ -50,7 +50,7 @@ void PackSquares(const KernelTable& kernels, Element from, const void* const* ro
 
 void PackRoundedStrips(const KernelTable& kernels, DType dtype, const ConstTensor& a, int64_t begin,
                        int64_t count, void* values, void* packed, float* scales) {
-  const int64_t k = a.dim(1), blocks = ScaleBlocks(k), even = (k + 1) / 2 * 2;
+  const int64_t k = a.dim(1), blocks = ScaleBlocks(k), depth = LineDepth(Element::kBF16, k);
   const Strips strips = Strips::Of(count, kernels.strip_bf16);
   auto* to = static_cast<uint16_t*>(values);
   const void* rows[64];
@@ -70,7 +70,7 @@ void PackRoundedStrips(const KernelTable& kernels, DType dtype, const ConstTenso
       }
     }
     kernels.pack_row_strips(Element::kBF16, Element::kBF16, rows, height, k,
-                            static_cast<uint16_t*>(packed) + first * even);
+                            static_cast<uint16_t*>(packed) + first * depth);
   }
 }
 
@@ -151,7 +151,7 @@ void PackRoundedColumns(const KernelTable& kernels, const ConstTensor& x, int64_
     }
     if (strips) {
       kernels.pack_column_strips(Element::kBF16, Element::kBF16, value_rows.data(), 0, tokens,
-                                 count, packed + done * even * 2);
+                                 count, kernels.strip_bf16, packed + done * even * 2);
     } else {
       kernels.pack_column_panels(Element::kBF16, Element::kBF16, value_rows.data(), 0, tokens,
                                  count, packed + done * even * 2);

@@ -11,16 +11,17 @@
 HWY_BEFORE_NAMESPACE();
 namespace fathom::cpu::HWY_NAMESPACE {
 
-// Up to this many rows, two panels are taken together: one alone has too few sums under way to hide
-// the latency of an addition.
-inline constexpr int64_t kPairedRows = 3;
+// Strips of up to this many rows take two panels together: one alone has too few sums under way to
+// hide the latency of an addition.
+inline constexpr int64_t kPairedRows = HWY_TARGET == HWY_AVX2 ? 3 : 4;
 
+// One step of the depth: word a[i kApart] of row i, and b's vectors at `offset`.
 struct F32Product {
   using A = float;
   using B = float;
   static constexpr int64_t kMostRows = kStrip<Element::kF32>;
   static constexpr int64_t kPerStep = 1;  // elements of depth
-  template <int kRows, int kVectors>
+  template <int kRows, int kVectors, int kApart>
   static HWY_INLINE void Step(const float* a, const float* const* b, int64_t offset,
                               Floats (&sum)[kRows][kVectors]) {
     Floats bv[kVectors];
@@ -30,7 +31,7 @@ struct F32Product {
     }
     HWY_UNROLL(12)
     for (int i = 0; i < kRows; ++i) {
-      const Floats av = Set(a[i]);
+      const Floats av = Set(a[i * kApart]);
       HWY_UNROLL(4)
       for (int v = 0; v < kVectors; ++v) sum[i][v] = MulAdd(av, bv[v], sum[i][v]);
     }
@@ -42,7 +43,7 @@ struct BF16Product {
   using B = uint32_t;
   static constexpr int64_t kMostRows = kStrip<Element::kBF16>;
   static constexpr int64_t kPerStep = 2;
-  template <int kRows, int kVectors>
+  template <int kRows, int kVectors, int kApart>
   static HWY_INLINE void Step(const uint32_t* a, const uint32_t* const* b, int64_t offset,
                               Floats (&sum)[kRows][kVectors]) {
 #ifdef __AVX512BF16__
@@ -53,7 +54,7 @@ struct BF16Product {
     }
     HWY_UNROLL(12)
     for (int i = 0; i < kRows; ++i) {
-      const __m512i av = _mm512_set1_epi32(static_cast<int>(a[i]));
+      const __m512i av = _mm512_set1_epi32(static_cast<int>(a[i * kApart]));
       HWY_UNROLL(4)
       for (int v = 0; v < kVectors; ++v) {
         sum[i][v].raw = _mm512_dpbf16_ps(sum[i][v].raw, (__m512bh)av, (__m512bh)bv[v]);
@@ -69,7 +70,7 @@ struct BF16Product {
     }
     HWY_UNROLL(4)
     for (int i = 0; i < kRows; ++i) {
-      const auto pair = hn::Set(kWords, a[i]);
+      const auto pair = hn::Set(kWords, a[i * kApart]);
       const Floats first = hn::BitCast(kFloats, hn::ShiftLeft<16>(pair));
       HWY_UNROLL(4)
       for (int v = 0; v < kVectors; ++v) sum[i][v] = MulAdd(first, even[v], sum[i][v]);
@@ -87,6 +88,7 @@ struct TileTarget {
   int64_t stride, columns;
   Element type;
   bool accumulate;
+  const void* next = nullptr;  // of the tile after this one, while accumulating
 };
 
 template <typename T>
@@ -125,6 +127,19 @@ FATHOM_INLINE void StoreSums(const Floats (&sum)[kRows][kVectors], const TileTar
     }
     return;
   }
+#ifdef __AVX512BF16__
+  if constexpr (kVectors == 2) {
+    if (to.type == Element::kBF16 && to.columns == kPanel && !to.accumulate) {
+      auto* c = static_cast<uint16_t*>(to.c);
+      HWY_UNROLL(12)
+      for (int i = 0; i < kRows; ++i) {
+        _mm512_storeu_si512(c + i * to.stride,
+                            (__m512i)_mm512_cvtne2ps_pbh(sum[i][1].raw, sum[i][0].raw));
+      }
+      return;
+    }
+  }
+#endif
   alignas(64) float tile[kRows * kVectors * kLanes];
   HWY_UNROLL(12)
   for (int i = 0; i < kRows; ++i) {
@@ -134,8 +149,31 @@ FATHOM_INLINE void StoreSums(const Floats (&sum)[kRows][kVectors], const TileTar
   Typed(to.type, to.c, [&](auto* c) { StoreTile(tile, kVectors * kLanes, kRows, c, to); });
 }
 
+// Steps [begin, end) of the depth; begin is a multiple of kLine where the strip was made from rows.
+// Short loops have an end that the processor foresees.
+template <typename Product, int kRows, int kVectors, bool kFromRows>
+FATHOM_INLINE void AddSteps(const typename Product::A* a, const typename Product::B* const* b,
+                            int64_t begin, int64_t end, Floats (&sum)[kRows][kVectors]) {
+  constexpr int kUnroll = 8;
+  constexpr int kApart = kFromRows ? kLine : 1, kNext = kFromRows ? 1 : kRows;
+  a += begin * kRows;
+  int64_t p = begin;
+  for (; p + kLine <= end; p += kLine, a += kLine * kRows) {
+    HWY_UNROLL(2)
+    for (int half = 0; half < kLine; half += kUnroll) {
+      HWY_UNROLL(8)
+      for (int q = half; q < half + kUnroll; ++q) {
+        Product::template Step<kRows, kVectors, kApart>(a + q * kNext, b, (p + q) * kPanel, sum);
+      }
+    }
+  }
+  for (int q = 0; p < end; ++p, ++q) {
+    Product::template Step<kRows, kVectors, kApart>(a + q * kNext, b, p * kPanel, sum);
+  }
+}
+
 // kVectors = 1: the left half of a panel; 2: a panel; 4: two panels, `panel_stride` words apart.
-template <typename Product, int kRows, int kVectors>
+template <typename Product, int kRows, int kVectors, bool kFromRows>
 static HWY_NOINLINE void Tile(const void* a_strip, const void* b_panel, int64_t panel_stride,
                               int64_t steps, const TileTarget& to) {
   const auto* a = static_cast<const typename Product::A*>(a_strip);
@@ -148,40 +186,38 @@ static HWY_NOINLINE void Tile(const void* a_strip, const void* b_panel, int64_t 
     HWY_UNROLL(4)
     for (int v = 0; v < kVectors; ++v) sum[i][v] = Zero();
   }
-  // What the sums are added to comes into the cache while they are made.
-  if (to.accumulate && to.type == Element::kF32) {
+  // What the next sums are added to comes into the cache while these are made.
+  if (to.next != nullptr) {
+    HWY_UNROLL(12)
     for (int i = 0; i < kRows; ++i) {
-      const float* row = static_cast<const float*>(to.c) + i * to.stride;
+      const float* row = static_cast<const float*>(to.next) + i * to.stride;
+      HWY_UNROLL(4)
       for (int v = 0; v < kVectors; ++v) _mm_prefetch(row + v * kLanes, _MM_HINT_T0);
     }
   }
-  for (int64_t p = 0; p < steps; ++p) {
-    Product::template Step<kRows, kVectors>(a + p * kRows, b, p * kPanel, sum);
-  }
+  AddSteps<Product, kRows, kVectors, kFromRows>(a, b, 0, steps, sum);
   StoreSums<kRows, kVectors>(sum, to);
 }
 
 // The same for FP8: within a block of 128 of the depth the codes' values are summed as above; the
 // finished sum, times the block's scales, is added to the total.
-template <typename Product, int kRows, int kVectors>
+template <typename Product, int kRows, int kVectors, bool kFromRows>
 static HWY_NOINLINE void ScaledTile(const void* a_strip, const void* b_panel, int64_t steps,
                                     const float* a_scales, const float* b_scales, int64_t blocks,
                                     const TileTarget& to) {
   constexpr int64_t kSteps = kTile / Product::kPerStep;
   const auto* a = static_cast<const typename Product::A*>(a_strip);
   const typename Product::B* b[1] = {static_cast<const typename Product::B*>(b_panel)};
-  alignas(64) float total[kRows][kVectors * kLanes];
-  Floats sum[kRows][kVectors];
+  alignas(64) float total[kRows][kVectors * kLanes] = {};
   for (int64_t block = 0; block < blocks; ++block) {
+    Floats sum[kRows][kVectors];
     HWY_UNROLL(12)
     for (int i = 0; i < kRows; ++i) {
       HWY_UNROLL(2)
       for (int v = 0; v < kVectors; ++v) sum[i][v] = Zero();
     }
     const int64_t begin = block * kSteps, end = steps - begin < kSteps ? steps : begin + kSteps;
-    for (int64_t p = begin; p < end; ++p) {
-      Product::template Step<kRows, kVectors>(a + p * kRows, b, p * kPanel, sum);
-    }
+    AddSteps<Product, kRows, kVectors, kFromRows>(a, b, begin, end, sum);
     HWY_UNROLL(12)
     for (int i = 0; i < kRows; ++i) {
       const Floats row = Set(a_scales[i * blocks + block]);
@@ -189,14 +225,15 @@ static HWY_NOINLINE void ScaledTile(const void* a_strip, const void* b_panel, in
       for (int v = 0; v < kVectors; ++v) {
         const Floats scale = row * Load(b_scales + block * kPanel + v * kLanes);
         float* at = &total[i][v * kLanes];
-        Store(block == 0 ? sum[i][v] * scale : MulAdd(sum[i][v], scale, Load(at)), at);
+        Store(MulAdd(sum[i][v], scale, Load(at)), at);
       }
     }
   }
+  Floats sum[kRows][kVectors];
+  HWY_UNROLL(12)
   for (int i = 0; i < kRows; ++i) {
-    for (int v = 0; v < kVectors; ++v) {
-      sum[i][v] = blocks > 0 ? Load(&total[i][v * kLanes]) : Zero();
-    }
+    HWY_UNROLL(2)
+    for (int v = 0; v < kVectors; ++v) sum[i][v] = Load(&total[i][v * kLanes]);
   }
   StoreSums<kRows, kVectors>(sum, to);
 }
@@ -204,45 +241,53 @@ static HWY_NOINLINE void ScaledTile(const void* a_strip, const void* b_panel, in
 using TileFunction = void (*)(const void*, const void*, int64_t, int64_t, const TileTarget&);
 
 // Indexed by rows - 1.
-template <typename Product, int kVectors, int... kIndex>
+template <typename Product, int kVectors, bool kFromRows, int... kIndex>
 struct TileList {
-  static constexpr TileFunction kTiles[] = {&Tile<Product, kIndex + 1, kVectors>...};
+  static constexpr TileFunction kTiles[] = {&Tile<Product, kIndex + 1, kVectors, kFromRows>...};
 };
-template <typename Product, int kVectors>
+template <typename Product, int kVectors, bool kFromRows>
 FATHOM_INLINE TileFunction TileFor(int64_t rows) {
   if constexpr (kVectors == 4) {
-    return TileList<Product, 4, 0, 1, 2>::kTiles[rows - 1];
+    if constexpr (kPairedRows == 3) {
+      return TileList<Product, 4, kFromRows, 0, 1, 2>::kTiles[rows - 1];
+    } else {
+      return TileList<Product, 4, kFromRows, 0, 1, 2, 3>::kTiles[rows - 1];
+    }
   } else if constexpr (Product::kMostRows == 4) {
-    return TileList<Product, kVectors, 0, 1, 2, 3>::kTiles[rows - 1];
+    return TileList<Product, kVectors, kFromRows, 0, 1, 2, 3>::kTiles[rows - 1];
   } else if constexpr (Product::kMostRows == 6) {
-    return TileList<Product, kVectors, 0, 1, 2, 3, 4, 5>::kTiles[rows - 1];
+    return TileList<Product, kVectors, kFromRows, 0, 1, 2, 3, 4, 5>::kTiles[rows - 1];
   } else {
-    return TileList<Product, kVectors, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11>::kTiles[rows - 1];
+    return TileList<Product, kVectors, kFromRows, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+                    11>::kTiles[rows - 1];
   }
 }
 
 using ScaledTileFunction = void (*)(const void*, const void*, int64_t, const float*, const float*,
                                     int64_t, const TileTarget&);
-template <int kVectors, int... kIndex>
+template <int kVectors, bool kFromRows, int... kIndex>
 struct ScaledTileList {
   static constexpr ScaledTileFunction kTiles[] = {
-      &ScaledTile<BF16Product, kIndex + 1, kVectors>...};
+      &ScaledTile<BF16Product, kIndex + 1, kVectors, kFromRows>...};
 };
-template <int kVectors>
+template <int kVectors, bool kFromRows>
 FATHOM_INLINE ScaledTileFunction ScaledTileFor(int64_t rows) {
   if constexpr (BF16Product::kMostRows == 4) {
-    return ScaledTileList<kVectors, 0, 1, 2, 3>::kTiles[rows - 1];
+    return ScaledTileList<kVectors, kFromRows, 0, 1, 2, 3>::kTiles[rows - 1];
   } else {
-    return ScaledTileList<kVectors, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11>::kTiles[rows - 1];
+    return ScaledTileList<kVectors, kFromRows, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11>::kTiles[rows -
+                                                                                             1];
   }
 }
 
+template <bool kFromRows>
 static void MultiplyScaled(const MultiplyArgs& args) {
   const int64_t b_depth = args.b_depth > 0 ? args.b_depth : args.depth;
   const int64_t steps = (args.depth + 1) / 2, panel_words = (b_depth + 1) / 2 * kPanel;
   const int64_t blocks = (args.depth + kTile - 1) / kTile;
   const int64_t panel_scales = (b_depth + kTile - 1) / kTile * kPanel;
   const Strips strips = Strips::Of(args.rows, BF16Product::kMostRows);
+  const int64_t a_words = kFromRows ? (steps + kLine - 1) / kLine * kLine : steps;  // of a row
   const int64_t c_bytes = args.c_type == Element::kF32 ? 4 : 2;
   const auto* a = static_cast<const uint32_t*>(args.a);
   const auto* b = static_cast<const uint32_t*>(args.b);
@@ -254,48 +299,66 @@ static void MultiplyScaled(const MultiplyArgs& args) {
       const TileTarget to{static_cast<char*>(args.c) + (begin * args.c_stride + j) * c_bytes,
                           args.c_stride, columns, args.c_type, args.accumulate};
       const ScaledTileFunction tile =
-          columns > kLanes ? ScaledTileFor<2>(rows) : ScaledTileFor<1>(rows);
-      tile(a + begin * steps, b, steps, args.a_scales + begin * blocks, b_scales, blocks, to);
+          columns > kLanes ? ScaledTileFor<2, kFromRows>(rows) : ScaledTileFor<1, kFromRows>(rows);
+      tile(a + begin * a_words, b, steps, args.a_scales + begin * blocks, b_scales, blocks, to);
     }
   }
 }
 
-template <typename Product>
+// Tiles of one panel, or of two together, by all strips; or of one strip by all panels where C is
+// more to read and write than A and B are (few steps): then its rows are passed from left to right.
+template <typename Product, bool kFromRows>
 static void MultiplyOf(const MultiplyArgs& args) {
   const int64_t steps = (args.depth + Product::kPerStep - 1) / Product::kPerStep;
   const int64_t b_depth = args.b_depth > 0 ? args.b_depth : args.depth;
   const int64_t panel_words = (b_depth + Product::kPerStep - 1) / Product::kPerStep * kPanel;
-  const Strips strips = Strips::Of(args.rows, Product::kMostRows);
+  const int64_t most = args.strip > 0 ? args.strip : Product::kMostRows;
+  const Strips strips = Strips::Of(args.rows, most);
+  const int64_t a_words = kFromRows ? (steps + kLine - 1) / kLine * kLine : steps;  // of a row
   const int64_t c_bytes = args.c_type == Element::kF32 ? 4 : 2;
+  const bool ahead = args.accumulate && args.c_type == Element::kF32;
   const auto* a = static_cast<const uint32_t*>(args.a);
   const auto* b = static_cast<const uint32_t*>(args.b);
-  const bool paired = args.rows <= kPairedRows;
-  for (int64_t j = 0; j < args.columns;) {
-    const int64_t left = args.columns - j;
-    const int64_t columns = paired && left > kPanel ? (left < 2 * kPanel ? left : 2 * kPanel)
-                                                    : (left < kPanel ? left : kPanel);
+  const int64_t width = args.rows <= kPairedRows || most <= kPairedRows ? 2 * kPanel : kPanel;
+  const auto at = [&](int64_t row, int64_t column) {
+    return static_cast<char*>(args.c) + (row * args.c_stride + column) * c_bytes;
+  };
+  const auto tile = [&](int64_t s, int64_t j, const void* next) {
+    const int64_t left = args.columns - j, columns = left < width ? left : width;
+    const int64_t begin = strips.Begin(s), rows = strips.Begin(s + 1) - begin;
+    const TileTarget to{at(begin, j), args.c_stride,   columns,
+                        args.c_type,  args.accumulate, ahead ? next : nullptr};
+    const TileFunction function = columns > kPanel   ? TileFor<Product, 4, kFromRows>(rows)
+                                  : columns > kLanes ? TileFor<Product, 2, kFromRows>(rows)
+                                                     : TileFor<Product, 1, kFromRows>(rows);
+    function(a + begin * a_words, b + j / kPanel * panel_words, panel_words, steps, to);
+  };
+  if (width > kPanel && args.accumulate) {
     for (int64_t s = 0; s < strips.count; ++s) {
-      const int64_t begin = strips.Begin(s), rows = strips.Begin(s + 1) - begin;
-      const TileTarget to{static_cast<char*>(args.c) + (begin * args.c_stride + j) * c_bytes,
-                          args.c_stride, columns, args.c_type, args.accumulate};
-      const TileFunction tile = columns > kPanel   ? TileFor<Product, 4>(rows)
-                                : columns > kLanes ? TileFor<Product, 2>(rows)
-                                                   : TileFor<Product, 1>(rows);
-      tile(a + begin * steps, b, panel_words, steps, to);
+      for (int64_t j = 0; j < args.columns; j += width) {
+        tile(s, j, at(strips.Begin(s), j + width));
+      }
     }
-    b += columns > kPanel ? 2 * panel_words : panel_words;
-    j += columns;
+    return;
+  }
+  for (int64_t j = 0; j < args.columns; j += width) {
+    for (int64_t s = 0; s < strips.count; ++s) tile(s, j, at(strips.Begin(s + 1), j));
+  }
+}
+
+template <bool kFromRows>
+static void MultiplyStrips(const MultiplyArgs& args) {
+  if (args.a_scales != nullptr) {
+    MultiplyScaled<kFromRows>(args);
+  } else if (args.type == Element::kF32) {
+    MultiplyOf<F32Product, kFromRows>(args);
+  } else {
+    MultiplyOf<BF16Product, kFromRows>(args);
   }
 }
 
 static void Multiply(const MultiplyArgs& args) {
-  if (args.a_scales != nullptr) {
-    MultiplyScaled(args);
-  } else if (args.type == Element::kF32) {
-    MultiplyOf<F32Product>(args);
-  } else {
-    MultiplyOf<BF16Product>(args);
-  }
+  args.a_from_columns ? MultiplyStrips<false>(args) : MultiplyStrips<true>(args);
 }
 
 }  // namespace fathom::cpu::HWY_NAMESPACE

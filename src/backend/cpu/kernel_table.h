@@ -17,6 +17,9 @@ namespace fathom::cpu {
 
 enum class Element : int32_t { kF32, kBF16 };
 
+// Words of a row that stand together in a strip made from rows: one line of the cache.
+inline constexpr int64_t kStripLine = 16;
+
 // The quantised types, as in tensor/dtype.h.
 enum class Code : int32_t { kE4M3, kE4M3Ue8m0, kE5M6 };
 
@@ -25,8 +28,10 @@ struct MultiplyArgs {
   Element type = Element::kF32;  // of A and B
   const void* a = nullptr;       // strips, one after the other
   int64_t rows = 0;
-  const void* b = nullptr;  // panels, one after the other
-  int64_t columns = 0;      // all of whole panels but the last
+  int64_t strip = 0;            // most rows of one; 0: strip_f32 or strip_bf16
+  bool a_from_columns = false;  // which of the two layouts
+  const void* b = nullptr;      // panels, one after the other
+  int64_t columns = 0;          // all of whole panels but the last
   int64_t depth = 0;
   int64_t b_depth = 0;  // that B was packed with, at least depth; 0: the same
   void* c = nullptr;
@@ -79,13 +84,16 @@ struct KernelTable {
   int64_t panel;      // columns of a packed panel
   int64_t strip_f32;  // most rows of a strip, by type
   int64_t strip_bf16;
+  int64_t strip_few;  // most rows of strips that take two panels at a time
 
   // ---- Matrix products (gemm-inl.h, pack-inl.h)
   //
   // A strip or panel of `width` lanes over `depth` is, in f32, [depth][width]; in bf16
   // [ceil(depth / 2)][width][2], so that one 32-bit word holds two neighbours along the depth. An
   // odd last depth is padded with zero. B is cut into panels of `panel` lanes, the last padded with
-  // zero lanes; A into strips of nearly equal width (Strips), without padding.
+  // zero lanes; A into strips of nearly equal width (Strips), without padding. This is the layout
+  // of panels, and of strips made from columns. A strip made from rows takes its rows as they are:
+  // [lines][width][kStripLine] words, the last line padded.
   //
   // rows[i], i < count, points to `depth` elements: lane i.
   void (*pack_row_panels)(Element from, Element to, const void* const* rows, int64_t count,
@@ -96,7 +104,7 @@ struct KernelTable {
   void (*pack_column_panels)(Element from, Element to, const void* const* rows, int64_t first,
                              int64_t depth, int64_t count, void* out);
   void (*pack_column_strips)(Element from, Element to, const void* const* rows, int64_t first,
-                             int64_t depth, int64_t count, void* out);
+                             int64_t depth, int64_t count, int64_t strip, void* out);
   void (*multiply)(const MultiplyArgs& args);
 
   // ---- FP8 (fp8-inl.h); numbers and layouts: tensor/quantize.h

@@ -43,7 +43,7 @@ struct BlockMemory {
     const Element type = ProductType(b);
     const int64_t depth = cpu::EvenDepth(type, b.k);
     cpu::Scratch scratch(data);
-    a = scratch.Take<std::byte>(rows * depth * cpu::SizeOf(type));
+    a = scratch.Take<std::byte>(rows * cpu::LineDepth(type, b.k) * cpu::SizeOf(type));
     if (IsQuantized(b.dtype)) {
       scales = scratch.Take<float>(rows * cpu::ScaleBlocks(b.k));
       values = scratch.Take<std::byte>(cpu::RoundedStripBytes(kernels, b.k));

@@ -105,28 +105,31 @@ FATHOM_INLINE void StoreLanes(Words x, uint32_t* out, int64_t p, int64_t width, 
   }
 }
 
-// One lane only: the row itself.
+// A strip from rows: lines of kLine words, one of each row after the other.
 template <Element kTo, typename T>
-static void PackSingleRow(const T* row, int64_t depth, uint32_t* out) {
-  constexpr int64_t kStep = kLanes * kPerWord<kTo>;
-  int64_t k = 0;
-  for (; k + kStep <= depth; k += kStep, out += kLanes) {
-    hn::StoreU(LoadWords<kTo>(row + k), kWords, out);
-  }
-  if (k < depth) {
-    const int64_t n = depth - k;
-    StoreWordsN(LoadWordsN<kTo>(row + k, n), out, (n + kPerWord<kTo> - 1) / kPerWord<kTo>);
+static void PackLines(const void* const* rows, int64_t count, int64_t depth, uint32_t* out) {
+  constexpr int64_t kLineDepth = kLine * kPerWord<kTo>, kStep = kLanes * kPerWord<kTo>;
+  for (int64_t i = 0; i < count; ++i) {
+    const T* row = static_cast<const T*>(rows[i]);
+    uint32_t* to = out + i * kLine;
+    int64_t k = 0;
+    for (; k + kLineDepth <= depth; k += kLineDepth, to += count * kLine) {
+      HWY_UNROLL(2)
+      for (int64_t part = 0; part < kLineDepth; part += kStep) {
+        hn::StoreU(LoadWords<kTo>(row + k + part), kWords, to + part / kPerWord<kTo>);
+      }
+    }
+    for (; k < depth; k += kStep, to += kLanes) {
+      const int64_t n = depth - k;
+      hn::StoreU(n >= kStep ? LoadWords<kTo>(row + k) : LoadWordsN<kTo>(row + k, n), kWords, to);
+    }
   }
 }
 
-// One strip or panel of `width` lanes, of which the first `count` are rows.
+// One panel, of whose lanes the first `count` are rows.
 template <Element kTo, typename T>
-static void PackRowsOf(const void* const* rows, int64_t count, int64_t width, int64_t depth,
-                       uint32_t* out) {
-  if (width == 1) {
-    PackSingleRow<kTo>(static_cast<const T*>(rows[0]), depth, out);
-    return;
-  }
+static void PackRowPanel(const void* const* rows, int64_t count, int64_t depth, uint32_t* out) {
+  constexpr int64_t width = kPanel;
   constexpr int64_t kStep = kLanes * kPerWord<kTo>;
   const int64_t steps = (depth + kPerWord<kTo> - 1) / kPerWord<kTo>;
   for (int64_t lane = 0; lane < width; lane += kLanes) {
@@ -179,7 +182,7 @@ struct LaneGroup {
 template <Element kTo, typename T>
 static void PackGroups(const void* const* rows, int64_t depth, const LaneGroup* groups,
                        int64_t count) {
-  constexpr int64_t kRowsAhead = 16, kLine = 64 / sizeof(T);
+  constexpr int64_t kRowsAhead = 16, kLineElements = 64 / sizeof(T);
   const int64_t begin = groups[0].lane;
   const int64_t end = groups[count - 1].lane + groups[count - 1].valid;
   const int64_t steps = (depth + kPerWord<kTo> - 1) / kPerWord<kTo>;
@@ -189,7 +192,7 @@ static void PackGroups(const void* const* rows, int64_t depth, const LaneGroup* 
     for (int64_t ahead = k + kRowsAhead; ahead < depth && ahead < k + kRowsAhead + kPerWord<kTo>;
          ++ahead) {
       const T* row = static_cast<const T*>(rows[ahead]);
-      for (int64_t j = begin; j < end; j += kLine) _mm_prefetch(row + j, _MM_HINT_T0);
+      for (int64_t j = begin; j < end; j += kLineElements) _mm_prefetch(row + j, _MM_HINT_T0);
     }
     for (int64_t g = 0; g < count; ++g) {
       const LaneGroup& group = groups[g];
@@ -233,9 +236,9 @@ static void PackColumnPanelsOf(const void* const* rows, int64_t first, int64_t d
 
 template <Element kTo, typename T>
 static void PackColumnStripsOf(const void* const* rows, int64_t first, int64_t depth, int64_t count,
-                               uint32_t* out) {
+                               int64_t strip, uint32_t* out) {
   const int64_t steps = (depth + kPerWord<kTo> - 1) / kPerWord<kTo>;
-  const Strips strips = Strips::Of(count, kStrip<kTo>);
+  const Strips strips = Strips::Of(count, strip);
   LaneGroup groups[kMostGroups];
   int64_t size = 0;
   for (int64_t s = 0; s < strips.count; ++s) {
@@ -253,17 +256,18 @@ static void PackRowPanelsOf(const void* const* rows, int64_t count, int64_t dept
   const int64_t steps = (depth + kPerWord<kTo> - 1) / kPerWord<kTo>;
   for (int64_t panel = 0; panel < count; panel += kPanel, out += steps * kPanel) {
     const int64_t left = count - panel;
-    PackRowsOf<kTo, T>(rows + panel, left < kPanel ? left : kPanel, kPanel, depth, out);
+    PackRowPanel<kTo, T>(rows + panel, left < kPanel ? left : kPanel, depth, out);
   }
 }
 
 template <Element kTo, typename T>
 static void PackRowStripsOf(const void* const* rows, int64_t count, int64_t depth, uint32_t* out) {
-  const int64_t steps = (depth + kPerWord<kTo> - 1) / kPerWord<kTo>;
+  constexpr int64_t kLineDepth = kLine * kPerWord<kTo>;
+  const int64_t words = (depth + kLineDepth - 1) / kLineDepth * kLine;
   const Strips strips = Strips::Of(count, kStrip<kTo>);
   for (int64_t s = 0; s < strips.count; ++s) {
     const int64_t begin = strips.Begin(s), width = strips.Begin(s + 1) - begin;
-    PackRowsOf<kTo, T>(rows + begin, width, width, depth, out + begin * steps);
+    PackLines<kTo, T>(rows + begin, width, depth, out + begin * words);
   }
 }
 
@@ -299,9 +303,9 @@ static void PackColumnPanels(Element from, Element to, const void* const* rows, 
   });
 }
 static void PackColumnStrips(Element from, Element to, const void* const* rows, int64_t first,
-                             int64_t depth, int64_t count, void* out) {
+                             int64_t depth, int64_t count, int64_t strip, void* out) {
   ForTypes(from, to, [&](auto type, auto source) {
-    PackColumnStripsOf<type(), decltype(source)>(rows, first, depth, count,
+    PackColumnStripsOf<type(), decltype(source)>(rows, first, depth, count, strip,
                                                  static_cast<uint32_t*>(out));
   });
 }

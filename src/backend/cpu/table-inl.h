@@ -17,6 +17,7 @@ constexpr KernelTable MakeTable(const char* name) {
           .panel = kPanel,
           .strip_f32 = kStrip<Element::kF32>,
           .strip_bf16 = kStrip<Element::kBF16>,
+          .strip_few = kPairedRows,
           .pack_row_panels = &PackRowPanels,
           .pack_row_strips = &PackRowStrips,
           .pack_column_panels = &PackColumnPanels,

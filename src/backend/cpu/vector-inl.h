@@ -27,6 +27,8 @@ inline constexpr int64_t kPanel = 2 * kLanes;
 template <Element kType>
 inline constexpr int64_t kStrip = HWY_TARGET != HWY_AVX2 ? 12 : (kType == Element::kF32 ? 6 : 4);
 
+inline constexpr int64_t kLine = kStripLine;
+
 #define FATHOM_INLINE static HWY_INLINE
 
 FATHOM_INLINE Floats Set(float x) { return hn::Set(kFloats, x); }

@@ -19,21 +19,12 @@ namespace {
 constexpr int64_t kLeastCost = 1 << 18;
 // Tokens whose operands are packed at a time.
 constexpr int64_t kTokensAtATime = 4 * Backend::kWeightGradientBlock;
-// Strips of rows of dW that are one unit of work.
-constexpr int64_t kUnitStrips = 4;
-
-// The rows of dW [n, k] in units. Strips of a unit are those of the whole: an even cut of a run of
-// nearly equal strips is the run itself.
-struct GradientUnits {
-  Strips strips;
-  int64_t count;
-
-  GradientUnits(int64_t n, int64_t strip)
-      : strips(Strips::Of(n, strip)), count((strips.count + kUnitStrips - 1) / kUnitStrips) {}
-  int64_t Begin(int64_t unit) const {
-    return unit < count ? strips.Begin(unit * kUnitStrips) : strips.rows;
-  }
-};
+// Strips of dY that are multiplied with a panel of X one after the other, while it is near.
+constexpr int64_t kStripsAtATime = 4;
+// Passing an element of dW costs about as much as this many multiply-adds.
+constexpr int64_t kReadAndWrite = 8;
+// Up to this many tokens a problem has few.
+constexpr int64_t kFewTokens = 64;
 
 // One problem's tokens [begin, end), at most one block, and where their packed operands are; with
 // fp8 the scales [n, tiles] and [panels, tiles, panel].
@@ -49,17 +40,25 @@ Element ProductType(const WeightGradientProblem& problem) {
   return problem.fp8 ? Element::kBF16 : ElementOf(problem.x);
 }
 
-// Packs units of dY, or panels of X, of one block of tokens.
-void PackUnits(const cpu::KernelTable& kernels, const TokenBlock& block, bool is_x, int64_t unit,
-               int64_t unit_end, void* scratch) {
+// Most rows of a strip. With few tokens dW is nearly all that there is to read and write: few of
+// its rows at a time, from left to right.
+int64_t StripOf(const cpu::KernelTable& kernels, const WeightGradientProblem& problem) {
+  return problem.dy.dim(0) <= kFewTokens && !problem.fp8 ? kernels.strip_few
+                                                         : StripRows(kernels, ProductType(problem));
+}
+
+// Packs strips of dY, or panels of X, of one block of tokens.
+void PackOperand(const cpu::KernelTable& kernels, const TokenBlock& block, bool is_x, int64_t unit,
+                 int64_t unit_end, void* scratch) {
   const ConstTensor& from = is_x ? block.problem->x : block.problem->dy;
   const Element type = ProductType(*block.problem);
   const int64_t tokens = block.end - block.begin;
   const int64_t bytes = EvenDepth(type, tokens) * cpu::SizeOf(type);
-  const GradientUnits units(from.dim(1), StripRows(kernels, type));
-  const int64_t first = is_x ? unit * kernels.panel : units.Begin(unit);
+  const int64_t strip = StripOf(kernels, *block.problem);
+  const Strips strips = Strips::Of(from.dim(1), strip);
+  const int64_t first = is_x ? unit * kernels.panel : strips.Begin(unit);
   const int64_t end =
-      is_x ? std::min(from.dim(1), unit_end * kernels.panel) : units.Begin(unit_end);
+      is_x ? std::min(from.dim(1), unit_end * kernels.panel) : strips.Begin(unit_end);
   std::byte* packed = (is_x ? block.x : block.dy) + first * bytes;
   if (block.problem->fp8) {
     float* scales = (is_x ? block.x_scales : block.dy_scales) + first * cpu::ScaleBlocks(tokens);
@@ -72,7 +71,7 @@ void PackUnits(const cpu::KernelTable& kernels, const TokenBlock& block, bool is
   if (is_x) {
     kernels.pack_column_panels(type, type, rows, first, tokens, end - first, packed);
   } else {
-    kernels.pack_column_strips(type, type, rows, first, tokens, end - first, packed);
+    kernels.pack_column_strips(type, type, rows, first, tokens, end - first, strip, packed);
   }
 }
 
@@ -107,8 +106,8 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
       const int64_t stop = std::min(problem.dy.dim(0), start + kTokensAtATime);
       const int64_t panels = (k + width - 1) / width;
       const Element type = ProductType(problem);
-      const GradientUnits units(n, StripRows(kernels_, type));
-      const int64_t unit_rows = units.count > 0 ? (n + units.count - 1) / units.count : 0;
+      const Strips strips = Strips::Of(n, StripOf(kernels_, problem));
+      const int64_t strip_rows = strips.count > 0 ? (n + strips.count - 1) / strips.count : 0;
       first_block.push_back(blocks.size());
       int64_t tokens = 0;
       for (int64_t begin = start; begin < stop; begin += kWeightGradientBlock) {
@@ -122,13 +121,14 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
           block.x_scales = reinterpret_cast<float*>(new_bytes(panels * width * scale_bytes));
         }
         blocks.push_back(block);
-        packing.Add(units.count, (end - begin) * unit_rows);
+        packing.Add(strips.count, (end - begin) * strip_rows);
         packing.Add(panels, (end - begin) * width);
         tokens += end - begin;
       }
       multiplying.Add(
-          tokens > 0 && k > 0 ? units.count : 0,
-          (tokens + 2 * static_cast<int64_t>(blocks.size() - first_block.back())) * unit_rows * k);
+          tokens > 0 && k > 0 ? strips.count : 0,
+          (tokens + kReadAndWrite * static_cast<int64_t>(blocks.size() - first_block.back())) *
+              strip_rows * k);
     }
     first_block.push_back(blocks.size());
     if (blocks.empty()) continue;
@@ -138,17 +138,19 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
         any_fp8 ? cpu::RoundedColumnsBytes(kWeightGradientBlock) : int64_t{0};
     std::byte* scratch = new_bytes(parts * scratch_bytes);
     packing.Run(*context.pool, parts, [&](int part, int64_t item, int64_t unit, int64_t unit_end) {
-      PackUnits(kernels_, blocks[static_cast<size_t>(item / 2)], item % 2 == 1, unit, unit_end,
-                scratch + part * scratch_bytes);
+      PackOperand(kernels_, blocks[static_cast<size_t>(item / 2)], item % 2 == 1, unit, unit_end,
+                  scratch + part * scratch_bytes);
     });
 
     multiplying.Run(*context.pool, parts, [&](int, int64_t item, int64_t unit, int64_t unit_end) {
       const WeightGradientProblem& problem = problems[static_cast<size_t>(item)];
       cpu::MultiplyArgs args;
       args.type = ProductType(problem);
-      const GradientUnits units(problem.dy.dim(1), StripRows(kernels_, args.type));
+      args.strip = StripOf(kernels_, problem);
+      const Strips strips = Strips::Of(problem.dy.dim(1), args.strip);
       args.columns = problem.x.dim(1);
       args.c_stride = problem.dw.stride(0);
+      args.a_from_columns = true;
       args.accumulate = true;
       for (size_t i = first_block[static_cast<size_t>(item)];
            i < first_block[static_cast<size_t>(item) + 1]; ++i) {
@@ -156,9 +158,10 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
         args.depth = block.end - block.begin;
         args.b = block.x;
         args.b_scales = block.x_scales;
-        for (int64_t u = unit; u < unit_end; ++u) {
-          const int64_t first = units.Begin(u);
-          args.rows = units.Begin(u + 1) - first;
+        // A run of strips, cut evenly by itself, is cut into the same strips.
+        for (int64_t s = unit; s < unit_end; s += kStripsAtATime) {
+          const int64_t first = strips.Begin(s);
+          args.rows = strips.Begin(std::min(unit_end, s + kStripsAtATime)) - first;
           args.a = block.dy + first * EvenDepth(args.type, args.depth) * cpu::SizeOf(args.type);
           if (problem.fp8) {
             args.a_scales = block.dy_scales + first * cpu::ScaleBlocks(args.depth);

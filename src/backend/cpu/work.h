@@ -26,6 +26,11 @@ inline int64_t SizeOf(Element type) { return type == Element::kF32 ? 4 : 2; }
 inline int64_t EvenDepth(Element type, int64_t depth) {
   return type == Element::kF32 ? depth : (depth + 1) / 2 * 2;
 }
+// The depth that a row takes in a strip made from rows: whole lines.
+inline int64_t LineDepth(Element type, int64_t depth) {
+  const int64_t line = type == Element::kF32 ? kStripLine : 2 * kStripLine;
+  return (depth + line - 1) / line * line;
+}
 inline int64_t StripRows(const KernelTable& kernels, Element type) {
   return type == Element::kF32 ? kernels.strip_f32 : kernels.strip_bf16;
 }
