@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -56,6 +57,27 @@ Device::Device(std::string_view name, int threads)
   context_.backend = backend_.get();
   context_.pool = &pool_;
   context_.workspace = &workspace_;
+}
+
+ProfilingBackend& Device::Profile() {
+  profiling_ = std::make_unique<ProfilingBackend>(*backend_);
+  profiling_->set_recording(false);
+  context_.backend = profiling_.get();
+  return *profiling_;
+}
+
+nlohmann::ordered_json ProfileJson(const Profile& profile, int64_t steps) {
+  const auto count = static_cast<double>(std::max<int64_t>(1, steps));
+  auto json = nlohmann::ordered_json::array();
+  for (const OperationProfile& operation : profile.Operations()) {
+    json.push_back({{"operation", operation.name},
+                    {"shape", operation.shape},
+                    {"calls", static_cast<double>(operation.calls) / count},
+                    {"milliseconds", 1e3 * operation.seconds / count},
+                    {"flops", operation.flops / count},
+                    {"bytes", operation.bytes / count}});
+  }
+  return json;
 }
 
 void PrecisionOption::AddTo(CLI::App& command) {

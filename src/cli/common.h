@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "backend/profiling/profiling_backend.h"
 #include "base/thread_pool.h"
 #include "model/precision.h"
 #include "ops/backend.h"
@@ -37,13 +38,21 @@ class Device {
 
   Context& context() { return context_; }
   ThreadPool& pool() { return pool_; }
+  // From here on the context's operations are timed, while its recording is on (at first it is
+  // off). Called once.
+  ProfilingBackend& Profile();
 
  private:
   ThreadPool pool_;
   std::unique_ptr<Backend> backend_;
+  std::unique_ptr<ProfilingBackend> profiling_;
   Arena workspace_;
   Context context_;
 };
+
+// What a profile says of each kind of work in one of `steps` steps: operation, shape, calls,
+// milliseconds, flops, bytes.
+nlohmann::ordered_json ProfileJson(const Profile& profile, int64_t steps);
 
 // --dtype: what to compute in.
 struct PrecisionOption {

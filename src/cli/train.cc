@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/log.h"
 #include "cli/common.h"
@@ -18,7 +19,42 @@ struct Arguments {
   CommonOptions common;
   std::filesystem::path config;
   std::vector<std::string> overrides;
-  bool resume = false, dry_run = false;
+  bool resume = false, dry_run = false, profile = false;
+};
+
+// Times the operations of a run's steps, all but the first: that one touches its memory for the
+// first time.
+class StepProfiler {
+ public:
+  StepProfiler(Device& device, TrainOptions& options) : backend_(device.Profile()) {
+    options.before_step = [this] { backend_.set_recording(begun_++ > 0); };
+    options.after_step = [this](double seconds) {
+      backend_.set_recording(false);
+      if (begun_ == 1) return;
+      ++steps_;
+      seconds_ += seconds;
+    };
+  }
+
+  void Print(Context& context, DType dtype) const {
+    if (steps_ == 0) {
+      spdlog::warn("nothing to profile: the first step is left out, and there was no other");
+      return;
+    }
+    const double peak = backend_.MeasurePeakFlops(context, dtype);
+    WriteStandardOutput(fmt::format("where a step's time goes (mean of {} steps)\n{}", steps_,
+                                    backend_.profile().ToTable(seconds_, steps_, peak)));
+  }
+  nlohmann::ordered_json ToJson() const {
+    return {{"steps", steps_},
+            {"milliseconds", 1e3 * seconds_ / static_cast<double>(std::max<int64_t>(1, steps_))},
+            {"operations", ProfileJson(backend_.profile(), steps_)}};
+  }
+
+ private:
+  ProfilingBackend& backend_;
+  int64_t begun_ = 0, steps_ = 0;
+  double seconds_ = 0;
 };
 
 // What the model writes after the prompt, with the prompt.
@@ -47,7 +83,7 @@ std::string WriteSample(Context& context, Transformer& transformer, const Tokeni
   return tokenizer.Decode(written, /*skip_special=*/true);
 }
 
-void PrintSummary(const TrainSummary& summary, bool json) {
+void PrintSummary(const TrainSummary& summary, bool json, const StepProfiler* profiler) {
   if (json) {
     nlohmann::ordered_json result = {{"interrupted", summary.interrupted},
                                      {"step", summary.step},
@@ -58,6 +94,7 @@ void PrintSummary(const TrainSummary& summary, bool json) {
     if (summary.baseline_bits_per_byte > 0)
       result["baseline_bits_per_byte"] = summary.baseline_bits_per_byte;
     if (!summary.model.empty()) result["model"] = summary.model.string();
+    if (profiler != nullptr) result["profile"] = profiler->ToJson();
     WriteJson(result);
     return;
   }
@@ -142,7 +179,12 @@ void RunTrain(Arguments& arguments) {
                                         const RunConfig::Sample& sample) {
     return WriteSample(context, transformer, tokenizer, sample, seed);
   };
-  PrintSummary(Train(device.context(), config, options), arguments.common.json);
+  std::optional<StepProfiler> profiler;
+  if (arguments.profile) profiler.emplace(device, options);
+  const TrainSummary summary = Train(device.context(), config, options);
+  PrintSummary(summary, arguments.common.json, profiler ? &*profiler : nullptr);
+  if (profiler && !arguments.common.json)
+    profiler->Print(device.context(), config.ModelPrecision().act);
 }
 
 }  // namespace
@@ -160,6 +202,8 @@ void AddTrainCommand(CLI::App& app) {
                     "Go on from the newest checkpoint, if there is one");
   command->add_flag("--dry-run", arguments->dry_run,
                     "Say what the run would take (memory, time), and stop");
+  command->add_flag("--profile", arguments->profile,
+                    "Say at the end where a step's time went, operation by operation");
   arguments->common.AddTo(*command);
   command->get_option("--seed")->description("In place of the configuration's seed");
   command->footer("Example: fathom train run.toml --set optimizer.lr=1e-3 --resume");

@@ -198,6 +198,7 @@ class Trainer {
     double stage_done = 0;
     TokenRows batch;
     while (progress_.stage_step < stage.steps) {
+      if (options_.before_step) options_.before_step();
       const auto start = Clock::now();
       const int64_t s = progress_.stage_step;
       rows.Read(static_cast<uint64_t>(s * stage.batch_rows), stage.batch_rows, batch);
@@ -219,6 +220,7 @@ class Trainer {
       const double tokens = static_cast<double>(batch.rows * batch.length);
       progress_.tokens += static_cast<uint64_t>(tokens);
       const double seconds = SecondsSince(start);
+      if (options_.after_step) options_.after_step(seconds);
       progress_.seconds += seconds;
       stage_done += tokens;
       const double mfu =

@@ -17,6 +17,10 @@ struct TrainOptions {
   std::function<std::string(Context& context, Transformer& transformer, const Tokenizer& tokenizer,
                             const RunConfig::Sample& sample)>
       sample;
+  // Around the work of each step, from reading its rows to its update, without validation, samples
+  // and checkpoints; the seconds that it took. May be empty.
+  std::function<void()> before_step;
+  std::function<void(double seconds)> after_step;
 };
 
 struct TrainSummary {

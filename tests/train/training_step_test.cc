@@ -5,8 +5,10 @@
 #include <numeric>
 
 #include "backend/cpu/cpu_backend.h"
+#include "backend/profiling/profiling_backend.h"
 #include "backend/reference/reference_backend.h"
 #include "ops/test_tensors.h"
+#include "train/throughput.h"
 #include "train/tiny_run.h"
 
 namespace fathom::test {
@@ -123,6 +125,32 @@ TEST(MakeLossInput, LaysRowsOneAfterTheOther) {
   EXPECT_EQ(input.sequences[2].begin, 3);
   EXPECT_EQ(input.sequences[2].count, 3);
   for (const BatchSequence& sequence : input.sequences) EXPECT_EQ(sequence.first_position, 0);
+}
+
+// What a step multiplies is what model FLOPs utilisation divides by: weight gradients are a third
+// of it, and no product is missing or made twice.
+TEST(TrainingStep, MultipliesWhatModelFlopsCount) {
+  const std::unique_ptr<Backend> device = CreateCpuBackend();
+  auto profiling = std::make_unique<ProfilingBackend>(*device);
+  ProfilingBackend& backend = *profiling;
+  RunConfig config;
+  config.precision.recompute = false;
+  Bench bench(std::move(profiling), 1, Precision::F32(), config);
+  backend.profile().Clear();
+  const TokenRows rows = RowsOf({RandomDocuments({24}, 1), RandomDocuments({24}, 2)}, 1);
+  const StepResult result = bench.Run(rows, 2);
+  double products = 0, weight_gradients = 0, attention = 0;
+  for (const OperationProfile& operation : backend.profile().Operations()) {
+    if (operation.name == "Matmul") products += operation.flops;
+    if (operation.name == "MatmulBackwardWeight") weight_gradients += operation.flops;
+    if (operation.name == "Attention") attention += operation.flops;
+  }
+  const double tokens = static_cast<double>(rows.rows * rows.length);
+  const double model = TrainingFlops(bench.model, tokens, 0);
+  EXPECT_DOUBLE_EQ(weight_gradients, model / 3);
+  EXPECT_DOUBLE_EQ(products, 2 * model / 3);
+  EXPECT_DOUBLE_EQ(attention,
+                   (TrainingFlops(bench.model, tokens, result.attention_pairs) - model) / 3);
 }
 
 TEST(TrainingStep, CountsWhatItDid) {

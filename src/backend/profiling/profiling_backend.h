@@ -1,0 +1,101 @@
+#pragma once
+
+#include "backend/profiling/profile.h"
+#include "ops/backend.h"
+
+namespace fathom {
+
+// Another backend whose operations are timed. It adds two readings of the clock to an operation and
+// changes nothing else; an operation's time is that of its call, so a device that computes behind
+// the caller's back would have to be waited for.
+class ProfilingBackend : public Backend {
+ public:
+  // `device` has to outlive this.
+  explicit ProfilingBackend(Backend& device) : device_(device) {}
+
+  // What was recorded so far; nothing is while recording is off.
+  Profile& profile() { return profile_; }
+  void set_recording(bool recording) { recording_ = recording; }
+
+  std::string_view name() const override { return device_.name(); }
+  double MeasurePeakFlops(Context& context, DType dtype) override;
+  Allocator& allocator() override { return device_.allocator(); }
+  void CopyFromHost(ConstTensor host, Tensor y) override;
+  void CopyToHost(ConstTensor x, Tensor host) override;
+  void LoadRows(Context& context, const StoredTensor& x, int64_t begin, Tensor y) override;
+
+  void Zero(Context& context, Tensor y) override;
+  void Cast(Context& context, ConstTensor x, Tensor y) override;
+  void Add(Context& context, ConstTensor x, Tensor y) override;
+  void Lerp(Context& context, ConstTensor x, double t, Tensor y) override;
+  void GatherRows(Context& context, ConstTensor x, ConstTensor index, Tensor y) override;
+  void EmbeddingBackward(Context& context, ConstTensor ids, ConstTensor dy, Tensor dtable) override;
+  void RmsNorm(Context& context, ConstTensor x, ConstTensor gain, double eps, Tensor y,
+               Tensor inv_rms) override;
+  void RmsNormBackwardInput(Context& context, ConstTensor dy, ConstTensor x, ConstTensor gain,
+                            ConstTensor inv_rms, bool accumulate, Tensor dx) override;
+  void RmsNormBackwardWeight(Context& context, ConstTensor dy, ConstTensor x, ConstTensor inv_rms,
+                             Tensor dgain) override;
+  size_t PackedBytes(DType dtype, int64_t n, int64_t k) const override {
+    return device_.PackedBytes(dtype, n, k);
+  }
+  void Pack(Context& context, std::span<const ConstTensor> parts, bool transposed,
+            const PackedMatrix& packed) override;
+  void Matmul(Context& context, std::span<const MatmulProblem> problems) override;
+  void MatmulBackwardWeight(Context& context,
+                            std::span<const WeightGradientProblem> problems) override;
+  void BiasBackward(Context& context, ConstTensor dy, Tensor db) override;
+  void RopeTable(Context& context, ConstTensor positions, std::span<const double> inv_freq,
+                 double scale, Tensor table) override;
+  void Rope(Context& context, ConstTensor x, ConstTensor table, RopeLayout layout, bool inverse,
+            Tensor y) override;
+  void Attention(Context& context, ConstTensor q, std::span<const AttentionSequence> sequences,
+                 double scale, Tensor out, Tensor lse) override;
+  void AttentionBackward(Context& context, ConstTensor dout, ConstTensor q,
+                         std::span<const AttentionSequence> sequences, double scale,
+                         ConstTensor out, ConstTensor lse, Tensor dq, Tensor dk,
+                         Tensor dv) override;
+  void SwiGlu(Context& context, ConstTensor gate_up, Tensor y) override;
+  void SwiGluBackward(Context& context, ConstTensor dy, ConstTensor gate_up, ConstTensor row_weight,
+                      Tensor dgate_up, Tensor y, Tensor drow_weight) override;
+  void Route(Context& context, ConstTensor logits, ConstTensor bias, const RouterOptions& options,
+             Tensor scores, Tensor expert_ids, Tensor weights) override;
+  void BalanceLoss(Context& context, ConstTensor scores, ConstTensor expert_ids,
+                   ConstTensor sequence_of, double alpha, Tensor balance_f, Tensor loss) override;
+  void RouteBackward(Context& context, ConstTensor dweights, ConstTensor scores,
+                     ConstTensor expert_ids, const RouterOptions& options, ConstTensor balance_f,
+                     ConstTensor sequence_of, Tensor dlogits) override;
+  void SortByExpert(Context& context, ConstTensor expert_ids, int64_t experts,
+                    ExpertRows* rows) override;
+  void PermuteSlots(Context& context, const ExpertRows& rows, bool to_slots, ConstTensor from,
+                    Tensor to) override;
+  void CombineExperts(Context& context, ConstTensor y, const ExpertRows& rows, ConstTensor weights,
+                      ConstTensor shared, Tensor x) override;
+  void LogProb(Context& context, ConstTensor logits, double temperature, ConstTensor targets,
+               Tensor logprob, Tensor lse) override;
+  void LogProbBackward(Context& context, ConstTensor dlogprob, ConstTensor logits,
+                       double temperature, ConstTensor targets, ConstTensor lse,
+                       Tensor dlogits) override;
+  void AdamW(Context& context, const AdamWArgs& args) override;
+  double SumSquares(Context& context, ConstTensor x) override;
+
+ private:
+  // Work for `Run` beside its time: what is computed, in which shape.
+  struct Work {
+    std::string shape;
+    double flops = 0;
+    double bytes = 0;
+  };
+  // Calls the operation of the device, which may return something, and records it.
+  template <typename Operation>
+  auto Run(std::string_view name, Work work, Operation operation);
+  // With the bytes of its operands and results as the only work.
+  template <typename Operation, typename... Tensors>
+  auto RunOver(std::string_view name, Operation operation, const Tensors&... tensors);
+
+  Backend& device_;
+  Profile profile_;
+  bool recording_ = true;
+};
+
+}  // namespace fathom
