@@ -10,6 +10,9 @@
 namespace fathom {
 namespace {
 
+// The random numbers of draws, among the streams of a key.
+constexpr uint32_t kRaceStream = 2;
+
 void Require(bool holds, std::string_view name, double value, std::string_view range) {
   if (!holds) throw UsageError(name, fmt::format("{} is out of range", value), range);
 }
@@ -46,17 +49,19 @@ Sampler::Sampler(const SamplingParams& params, uint64_t choice)
   params_.Validate();
 }
 
-void Sampler::Truncate(std::span<const float> logits, float largest) {
+double Sampler::Weight(std::span<const float> logits, size_t largest, int32_t id) const {
+  const double logit = logits[static_cast<size_t>(id)];
+  return std::exp((logit - logits[largest]) / params_.temperature);
+}
+
+void Sampler::Truncate(std::span<const float> logits, size_t largest) {
   kept_.resize(logits.size());
   std::iota(kept_.begin(), kept_.end(), 0);
   const auto before = [&](int32_t a, int32_t b) {
     const float x = logits[static_cast<size_t>(a)], y = logits[static_cast<size_t>(b)];
     return x != y ? x > y : a < b;
   };
-  const auto weight = [&](int32_t id) {
-    return std::exp((static_cast<double>(logits[static_cast<size_t>(id)]) - largest) /
-                    params_.temperature);
-  };
+  const auto weight = [&](int32_t id) { return Weight(logits, largest, id); };
   if (params_.top_k > 0 && params_.top_k < static_cast<int64_t>(kept_.size())) {
     std::nth_element(kept_.begin(), kept_.begin() + (params_.top_k - 1), kept_.end(), before);
     kept_.resize(static_cast<size_t>(params_.top_k));
@@ -87,27 +92,37 @@ void Sampler::Truncate(std::span<const float> logits, float largest) {
 int32_t Sampler::Sample(std::span<const float> logits, int64_t position) {
   const size_t largest = Largest(logits);
   if (params_.greedy()) return static_cast<int32_t>(largest);
-  Truncate(logits, logits[largest]);
-  weights_.resize(kept_.size());
-  double total = 0;
-  for (size_t i = 0; i < kept_.size(); ++i) {
-    const double logit = logits[static_cast<size_t>(kept_[i])];
-    weights_[i] = std::exp((logit - logits[largest]) / params_.temperature);
-    total += weights_[i];
-  }
-  // The inverse of the distribution function, ids ascending.
-  const double threshold =
-      RandomStream(key_, static_cast<uint64_t>(position)).NextUniform() * total;
-  double sum = 0;
-  for (size_t i = 0; i < kept_.size(); ++i) {
-    sum += weights_[i];
-    if (threshold < sum) return kept_[i];
-  }
-  // Only rounding leads here. A token of no weight is never drawn.
-  for (size_t i = kept_.size(); i-- > 0;) {
-    if (weights_[i] > 0) return kept_[i];
-  }
-  return static_cast<int32_t>(largest);
+  Truncate(logits, largest);
+  size_t first = kept_.size();
+  double best = 0;
+  const auto race = [&](size_t i) {
+    const int32_t id = kept_[i];
+    const double weight = Weight(logits, largest, id);
+    if (weight == 0) return;
+    const double u = Uniform(position, id);
+    // E >= 1 - u: most tokens are known to be late without a logarithm.
+    if (first < kept_.size() && 1 - u > best * weight) return;
+    const double time = -std::log(u) / weight;
+    if (first == kept_.size() || time < best || (time == best && i < first)) {
+      first = i;
+      best = time;
+    }
+  };
+  // The likeliest token is an early one, which makes the others' question easy.
+  const auto likeliest =
+      std::lower_bound(kept_.begin(), kept_.end(), static_cast<int32_t>(largest));
+  race(static_cast<size_t>(likeliest - kept_.begin()));
+  for (size_t i = 0; i < kept_.size(); ++i) race(i);
+  return kept_[first];
+}
+
+double Sampler::Uniform(int64_t position, int32_t id) const {
+  const auto at = static_cast<uint64_t>(position);
+  const auto words = Philox4x32(key_, {static_cast<uint32_t>(at), static_cast<uint32_t>(at >> 32),
+                                       static_cast<uint32_t>(id) >> 1, kRaceStream});
+  const size_t half = id & 1 ? 2 : 0;
+  const uint64_t bits = static_cast<uint64_t>(words[half + 1]) << 32 | words[half];
+  return (static_cast<double>(bits >> 11) + 0.5) * 0x1.0p-53;
 }
 
 }  // namespace fathom

@@ -26,6 +26,14 @@ struct SamplingParams {
 };
 
 // Draws the tokens of one choice of one request.
+//
+// A draw is a race: token i arrives at time E_i / p_i, with E_i exponential and keyed by (seed,
+// choice, position, i), and the first to arrive is drawn, which is i with probability p_i. Two
+// samplers of one key that draw from different distributions p and q draw the same token with a
+// probability of at least (1 - d) / (1 + d), d being the distance (1 - sum_i min(p_i, q_i)) of the
+// two (Daliri, Musco and Suresh, arXiv 2408.07978): a draft model that draws with the request's own
+// sampler guesses about as well as can be, while what is drawn in the end depends on the model's
+// logits alone.
 class Sampler {
  public:
   // choice: which of the several answers to one prompt; each has a random stream of its own.
@@ -39,13 +47,17 @@ class Sampler {
   int32_t Sample(std::span<const float> logits, int64_t position);
 
  private:
-  // Leaves the tokens that may be drawn in kept_, ascending by id.
-  void Truncate(std::span<const float> logits, float largest);
+  // exp((z_id - z_largest) / temperature).
+  double Weight(std::span<const float> logits, size_t largest, int32_t id) const;
+  // Leaves the tokens that may be drawn in kept_, ascending by id; the one of the largest logit is
+  // among them.
+  void Truncate(std::span<const float> logits, size_t largest);
+  // In (0, 1), one for each position and token.
+  double Uniform(int64_t position, int32_t id) const;
 
   SamplingParams params_;
   uint64_t key_;
   std::vector<int32_t> kept_;
-  std::vector<double> weights_;
 };
 
 }  // namespace fathom

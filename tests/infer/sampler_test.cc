@@ -115,6 +115,44 @@ TEST(Sampler, DependsOnSeedChoiceAndPositionAlone) {
   EXPECT_EQ(sampler.Sample(logits, 10), draw(1, 0).front());
 }
 
+// Draws from two distributions with the same key agree nearly as often as draws can: a draft made
+// with the request's own sampler is usually right when the two distributions are alike.
+TEST(Sampler, DrawsFromTwoDistributionsAgreeAsOftenAsTheyCan) {
+  const std::vector<double> p = {0.4, 0.3, 0.2, 0.1}, q = {0.3, 0.4, 0.1, 0.2};
+  double overlap = 0;  // 0.8
+  for (size_t i = 0; i < p.size(); ++i) overlap += std::min(p[i], q[i]);
+  // Both draw i when the arrivals of all others are late for both.
+  double expected = 0;
+  for (size_t i = 0; i < p.size(); ++i) {
+    double rate = 0;
+    for (size_t j = 0; j < p.size(); ++j) rate += std::max(p[j] / p[i], q[j] / q[i]);
+    expected += 1 / rate;
+  }
+  EXPECT_GE(expected, overlap / (2 - overlap));
+  Sampler model({.seed = 21}, 0), draft({.seed = 21}, 0);
+  const auto p_logits = LogitsOf(p), q_logits = LogitsOf(q);
+  double same = 0;
+  for (int64_t position = 0; position < kDraws; ++position)
+    same += model.Sample(p_logits, position) == draft.Sample(q_logits, position);
+  EXPECT_NEAR(same / kDraws, expected, 5 * std::sqrt(expected * (1 - expected) / kDraws));
+}
+
+// What one position drew says nothing about another's, nor one choice's about another's.
+TEST(Sampler, DrawsAreIndependent) {
+  const std::vector<double> p = {0.5, 0.3, 0.2};
+  const auto logits = LogitsOf(p);
+  Sampler one({.seed = 22}, 0), other({.seed = 22}, 1);
+  double neighbours = 0, choices = 0;
+  for (int64_t position = 0; position < kDraws; ++position) {
+    const int32_t token = one.Sample(logits, position);
+    neighbours += token == one.Sample(logits, position + 1);
+    choices += token == other.Sample(logits, position);
+  }
+  const double same = 0.25 + 0.09 + 0.04, deviation = std::sqrt(same * (1 - same) / kDraws);
+  EXPECT_NEAR(neighbours / kDraws, same, 5 * deviation);
+  EXPECT_NEAR(choices / kDraws, same, 5 * deviation);
+}
+
 TEST(Sampler, ATokenOfNoProbabilityIsNeverDrawn) {
   constexpr float kNever = -std::numeric_limits<float>::infinity();
   ExpectFrequencies(Frequencies({kNever, 0, kNever, 0, kNever}, {.seed = 13}), {0, 0.5, 0, 0.5, 0});
