@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/progress.h"
-#include "cli/common.h"
+#include "cli/model_engine.h"
 #include "infer/benchmark.h"
 #include "infer/loaded_model.h"
 
@@ -24,6 +24,7 @@ using nlohmann::ordered_json;
 struct Arguments {
   CommonOptions common;
   PrecisionOption precision;
+  CacheFormatOption cache;
   std::filesystem::path directory;
   int64_t prompt = 512;
   int64_t generate = 128;
@@ -70,8 +71,8 @@ std::vector<Line> Measure(const Arguments& arguments, const std::vector<Benchmar
   std::vector<Line> lines;
   for (const BenchmarkCase& measured : cases) {
     const BenchmarkTimes times = RunBenchmark(
-        device.context(), model.transformer(), measured, arguments.repetitions,
-        [&](int64_t tokens) {
+        device.context(), model.transformer(), arguments.cache.Get(), measured,
+        arguments.repetitions, [&](int64_t tokens) {
           progress.Update(static_cast<double>(done + tokens),
                           fmt::format("depth {}, batch {}", measured.depth, measured.batch));
           return !InterruptGuard::Requested();
@@ -107,14 +108,13 @@ void Bench(const Arguments& arguments) {
   Device device(arguments.common.device, arguments.common.threads);
   LoadedModel model(arguments.directory, arguments.precision.Get());
   const std::vector<BenchmarkCase> cases = Cases(arguments);
-  int64_t cache_tokens = 0, batch_tokens = arguments.prompt > 0 ? arguments.chunk : 1;
-  for (const BenchmarkCase& measured : cases) {
-    cache_tokens = std::max(cache_tokens, BenchmarkCacheTokens(measured));
-    batch_tokens =
-        std::max({batch_tokens, measured.batch, std::min(measured.depth, measured.chunk)});
-  }
+  int64_t pages = 0;
+  for (const BenchmarkCase& measured : cases) pages = std::max(pages, BenchmarkPages(measured));
   const int64_t largest = *std::max_element(arguments.batches.begin(), arguments.batches.end());
-  model.Pack(device.context(), cache_tokens, batch_tokens, largest);
+  model.Pack(device.context(), {.pages = pages,
+                                .format = arguments.cache.Get(),
+                                .batch_tokens = largest + arguments.chunk,
+                                .logit_rows = largest});
   const std::vector<Line> lines = Measure(arguments, cases, device, model);
 
   const auto packed = static_cast<int64_t>(model.transformer().packed_bytes());
@@ -125,6 +125,7 @@ void Bench(const Arguments& arguments) {
     json["device"] = device.context().backend->name();
     json["threads"] = arguments.common.threads;
     json["dtype"] = Name(model.precision().act);
+    json["cache_dtype"] = arguments.cache.dtype;
     json["mode"] = "exact";
     json["results"] = ordered_json::array();
     for (const Line& line : lines) {
@@ -188,6 +189,7 @@ void AddBenchCommand(CLI::App& app) {
   command->add_option("--repeat", arguments->repetitions, "Repetitions, after one to warm up")
       ->check(CLI::Range(int64_t{1}, int64_t{1000}))
       ->capture_default_str();
+  arguments->cache.AddTo(*command);
   arguments->precision.AddTo(*command);
   arguments->common.AddTo(*command);
   command->callback([arguments] { Bench(*arguments); });

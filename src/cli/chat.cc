@@ -16,9 +16,10 @@
 #include "base/log.h"
 #include "cli/common.h"
 #include "cli/generation_options.h"
-#include "infer/engine.h"
+#include "cli/model_engine.h"
 #include "text/chat/chat_template.h"
 #include "text/chat/thinking_splitter.h"
+#include "text/chat/transcript.h"
 #include "text/stream_decoder.h"
 
 namespace fathom {
@@ -30,6 +31,7 @@ struct Arguments {
   CommonOptions common;
   PrecisionOption precision;
   SamplingOptions sampling;
+  CacheOptions cache;
   std::filesystem::path directory;
   std::string system;
   int64_t max_tokens = 1024;
@@ -37,7 +39,6 @@ struct Arguments {
   std::optional<bool> think;
 };
 
-constexpr int64_t kChunk = 512;
 constexpr const char* kCommands = "/new begins another conversation, Ctrl-D leaves";
 
 class Conversation {
@@ -49,6 +50,7 @@ class Conversation {
         template_(ChatTemplate::Load(
             [this](std::string_view name) { return model_.mapped().source().SideFile(name); },
             arguments.directory.string(), &model_.RequireTokenizer())),
+        transcript_(model_.RequireTokenizer()),
         terminal_(isatty(STDIN_FILENO) != 0),
         prompts_(terminal_ && !arguments.common.quiet) {
     context_ = std::min(arguments.context, model_.config().max_position_embeddings);
@@ -56,9 +58,10 @@ class Conversation {
     stop_ids_ = model_.defaults().stop_ids;
     for (const int32_t id : template_.StopIds(model_.RequireTokenizer())) stop_ids_.push_back(id);
     if (!arguments.system.empty()) messages_.push_back({"system", arguments.system});
-    model_.Pack(device_.context(), context_, kChunk, 1);
-    cache_ = std::make_unique<KvCache>(model_.config(), model_.precision(), context_,
-                                       device_.context().backend->allocator());
+    // The conversation, and a copy of the page that a turn begins in.
+    const int64_t pages = KvCache::Pages(context_) + 1;
+    engine_.emplace(device_, model_, arguments.cache, pages, pages,
+                    EngineOptions{.max_running = 1, .max_length = context_});
   }
 
   void Run() {
@@ -81,6 +84,7 @@ class Conversation {
         messages_.push_back(Answer());
       } catch (const Error& error) {
         // The conversation goes on without what could not be answered.
+        engine_->engine().Cancel(request_);
         messages_.pop_back();
         if (!terminal_) throw;
         fmt::print(stderr, "fathom: error: {}\n", error.what());
@@ -107,7 +111,7 @@ class Conversation {
     for (;;) {
       const jinja::Text text =
           template_.Render(ChatMessagesToData(messages_), {.think = arguments_.think});
-      std::vector<int32_t> ids = EncodePrompt(model_.RequireTokenizer(), text);
+      std::vector<int32_t> ids = transcript_.Encode(text);
       // Room for an answer: a quarter of the context, or as much as may be written.
       const int64_t room = std::min(arguments_.max_tokens, std::max<int64_t>(1, context_ / 4));
       if (static_cast<int64_t>(ids.size()) + room <= context_) {
@@ -128,18 +132,18 @@ class Conversation {
   ChatMessage Answer() {
     Prompt prompt = MakePrompt();
     const auto length = static_cast<int64_t>(prompt.ids.size());
-    Engine engine(device_.context(), model_.transformer(), *cache_,
-                  {.chunk_tokens = kChunk, .max_length = context_});
+    Engine& engine = engine_->engine();
     // Each answer draws from a stream of its own, as if it were another choice.
-    engine.AddRequest({.prompt = std::move(prompt.ids),
-                       .sampling = sampling_,
-                       .choice = answers_++,
-                       .max_tokens = std::min(arguments_.max_tokens, context_ - length),
-                       .stop_ids = stop_ids_});
+    request_ = engine.AddRequest({.prompt = std::move(prompt.ids),
+                                  .sampling = sampling_,
+                                  .choice = answers_++,
+                                  .max_tokens = std::min(arguments_.max_tokens, context_ - length),
+                                  .stop_ids = stop_ids_});
     StreamDecoder decoder(model_.RequireTokenizer());
     ThinkingSplitter splitter(prompt.inside_thinking);
-    std::string answer, thoughts;
+    std::string answer, thoughts, written;
     std::vector<int32_t> tokens;
+    RequestUsage usage;
     std::string_view finish = "interrupted";
     const bool json = arguments_.common.json, dims = isatty(STDOUT_FILENO) != 0;
     const auto show = [&](const std::vector<ThinkingSplitter::Piece>& pieces) {
@@ -152,14 +156,25 @@ class Conversation {
       }
     };
     InterruptGuard guard;
+    const auto take = [&](const std::string& piece) {
+      written += piece;
+      show(splitter.Push(piece));
+    };
     while (!engine.idle() && !InterruptGuard::Requested()) {
       for (const EngineEvent& event : engine.Step()) {
+        if (event.finish == FinishReason::kFailed) throw Error("chat", event.error);
         tokens.push_back(event.token);
-        if (event.finish != FinishReason::kStop) show(splitter.Push(decoder.Push(event.token)));
-        if (event.finish != FinishReason::kNone) finish = Name(event.finish);
+        if (event.finish != FinishReason::kStop) take(decoder.Push(event.token));
+        if (event.finish == FinishReason::kNone) continue;
+        finish = Name(event.finish);
+        usage = event.usage;
       }
     }
-    show(splitter.Push(decoder.Finish()));
+    engine.Cancel(request_);  // where it was interrupted
+    take(decoder.Finish());
+    std::span<const int32_t> of_text = tokens;
+    if (finish == Name(FinishReason::kStop)) of_text = of_text.first(of_text.size() - 1);
+    transcript_.Append(of_text, written);
     show(splitter.Finish());
     ChatMessage message{.role = "assistant", .content = std::move(answer)};
     if (!thoughts.empty()) message.reasoning = std::move(thoughts);
@@ -170,6 +185,8 @@ class Conversation {
            {"prompt_tokens", length},
            {"tokens", tokens},
            {"finish_reason", finish},
+           {"cached_tokens", usage.cached_tokens},
+           {"seconds_to_first_token", usage.first_token_seconds},
            {"seed", sampling_.seed}});
     } else {
       WriteStandardOutput("\n");
@@ -183,13 +200,15 @@ class Conversation {
   Device device_;
   LoadedModel model_;
   ChatTemplate template_;
-  std::unique_ptr<KvCache> cache_;
+  ChatTranscript transcript_;
+  std::optional<ModelEngine> engine_;
   SamplingParams sampling_;
   std::vector<int32_t> stop_ids_;
   std::vector<ChatMessage> messages_;
   int64_t context_ = 0;
   uint64_t answers_ = 0;
-  bool terminal_;  // somebody types
+  int64_t request_ = -1;  // the last one
+  bool terminal_;         // somebody types
   bool prompts_;
 };
 
@@ -217,6 +236,7 @@ void AddChatCommand(CLI::App& app) {
   command->add_flag_callback(
       "--no-think", [arguments] { arguments->think = false; }, "Let it answer at once");
   arguments->sampling.AddTo(*command);
+  arguments->cache.AddTo(*command);
   arguments->precision.AddTo(*command);
   arguments->common.AddTo(*command);
   command->get_option("--json")->description("Print every answer as one line of JSON on stdout");

@@ -13,7 +13,7 @@
 #include "base/progress.h"
 #include "cli/common.h"
 #include "cli/generation_options.h"
-#include "infer/engine.h"
+#include "cli/model_engine.h"
 #include "text/stream_decoder.h"
 
 namespace fathom {
@@ -27,6 +27,7 @@ struct Arguments {
   PrecisionOption precision;
   SamplingOptions sampling;
   BosOption bos;
+  CacheOptions cache;
   std::filesystem::path directory;
   std::string prompt;
   std::optional<int64_t> max_tokens;
@@ -34,7 +35,6 @@ struct Arguments {
   bool ignore_stop = false;
 };
 
-constexpr int64_t kChunk = 512;
 constexpr int64_t kDefaultMaxTokens = 256;
 
 // One of the answers under way.
@@ -46,6 +46,7 @@ struct Choice {
   std::vector<int32_t> tokens;
   std::vector<double> logprobs;
   FinishReason finish = FinishReason::kNone;
+  RequestUsage usage;  // when it is finished
 };
 
 class Generation {
@@ -58,9 +59,7 @@ class Generation {
   void Run() {
     Prepare();
     const bool stream = choices_.size() == 1 && !arguments_.common.json;
-    KvCache cache(model_.config(), model_.precision(), CacheTokens(),
-                  device_.context().backend->allocator());
-    Engine engine(device_.context(), model_.transformer(), cache, {.chunk_tokens = kChunk});
+    Engine& engine = engine_->engine();
     for (size_t i = 0; i < choices_.size(); ++i) {
       request_.choice = i;
       engine.AddRequest(request_);  // ids are 0, 1, ...
@@ -76,7 +75,7 @@ class Generation {
     while (!engine.idle() && !InterruptGuard::Requested()) {
       const auto events = engine.Step();
       if (events.empty() && generated_ == 0) {
-        progress.Update(static_cast<double>(engine.computed_tokens()));
+        progress.Update(static_cast<double>(engine.statistics().tokens));
       }
       if (!events.empty() && generated_ == 0) {
         progress.Clear();
@@ -120,24 +119,26 @@ class Generation {
     for (int64_t i = 0; i < arguments_.choices; ++i) {
       choices_.emplace_back(model_.RequireTokenizer());
     }
-    model_.Pack(device_.context(), CacheTokens(), kChunk + arguments_.choices, arguments_.choices);
-  }
-
-  int64_t CacheTokens() const {
     // A request that is longer than the context is refused by the engine.
-    const int64_t length =
-        std::min(static_cast<int64_t>(request_.prompt.size()) +
-                     std::min(request_.max_tokens, model_.config().max_position_embeddings),
-                 model_.config().max_position_embeddings);
-    return arguments_.choices * KvCache::Pages(length) * KvCache::kPageTokens;
+    const auto prompt = static_cast<int64_t>(request_.prompt.size());
+    const int64_t context = model_.config().max_position_embeddings;
+    const int64_t length = std::min(prompt + std::min(request_.max_tokens, context), context);
+    // The prompt's whole pages are shared; each answer has a copy of what is left of it, and one
+    // page to grow, which the scheduler asks for before it starts another one.
+    const int64_t shared = std::min(prompt, length) / KvCache::kPageTokens;
+    const int64_t pages = shared + 1 + arguments_.choices * (KvCache::Pages(length) - shared + 1);
+    engine_.emplace(device_, model_, arguments_.cache, pages, KvCache::Pages(length),
+                    EngineOptions{});
   }
 
   void Take(const EngineEvent& event, bool stream) {
+    if (event.finish == FinishReason::kFailed) throw Error("generate", event.error);
     ++generated_;
     Choice& choice = choices_[static_cast<size_t>(event.request)];
     choice.tokens.push_back(event.token);
     choice.logprobs.push_back(event.logprob);
     choice.finish = event.finish;
+    if (event.finish != FinishReason::kNone) choice.usage = event.usage;
     if (event.finish == FinishReason::kStop) return;
     const std::string piece = choice.decoder.Push(event.token);
     choice.text += piece;
@@ -168,21 +169,37 @@ class Generation {
                                  {"logprobs", choice.logprobs},
                                  {"finish_reason", ended ? Name(choice.finish) : "interrupted"}});
     }
+    json["usage"] = ordered_json::array();
+    for (const Choice& choice : choices_) {
+      const RequestUsage& usage = choice.usage;
+      json["usage"].push_back({{"cached_tokens", usage.cached_tokens},
+                               {"disk_tokens", usage.disk_tokens},
+                               {"answer_tokens", usage.answer_tokens},
+                               {"preemptions", usage.preemptions},
+                               {"recomputed_tokens", usage.recomputed_tokens},
+                               {"queue_seconds", usage.queue_seconds},
+                               {"first_token_seconds", usage.first_token_seconds},
+                               {"seconds", usage.seconds}});
+    }
     json["seconds_to_first_token"] = first_token_.count();
     json["decode_tokens_per_second"] = DecodeSpeed();
     return json;
   }
 
   void Summary() const {
-    fmt::print(stderr,
-               "{} prompt tokens, first token after {}; {} tokens at {:.1f} tokens/s; seed {}\n",
-               request_.prompt.size(), FormatDuration(first_token_.count()), generated_,
-               DecodeSpeed(), request_.sampling.seed);
+    int64_t cached = 0;
+    for (const Choice& choice : choices_) cached += choice.usage.cached_tokens;
+    fmt::print(
+        stderr, "{} prompt tokens{}, first token after {}; {} tokens at {:.1f} tokens/s; seed {}\n",
+        request_.prompt.size(),
+        cached > 0 ? fmt::format(" ({} in all came out of the cache)", cached) : "",
+        FormatDuration(first_token_.count()), generated_, DecodeSpeed(), request_.sampling.seed);
   }
 
   Arguments& arguments_;
   Device device_;
   LoadedModel model_;
+  std::optional<ModelEngine> engine_;
   GenerationRequest request_;
   std::vector<Choice> choices_;
   int64_t generated_ = 0;
@@ -210,6 +227,7 @@ void AddGenerateCommand(CLI::App& app) {
   command->add_flag("--ignore-eos", arguments->ignore_stop, "Do not stop at the end token");
   arguments->sampling.AddTo(*command);
   arguments->bos.AddTo(*command);
+  arguments->cache.AddTo(*command);
   arguments->precision.AddTo(*command);
   arguments->common.AddTo(*command);
   command->callback([arguments] { Generation(*arguments).Run(); });

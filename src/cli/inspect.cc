@@ -28,9 +28,13 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-ordered_json DescribeConfig(const ModelConfig& config) {
+constexpr std::string_view kCacheKey = "cache_bytes_per_token_";
+
+// cache_dtype: "bf16" or "fp8", what the cache's rows are stored as.
+ordered_json DescribeConfig(const ModelConfig& config, const std::string& cache_dtype) {
   const ParameterCounts counts = CountParameters(config);
-  const CacheSummary cache = SummarizeCache(config);
+  const CacheSummary cache =
+      SummarizeCache(config, cache_dtype == "fp8" ? CacheFormat::kFp8Latent : CacheFormat::kAct);
   ordered_json json;
   json["family"] = Name(config.family);
   json["parameters"] = {{"total", counts.total}, {"active", counts.active}, {"mtp", counts.mtp}};
@@ -60,11 +64,10 @@ ordered_json DescribeConfig(const ModelConfig& config) {
   }
   json["vocab_size"] = config.vocab_size;
   json["context"] = config.max_position_embeddings;
-  constexpr int64_t kBf16 = 2;
-  json["cache_bytes_per_token_bf16"] = {
-      {"own", kBf16 * cache.own},
-      {"own_with_mtp", kBf16 * (cache.own + cache.own_mtp)},
-      {"multi_head_attention_of_same_shape", kBf16 * cache.multi_head}};
+  json[std::string(kCacheKey) + cache_dtype] = {
+      {"own", cache.own},
+      {"own_with_mtp", cache.own + cache.own_mtp},
+      {"multi_head_attention_of_same_shape", cache.multi_head}};
   return json;
 }
 
@@ -104,14 +107,16 @@ void PrintConfig(const ordered_json& json) {
   line("sizes",
        fmt::format("hidden {}, vocabulary {}, context {}", json.at("hidden_size").get<int64_t>(),
                    json.at("vocab_size").get<int64_t>(), json.at("context").get<int64_t>()));
-  constexpr const char* kCache = "cache_bytes_per_token_bf16";
-  const int64_t own = number(kCache, "own");
-  const int64_t multi_head = number(kCache, "multi_head_attention_of_same_shape");
-  std::string cache = fmt::format(
-      "{} bytes a token in bf16; multi-head attention of this shape {} ({:.1f} % less)", own,
-      multi_head, 100 * (1 - static_cast<double>(own) / static_cast<double>(multi_head)));
+  const bool fp8 = json.contains(std::string(kCacheKey) + "fp8");
+  const std::string key = std::string(kCacheKey) + (fp8 ? "fp8" : "bf16");
+  const int64_t own = number(key.c_str(), "own");
+  const int64_t multi_head = number(key.c_str(), "multi_head_attention_of_same_shape");
+  std::string cache =
+      fmt::format("{} bytes a token in {}; multi-head attention of this shape {}{} ({:.1f} % less)",
+                  own, fp8 ? "FP8 with scales" : "bf16", multi_head, fp8 ? " in bf16" : "",
+                  100 * (1 - static_cast<double>(own) / static_cast<double>(multi_head)));
   if (number("layers", "mtp") > 0) {
-    cache += fmt::format("; {} with MTP", number(kCache, "own_with_mtp"));
+    cache += fmt::format("; {} with MTP", number(key.c_str(), "own_with_mtp"));
   }
   line("KV cache", cache);
   WriteStandardOutput(text);
@@ -187,11 +192,11 @@ void InspectTensors(const fs::path& path, bool as_json) {
   WriteStandardOutput(text);
 }
 
-void InspectDirectory(const fs::path& directory, bool as_json) {
+void InspectDirectory(const fs::path& directory, const std::string& cache_dtype, bool as_json) {
   MappedModel model(directory);
   ordered_json json;
   json["directory"] = directory.string();
-  json.update(DescribeConfig(model.config()));
+  json.update(DescribeConfig(model.config(), cache_dtype));
   std::map<std::string, uint64_t> bytes_of;
   std::map<std::string, std::map<std::string, uint64_t>> part_bytes_of;
   uint64_t bytes = 0;
@@ -228,10 +233,10 @@ void InspectDirectory(const fs::path& directory, bool as_json) {
   WriteStandardOutput(text);
 }
 
-void Inspect(const std::string& what, bool as_json) {
+void Inspect(const std::string& what, const std::string& cache_dtype, bool as_json) {
   const fs::path path = what;
   if (fs::is_directory(path) || IsGguf(path)) {
-    InspectDirectory(path, as_json);
+    InspectDirectory(path, cache_dtype, as_json);
     return;
   }
   if (fs::exists(path) && path.extension() != ".json") {
@@ -242,7 +247,7 @@ void Inspect(const std::string& what, bool as_json) {
   if (!fs::exists(path) && looks_like_path) throw Error(what, "does not exist");
   const ModelConfig config =
       fs::exists(path) ? ModelConfig::FromJson(ReadFile(path), what) : PresetConfig(what);
-  const ordered_json json = DescribeConfig(config);
+  const ordered_json json = DescribeConfig(config, cache_dtype);
   if (as_json) {
     WriteJson(json);
   } else {
@@ -255,7 +260,7 @@ void Inspect(const std::string& what, bool as_json) {
 void AddInspectCommand(CLI::App& app) {
   struct Arguments {
     CommonOptions common;
-    std::string what;
+    std::string what, cache_dtype = "bf16";
   };
   CLI::App* command = app.add_subcommand(
       "inspect", "Show parameters, bytes and the cache of a model, or the tensors of a file.");
@@ -266,8 +271,14 @@ void AddInspectCommand(CLI::App& app) {
                    "A model directory, a .gguf file, a config.json, a .safetensors file, or the "
                    "name of a preset")
       ->required();
+  command
+      ->add_option("--cache-dtype", arguments->cache_dtype,
+                   "Count the cache in bf16, or with the latents of DeepSeek models in FP8")
+      ->check(CLI::IsMember({"bf16", "fp8"}))
+      ->capture_default_str();
   arguments->common.AddTo(*command);
-  command->callback([arguments] { Inspect(arguments->what, arguments->common.json); });
+  command->callback(
+      [arguments] { Inspect(arguments->what, arguments->cache_dtype, arguments->common.json); });
 }
 
 }  // namespace fathom

@@ -164,7 +164,7 @@ class Measuring {
       Arena workspace(MemoryRole::kWorkspace);
       Context context{device_.context().backend, &device_.pool(), &workspace};
       const BenchmarkTimes times =
-          RunBenchmark(context, transformer, measured, repetitions_,
+          RunBenchmark(context, transformer, CacheFormat::kAct, measured, repetitions_,
                        [](int64_t) { return !InterruptGuard::Requested(); });
       InterruptGuard::ThrowIfRequested("measuring");
       const double n = static_cast<double>(s.count), depth = static_cast<double>(s.depth),
@@ -204,9 +204,11 @@ class Measuring {
     return run;
   }
   InferenceMemory PlanOf(const BenchmarkCase& measured, ParameterStore& store) const {
-    return PlanInference(config_, precision(), store, device_.context(),
-                         BenchmarkCacheTokens(measured),
-                         std::max(measured.prompt, std::min(measured.depth, measured.chunk)), 1);
+    return PlanInference(
+        config_, precision(), store, device_.context(),
+        {.pages = BenchmarkPages(measured),
+         .batch_tokens = std::max(measured.prompt, std::min(measured.depth, measured.chunk)),
+         .logit_rows = 1});
   }
 
   // The arenas of what has just run, and what a run without computing said of them.

@@ -12,6 +12,7 @@
 #include "base/progress.h"
 #include "cli/common.h"
 #include "cli/generation_options.h"
+#include "cli/model_engine.h"
 #include "infer/scorer.h"
 
 namespace fathom {
@@ -26,6 +27,7 @@ struct Arguments {
   std::filesystem::path directory;
   std::optional<std::string> text;
   std::string tokens;
+  CacheFormatOption cache;
   ScoreOptions options;
 };
 
@@ -40,13 +42,14 @@ ordered_json TopJson(const TokenScores& scores) {
   return positions;
 }
 
-void Score(const Arguments& arguments) {
+void Score(Arguments& arguments) {
   if (arguments.text.has_value() == !arguments.tokens.empty()) {
     throw UsageError("score", "wants one of --text and --tokens");
   }
   if (arguments.options.top > 0 && !arguments.common.json) {
     throw UsageError("score --top", "is shown with --json only", "add --json");
   }
+  arguments.options.format = arguments.cache.Get();
   Device device(arguments.common.device, arguments.common.threads);
   LoadedModel model(arguments.directory, arguments.precision.Get());
   std::vector<int32_t> tokens;
@@ -64,8 +67,10 @@ void Score(const Arguments& arguments) {
   }
   const auto count = static_cast<int64_t>(tokens.size());
   const int64_t chunk = arguments.options.chunk_tokens;
-  model.Pack(device.context(), ScoreCacheTokens(model.config(), count, arguments.options), chunk,
-             chunk);
+  model.Pack(device.context(), {.pages = ScorePages(model.config(), count, arguments.options),
+                                .format = arguments.options.format,
+                                .batch_tokens = chunk,
+                                .logit_rows = chunk});
   Progress progress("scoring", "tokens", static_cast<double>(count), arguments.common.quiet);
   const TokenScores scores =
       ScoreTokens(device.context(), model.transformer(), tokens, arguments.options,
@@ -142,6 +147,7 @@ void AddScoreCommand(CLI::App& app) {
                    "at every position")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
   arguments->bos.AddTo(*command);
+  arguments->cache.AddTo(*command);
   arguments->precision.AddTo(*command);
   arguments->common.AddTo(*command);
   command->callback([arguments] { Score(*arguments); });

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "cli/common.h"
 #include "infer/engine.h"
+#include "infer/transformer_executor.h"
 #include "train/estimate.h"
 #include "train/trainer.h"
 
@@ -72,9 +73,8 @@ std::string WriteSample(Context& context, Transformer& transformer, const Tokeni
   for (const int64_t id : transformer.config().eos_token_ids)
     request.stop_ids.push_back(static_cast<int32_t>(id));
   const auto length = static_cast<int64_t>(request.prompt.size()) + request.max_tokens;
-  KvCache cache(transformer.config(), transformer.precision(), length,
-                context.backend->allocator());
-  Engine engine(context, transformer, cache, {});
+  TransformerExecutor executor(context, transformer, KvCache::Pages(length));
+  Engine engine(executor);
   std::vector<int32_t> written(request.prompt.begin() + begins, request.prompt.end());
   engine.AddRequest(std::move(request));
   while (!engine.idle()) {

@@ -1,9 +1,6 @@
 #include "hub/checksum.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
-#include <array>
 
 #include "base/error.h"
 
@@ -43,41 +40,16 @@ std::string Checksum::ToString() const {
   return fmt::format("{}{}", kind == Kind::kSha256 ? kSha256Prefix : kGitPrefix, hex);
 }
 
-struct ChecksumStream::State {
-  EVP_MD_CTX* context = EVP_MD_CTX_new();
-  State() = default;
-  State(const State&) = delete;
-  State& operator=(const State&) = delete;
-  ~State() { EVP_MD_CTX_free(context); }
-};
-
 ChecksumStream::ChecksumStream(Checksum::Kind kind, int64_t size)
-    : kind_(kind), state_(std::make_unique<State>()) {
-  const bool is_git = kind == Checksum::Kind::kGitBlob;
-  if (EVP_DigestInit_ex(state_->context, is_git ? EVP_sha1() : EVP_sha256(), nullptr) != 1) {
-    throw Error(is_git ? "SHA-1" : "SHA-256", "this machine's OpenSSL does not offer it");
-  }
-  if (is_git) {
+    : kind_(kind),
+      digest_(kind == Checksum::Kind::kGitBlob ? MessageDigest::Kind::kSha1
+                                               : MessageDigest::Kind::kSha256) {
+  if (kind == Checksum::Kind::kGitBlob) {
     const std::string header = fmt::format("blob {}", size);
     Update(header.c_str(), header.size() + 1);
   }
 }
 
-ChecksumStream::~ChecksumStream() = default;
-ChecksumStream::ChecksumStream(ChecksumStream&&) noexcept = default;
-ChecksumStream& ChecksumStream::operator=(ChecksumStream&&) noexcept = default;
-
-void ChecksumStream::Update(const void* data, size_t size) {
-  FATHOM_CHECK(EVP_DigestUpdate(state_->context, data, size) == 1);
-}
-
-Checksum ChecksumStream::Finish() {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-  unsigned size = 0;
-  FATHOM_CHECK(EVP_DigestFinal_ex(state_->context, digest.data(), &size) == 1);
-  std::string hex;
-  for (unsigned i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
-  return Checksum(kind_, hex, "digest");
-}
+Checksum ChecksumStream::Finish() { return Checksum(kind_, ToHex(digest_.Finish()), "digest"); }
 
 }  // namespace fathom

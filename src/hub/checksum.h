@@ -2,9 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
+
+#include "base/message_digest.h"
 
 namespace fathom {
 
@@ -32,18 +33,14 @@ class ChecksumStream {
  public:
   // size: of the whole content, in bytes (a Git blob's hash begins with it).
   ChecksumStream(Checksum::Kind kind, int64_t size);
-  ~ChecksumStream();
-  ChecksumStream(ChecksumStream&&) noexcept;
-  ChecksumStream& operator=(ChecksumStream&&) noexcept;
 
-  void Update(const void* data, size_t size);
+  void Update(const void* data, size_t size) { digest_.Update(data, size); }
   // Of everything so far; nothing may follow.
   Checksum Finish();
 
  private:
-  struct State;
   Checksum::Kind kind_;
-  std::unique_ptr<State> state_;
+  MessageDigest digest_;
 };
 
 }  // namespace fathom

@@ -22,15 +22,16 @@ struct BenchmarkTimes {
   std::vector<double> decode_seconds;
 };
 
-// Tokens of cache that a case needs.
-int64_t BenchmarkCacheTokens(const BenchmarkCase& measured);
+// Pages of cache that a case needs.
+int64_t BenchmarkPages(const BenchmarkCase& measured);
 // Tokens that are computed to measure it.
 int64_t BenchmarkWork(const BenchmarkCase& measured, int64_t repetitions);
 
-// Times prefill and decode of random tokens, logits and the choice of a token included, in the
-// absorbed form. The first repetition is a warm-up and not returned. `keep_going` is called after
-// every piece of work with the tokens computed so far; false ends the measurement at once.
-BenchmarkTimes RunBenchmark(Context& context, const Transformer& transformer,
+// Times the engine on random tokens, from the arrival of requests to their last token. What comes
+// before the first token that is timed is in the prefix cache. The first repetition is a warm-up
+// and not returned. `keep_going` is called after every step with the tokens computed so far; false
+// ends the measurement at once.
+BenchmarkTimes RunBenchmark(Context& context, const Transformer& transformer, CacheFormat format,
                             const BenchmarkCase& measured, int64_t repetitions,
                             FunctionRef<bool(int64_t tokens)> keep_going);
 

@@ -3,10 +3,16 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "infer/forward.h"
-#include "ops/backend.h"
 
 namespace fathom {
+namespace {
+
+double SecondsSince(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
 std::string_view Name(FinishReason reason) {
   switch (reason) {
     case FinishReason::kNone:
@@ -15,37 +21,42 @@ std::string_view Name(FinishReason reason) {
       return "stop";
     case FinishReason::kLength:
       return "length";
+    case FinishReason::kFailed:
+      return "error";
   }
   FATHOM_CHECK(false);
 }
 
-Engine::Engine(Context& context, const Transformer& transformer, KvCache& cache,
-               const EngineOptions& options)
-    : context_(context),
-      transformer_(transformer),
-      cache_(cache),
+Engine::Engine(Executor& executor, const EngineOptions& options)
+    : executor_(executor),
       options_(options),
-      total_pages_(cache.free_pages()) {
-  FATHOM_CHECK(options.chunk_tokens > 0 && options.max_running > 0);
-  FATHOM_CHECK(transformer.precision().sum == DType::kF32);
-  if (options_.max_length == 0) {
-    options_.max_length = transformer.config().max_position_embeddings;
-  }
+      cache_(executor, options.model, options.store),
+      scheduler_({.step_tokens = options.step_tokens,
+                  .max_running = options.max_running,
+                  .age_steps = options.age_steps,
+                  .page_tokens = executor.page_tokens()}) {
+  FATHOM_CHECK(options.step_tokens > 0 && options.max_running > 0);
+  if (options_.max_length == 0) options_.max_length = executor.max_length();
 }
 
-Engine::~Engine() {
-  while (!sequences_.empty()) Release(sequences_.begin());
-}
-
-int64_t Engine::AddRequest(GenerationRequest request) {
-  if (request.prompt.empty()) {
+void Engine::Check(const GenerationRequest& request) const {
+  const auto prompt = static_cast<int64_t>(request.prompt.size());
+  if (prompt == 0) {
     throw UsageError("prompt", "is empty", "give at least one token, for instance the begin token");
   }
-  if (request.max_tokens < 1) {
+  const bool scores = request.score_from > 0;
+  if (request.max_tokens < (scores ? 0 : 1)) {
     throw UsageError("max_tokens", fmt::format("{} is out of range", request.max_tokens),
                      "it has to be at least 1");
   }
-  const int64_t vocabulary = transformer_.config().vocab_size;
+  if (request.score_from < 0 || (scores && request.score_from >= prompt)) {
+    throw UsageError("score_from", fmt::format("{} is out of range", request.score_from),
+                     "the first token that can be scored is the second of the prompt");
+  }
+  if (request.top_logprobs < 0) {
+    throw UsageError("top_logprobs", fmt::format("{} is out of range", request.top_logprobs));
+  }
+  const int64_t vocabulary = executor_.vocabulary();
   for (size_t i = 0; i < request.prompt.size(); ++i) {
     if (request.prompt[i] < 0 || request.prompt[i] >= vocabulary) {
       throw Error(fmt::format("prompt, token {}", i),
@@ -53,144 +64,221 @@ int64_t Engine::AddRequest(GenerationRequest request) {
                               vocabulary));
     }
   }
-  const auto prompt = static_cast<int64_t>(request.prompt.size());
-  if (request.max_tokens > options_.max_length - prompt) {
+  // The last token's rows are never needed.
+  const int64_t in_context =
+      request.max_tokens == 0 ? options_.max_length + 1 : options_.max_length;
+  if (prompt > in_context || request.max_tokens > in_context - prompt) {
     throw Error("request",
                 fmt::format("{} tokens of prompt + {} of answer are more than the context of {}",
                             prompt, request.max_tokens, options_.max_length),
                 "shorten one of them");
   }
-  // The last token's keys are never needed.
-  const int64_t cached = prompt + request.max_tokens - 1;
-  if (KvCache::Pages(cached) > total_pages_) {
-    throw Error("request",
-                fmt::format("{} tokens of prompt + {} of answer need {} cache pages of {} tokens, "
-                            "and there are {}",
-                            prompt, request.max_tokens, KvCache::Pages(cached),
-                            KvCache::kPageTokens, total_pages_),
-                "shorten one of them or give more memory to the cache");
+  const int64_t pages = cache_.Pages(prompt + request.max_tokens - 1);
+  if (pages > cache_.pages()) {
+    throw Error(
+        "request",
+        fmt::format("{} tokens of prompt + {} of answer need {} cache pages of {} tokens, "
+                    "and there are {}",
+                    prompt, request.max_tokens, pages, cache_.page_tokens(), cache_.pages()),
+        "shorten one of them or give more memory to the cache");
+  }
+}
+
+int64_t Engine::AddRequest(GenerationRequest request) {
+  Check(request);
+  if (options_.max_waiting > 0 && scheduler_.waiting() >= options_.max_waiting) {
+    throw QueueFullError("request", fmt::format("{} requests are waiting", scheduler_.waiting()),
+                         "try again later");
+  }
+  if (options_.max_waiting_per_user > 0 &&
+      scheduler_.WaitingOf(request.user) >= options_.max_waiting_per_user) {
+    throw QueueFullError(
+        "request",
+        fmt::format("{} of this user's requests are waiting", scheduler_.WaitingOf(request.user)),
+        "try again later");
   }
   Sampler sampler(request.sampling, request.choice);
-  std::vector<int32_t> tokens = request.prompt;
-  sequences_.push_back({.id = next_id_,
-                        .request = std::move(request),
-                        .sampler = std::move(sampler),
-                        .tokens = std::move(tokens),
-                        .length_when_done = cached + 1});
-  return next_id_++;
+  const int64_t id = next_id_++;
+  Sequence sequence{.id = id,
+                    .request = std::move(request),
+                    .sampler = std::move(sampler),
+                    .arrival = Clock::now()};
+  sequence.tokens = sequence.request.prompt;
+  sequence.next_scored = sequence.request.score_from;
+  sequence.cache = cache_.Open(sequence.request.cache_salt);
+  scheduler_.Add(id, sequence.request.user, sequence.request.priority, sequence.rows());
+  sequences_.emplace(id, std::move(sequence));
+  return id;
 }
 
 void Engine::Cancel(int64_t id) {
-  const auto found = std::find_if(sequences_.begin(), sequences_.end(),
-                                  [id](const Sequence& sequence) { return sequence.id == id; });
-  if (found != sequences_.end()) Release(found);
+  const auto found = sequences_.find(id);
+  if (found != sequences_.end()) Remove(found);
 }
 
-void Engine::Release(std::list<Sequence>::iterator sequence) {
-  if (sequence->cache_id >= 0) {
-    cache_.FreeSequence(sequence->cache_id);
-    --running_;
-  }
+void Engine::Remove(std::map<int64_t, Sequence>::iterator sequence) {
+  cache_.Close(sequence->second.cache, sequence->second.tokens);
+  scheduler_.Remove(sequence->first);
   sequences_.erase(sequence);
 }
 
-void Engine::Admit() {
-  for (Sequence& sequence : sequences_) {
-    if (sequence.cache_id >= 0) continue;
-    if (running_ == options_.max_running) return;
-    const int64_t cache_id = cache_.NewSequence();
-    if (!cache_.Reserve(cache_id, sequence.length_when_done - 1)) {
-      cache_.FreeSequence(cache_id);
-      return;
-    }
-    sequence.cache_id = cache_id;
-    ++running_;
+int64_t Engine::Sequence::cacheable() const {
+  const int64_t most = rows() - 1;
+  return next_scored > 0 && next_scored < prompt() ? std::min(most, next_scored - 1) : most;
+}
+
+int64_t Engine::Extend(int64_t request, bool all) {
+  Sequence& sequence = sequences_.at(request);
+  cache_.Extend(sequence.cache, sequence.tokens, sequence.cacheable(), all);
+  return sequence.cache.length;
+}
+
+uint64_t Engine::UnitUnderWay(int64_t request) const {
+  const Sequence& sequence = sequences_.at(request);
+  return cache_.UnitUnderWay(sequence.cache, sequence.tokens, sequence.rows());
+}
+
+bool Engine::Reserve(int64_t request, int64_t length) {
+  return cache_.Reserve(sequences_.at(request).cache, length);
+}
+
+void Engine::Release(int64_t request) {
+  Sequence& sequence = sequences_.at(request);
+  cache_.Release(sequence.cache, sequence.tokens);
+}
+
+Piece Engine::MakePiece(Sequence& sequence, const Scheduler::Grant& grant) {
+  const std::span<const int32_t> tokens = sequence.tokens;
+  const int64_t end = grant.first + grant.count;
+  Piece piece{
+      .tokens = tokens.subspan(static_cast<size_t>(grant.first), static_cast<size_t>(grant.count)),
+      .first_position = grant.first,
+      .pages = sequence.cache.pages,
+      .top = sequence.request.top_logprobs};
+  if (end == sequence.length()) piece.sampler = &sequence.sampler;
+  const int64_t scored_end = std::min(end + 1, sequence.prompt());
+  if (sequence.next_scored > 0 && sequence.next_scored < scored_end) {
+    piece.first_scored = sequence.next_scored;
+    piece.targets = tokens.subspan(static_cast<size_t>(piece.first_scored),
+                                   static_cast<size_t>(scored_end - piece.first_scored));
   }
+  return piece;
 }
 
 std::vector<EngineEvent> Engine::Step() {
-  Admit();
-  std::vector<int32_t> tokens, rows;
-  std::vector<BatchSequence> batch;
-  std::vector<std::list<Sequence>::iterator> computed, producing;
-  int64_t prompt_budget = options_.chunk_tokens;
-  for (auto it = sequences_.begin(); it != sequences_.end(); ++it) {
-    if (it->cache_id < 0) break;
-    const auto length = static_cast<int64_t>(it->tokens.size());
-    const bool in_prompt = it->cached < static_cast<int64_t>(it->request.prompt.size());
-    const int64_t count = in_prompt ? std::min(length - it->cached, prompt_budget) : 1;
-    if (count == 0) continue;
-    if (in_prompt) prompt_budget -= count;
-    batch.push_back({.begin = static_cast<int64_t>(tokens.size()),
-                     .count = count,
-                     .first_position = it->cached,
-                     .cache_id = it->cache_id});
-    tokens.insert(tokens.end(), it->tokens.begin() + it->cached,
-                  it->tokens.begin() + it->cached + count);
-    computed.push_back(it);
-    if (it->cached + count == length) {
-      producing.push_back(it);
-      rows.push_back(static_cast<int32_t>(tokens.size() - 1));
-    }
+  const Scheduler::Step step = scheduler_.Schedule(*this);
+  for (const int64_t id : step.preempted) ++sequences_.at(id).usage.preemptions;
+  statistics_.preemptions += static_cast<int64_t>(step.preempted.size());
+  std::vector<Piece> pieces;
+  for (const Scheduler::Grant& grant : step.grants) {
+    Sequence& sequence = sequences_.at(grant.id);
+    if (!sequence.started) sequence.usage.queue_seconds = SecondsSince(sequence.arrival);
+    sequence.started = true;
+    pieces.push_back(MakePiece(sequence, grant));
   }
   std::vector<EngineEvent> events;
-  if (batch.empty()) return events;
-
-  ArenaScope scope(*context_.workspace);
-  const Tensor h = ForwardRows(context_, transformer_, cache_, tokens, batch, rows);
-  const auto count = static_cast<int64_t>(rows.size());
-  if (count > 0) {
-    Arena& workspace = *context_.workspace;
-    const int64_t vocabulary = transformer_.head().vocab_size();
-    const Tensor logits = workspace.New(DType::kF32, Shape({count, vocabulary}));
-    transformer_.head().Logits(context_, h, logits);
-    const std::vector<float> host = Download(context_, logits);
-    std::vector<int32_t> chosen;
-    for (size_t i = 0; i < producing.size(); ++i) {
-      const auto row = static_cast<size_t>(vocabulary) * i;
-      chosen.push_back(
-          producing[i]->sampler.Sample({host.data() + row, static_cast<size_t>(vocabulary)},
-                                       static_cast<int64_t>(producing[i]->tokens.size())));
-    }
-    // One definition of a log-probability for sampler, scorer and trainer: the backend's.
-    const Tensor targets = UploadIds(context_, workspace, chosen);
-    const Tensor logprob = workspace.New(DType::kF32, Shape({count}));
-    const Tensor sampled = workspace.New(DType::kF32, Shape({count}));
-    const Tensor lse = workspace.New(DType::kF32, Shape({count}));
-    context_.backend->LogProb(context_, logits, 1, targets, logprob, lse);
-    context_.backend->Cast(context_, logprob, sampled);
-    for (int64_t i = 0; i < count; ++i) {
-      const double temperature = producing[static_cast<size_t>(i)]->request.sampling.temperature;
-      if (temperature == 0 || temperature == 1) continue;
-      context_.backend->LogProb(context_, logits.Rows(i, i + 1), temperature,
-                                targets.Rows(i, i + 1), sampled.Rows(i, i + 1), lse.Rows(i, i + 1));
-    }
-    const std::vector<float> logprobs = Download(context_, logprob);
-    const std::vector<float> sampled_logprobs = Download(context_, sampled);
-    for (size_t i = 0; i < producing.size(); ++i) {
-      const Sequence& sequence = *producing[i];
-      events.push_back({.request = sequence.id,
-                        .token = chosen[i],
-                        .position = static_cast<int64_t>(sequence.tokens.size()),
-                        .logprob = logprobs[i],
-                        .sampled_logprob = sampled_logprobs[i]});
-    }
-  }
-  // Nothing above changes a sequence, so that what it throws leaves the engine as it was.
-  for (size_t i = 0; i < computed.size(); ++i) computed[i]->cached += batch[i].count;
-  computed_tokens_ += static_cast<int64_t>(tokens.size());
-  for (size_t i = 0; i < producing.size(); ++i) {
-    Sequence& sequence = *producing[i];
-    const std::vector<int32_t>& stops = sequence.request.stop_ids;
-    sequence.tokens.push_back(events[i].token);
-    if (std::find(stops.begin(), stops.end(), events[i].token) != stops.end()) {
-      events[i].finish = FinishReason::kStop;
-    } else if (static_cast<int64_t>(sequence.tokens.size()) == sequence.length_when_done) {
-      events[i].finish = FinishReason::kLength;
-    }
-    if (events[i].finish != FinishReason::kNone) Release(producing[i]);
+  if (pieces.empty()) return events;
+  // Nothing before this changes what a request has got, so that after an exception the same step
+  // can be tried again.
+  std::vector<PieceResult> results = executor_.Compute(pieces);
+  ++statistics_.steps;
+  for (size_t i = 0; i < step.grants.size(); ++i) {
+    const auto sequence = sequences_.find(step.grants[i].id);
+    if (Take(sequence->second, step.grants[i], std::move(results[i]), events)) Remove(sequence);
   }
   return events;
+}
+
+bool Engine::Take(Sequence& sequence, const Scheduler::Grant& grant, PieceResult result,
+                  std::vector<EngineEvent>& events) {
+  const int64_t end = grant.first + grant.count;
+  RequestUsage& usage = sequence.usage;
+  const int64_t cached = std::max<int64_t>(0, grant.first - sequence.seen);
+  usage.cached_tokens += cached;
+  usage.recomputed_tokens += std::max<int64_t>(0, std::min(sequence.seen, end) - grant.first);
+  statistics_.cached_tokens += cached;
+  statistics_.computed_tokens += grant.count;
+  statistics_.tokens += std::max<int64_t>(0, end - sequence.seen);
+  const bool prompt_ends = sequence.seen < sequence.prompt() && end >= sequence.prompt();
+  sequence.seen = std::max(sequence.seen, end);
+  cache_.Commit(sequence.cache, sequence.tokens, end, prompt_ends);
+
+  for (ScoredToken& score : result.scores) {
+    events.push_back({.request = sequence.id,
+                      .scored = true,
+                      .token = sequence.tokens[static_cast<size_t>(sequence.next_scored)],
+                      .position = sequence.next_scored,
+                      .logprob = score.logprob,
+                      .sampled_logprob = score.logprob,
+                      .top = std::move(score.top)});
+    ++sequence.next_scored;
+  }
+  if (result.drawn) {
+    DrawnToken& drawn = *result.drawn;
+    events.push_back({.request = sequence.id,
+                      .token = drawn.token,
+                      .position = sequence.length(),
+                      .logprob = drawn.score.logprob,
+                      .sampled_logprob = drawn.sampled_logprob,
+                      .top = std::move(drawn.score.top)});
+    sequence.tokens.push_back(drawn.token);
+    if (++usage.answer_tokens == 1) usage.first_token_seconds = SecondsSince(sequence.arrival);
+  } else if (!result.error.empty()) {
+    events.push_back({.request = sequence.id, .position = sequence.length()});
+  }
+
+  FinishReason finish = FinishReason::kNone;
+  const std::vector<int32_t>& stops = sequence.request.stop_ids;
+  const int64_t most = sequence.request.max_tokens;
+  if (!result.error.empty()) {
+    finish = FinishReason::kFailed;
+    events.back().error = result.error;
+  } else if (result.drawn && std::ranges::find(stops, result.drawn->token) != stops.end()) {
+    finish = FinishReason::kStop;
+  } else if (result.drawn ? usage.answer_tokens == most : most == 0 && end == sequence.rows()) {
+    finish = FinishReason::kLength;
+  }
+  if (finish == FinishReason::kNone) {
+    scheduler_.Computed(sequence.id, end, sequence.rows());
+    return false;
+  }
+  usage.prompt_tokens = sequence.prompt();
+  usage.disk_tokens = sequence.cache.taken_from_files;
+  usage.seconds = SecondsSince(sequence.arrival);
+  events.back().finish = finish;
+  events.back().usage = usage;
+  return true;
+}
+
+void Engine::CheckInvariants() const {
+  cache_.tree().CheckInvariants();
+  // Every reference of a page is held by a sequence or by the tree.
+  int64_t held = cache_.tree().nodes(), referenced = 0, used = 0;
+  const PagePool& pool = cache_.pool();
+  for (const auto& [id, sequence] : sequences_) {
+    const CacheSequence& cache = sequence.cache;
+    FATHOM_CHECK(scheduler_.IsRunning(id) || cache.pages.empty(), "request {} waits with pages",
+                 id);
+    FATHOM_CHECK(cache.pages.size() == cache.nodes.size());
+    held += static_cast<int64_t>(cache.pages.size());
+    for (size_t i = 0; i < cache.pages.size(); ++i) {
+      const bool whole = static_cast<int64_t>(i + 1) * cache_.page_tokens() <= cache.length;
+      FATHOM_CHECK(whole == (cache.nodes[i] != nullptr));
+      FATHOM_CHECK(!whole || cache.nodes[i]->page == cache.pages[i]);
+      // What is written to has one writer; the tree may keep the part that is there.
+      const int32_t most =
+          sequence.cache.tail != nullptr && sequence.cache.tail->page == cache.pages[i] ? 2 : 1;
+      FATHOM_CHECK(whole || pool.references(cache.pages[i]) == most,
+                   "page {} is written to and has {} users", cache.pages[i],
+                   pool.references(cache.pages[i]));
+    }
+  }
+  for (int32_t page = 0; page < static_cast<int32_t>(pool.size()); ++page) {
+    referenced += pool.references(page);
+    used += pool.references(page) > 0 ? 1 : 0;
+  }
+  FATHOM_CHECK(held == referenced, "{} references are held, {} counted", held, referenced);
+  FATHOM_CHECK(used + pool.free() == pool.size());
 }
 
 }  // namespace fathom

@@ -1,107 +1,183 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
-#include <list>
+#include <map>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
-#include "infer/sampler.h"
-#include "model/transformer.h"
+#include "base/error.h"
+#include "infer/executor.h"
+#include "infer/scheduler/scheduler.h"
 
 namespace fathom {
 
 struct EngineOptions {
-  int64_t chunk_tokens = 512;  // prompt tokens in one step at most, over all requests
-  int64_t max_running = 256;   // requests that are computed at a time
-  // Tokens of a sequence, prompt and answer together; 0: the model's max_position_embeddings.
+  int64_t step_tokens = 512;  // tokens computed in one step at most, over all requests
+  int64_t max_running = 256;  // requests that hold pages at a time
+  // Tokens of a sequence, prompt and answer together; 0: what the model is made for.
   int64_t max_length = 0;
+  // Requests that wait, over all and of one user; 0: any number.
+  int64_t max_waiting = 0, max_waiting_per_user = 0;
+  int64_t age_steps = 1024;  // SchedulerOptions::age_steps
+  // The disk tier: files of prefixes, and what they are a function of besides the tokens
+  // (ModelIdentity). Null: none. Has to outlive the engine.
+  PrefixStore* store = nullptr;
+  std::string model;
 };
 
 struct GenerationRequest {
   std::vector<int32_t> prompt;
   SamplingParams sampling;
-  uint64_t choice = 0;  // which of several answers to the same prompt; see Sampler
-  int64_t max_tokens = 256;
+  uint64_t choice = 0;            // which of several answers to the same prompt; see Sampler
+  int64_t max_tokens = 256;       // of the answer; 0: the prompt is scored, nothing is written
   std::vector<int32_t> stop_ids;  // the answer ends with the first of these
+  // Tokens of the prompt from this position on (at least 1) are scored; 0: none.
+  int64_t score_from = 0;
+  int64_t top_logprobs = 0;  // also the most likely tokens at each scored and written position
+  int priority = 0;          // the higher is served first
+  std::string user;          // among users of equal priority, shares are fair
+  // Prefixes are shared between requests of equal salts only.
+  std::string cache_salt;
 };
 
 enum class FinishReason : uint8_t {
   kNone,    // it goes on
   kStop,    // the token is a stop id
-  kLength,  // max_tokens are there
+  kLength,  // max_tokens are there, or the prompt is scored
+  kFailed,  // EngineEvent::error says why
 };
-std::string_view Name(FinishReason reason);  // "stop", "length"; empty for kNone
+std::string_view Name(FinishReason reason);  // "stop", "length", "error"; empty for kNone
 
-// One token that was generated.
+// What a request has taken.
+struct RequestUsage {
+  int64_t prompt_tokens = 0;
+  int64_t cached_tokens = 0;  // of the prompt, that did not have to be computed
+  int64_t disk_tokens = 0;    // of all, that came out of files
+  int64_t answer_tokens = 0;
+  int64_t preemptions = 0;
+  int64_t recomputed_tokens = 0;   // because of preemptions
+  double queue_seconds = 0;        // until the first of it was computed
+  double first_token_seconds = 0;  // from its arrival to its first token; 0: there was none
+  double seconds = 0;              // from its arrival to its end
+};
+
+// One token that was written, or scored; or only the end of a request that failed.
 struct EngineEvent {
   int64_t request = 0;
-  int32_t token = 0;
+  bool scored = false;  // it is one of the prompt
+  int32_t token = -1;
   int64_t position = 0;  // absolute, in the sequence
   // ln p(token) of the model itself: at temperature 1, before any truncation (what a scorer and a
   // trainer compute).
   float logprob = 0;
   // The same at the request's temperature, before truncation; with greedy sampling, `logprob`.
   float sampled_logprob = 0;
+  std::vector<RankedToken> top;
   FinishReason finish = FinishReason::kNone;
+  std::string error;
+  RequestUsage usage;  // when it is finished
 };
 
-// Generates for many requests at once: each Step computes one batch made of pieces of prompts and
-// one token of every answer under way. What a request gets (tokens and log-probs, bit for bit) is a
-// function of the model and the request: not of the others, of how its prompt was cut, or of where
-// its pages lie (the numerics contract, docs/architecture.md; attention is in the absorbed form).
-//
-// First come, first served: a request starts when the cache has room for all of its prompt and
-// answer, and then never has to stop for another one. Not thread-safe.
-class Engine {
+// There is no room in the queue; later there may be.
+class QueueFullError : public Error {
  public:
-  // The transformer is packed; the cache is used by this engine alone. All have to outlive it.
-  Engine(Context& context, const Transformer& transformer, KvCache& cache,
-         const EngineOptions& options = {});
-  ~Engine();
+  using Error::Error;
+};
+
+// Generates and scores for many requests at once: each Step computes one batch made of pieces of
+// prompts and one token of every answer under way, as the scheduler says (infer/scheduler), on
+// pages that the prefix cache hands out (infer/cache). What a request gets (tokens and log-probs,
+// bit for bit) is a function of the model and the request: not of the others, of how its prompt was
+// cut, of where its pages lie, of what was cached in memory or on disk, or of preemptions (the
+// numerics contract, docs/architecture.md).
+//
+// Not thread-safe.
+class Engine : private SequencePages {
+ public:
+  // The executor's pages are used by this engine alone; it has to outlive it.
+  explicit Engine(Executor& executor, const EngineOptions& options = {});
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // Returns the request's id. Throws UsageError for parameters out of range and an empty prompt;
-  // Error for ids outside the vocabulary, and when prompt and answer can never fit into the model's
-  // context or the cache.
+  // Returns the request's id: 0, 1, ... Throws UsageError for parameters out of range and an empty
+  // prompt; Error for ids outside the vocabulary, and when prompt and answer can never fit into the
+  // model's context or the cache; QueueFullError.
   int64_t AddRequest(GenerationRequest request);
-  // Gives up a request, wherever it stands; ids that are unknown or finished are ignored.
+  // Gives up a request, wherever it stands; ids that are unknown or finished are ignored. What was
+  // computed stays cached.
   void Cancel(int64_t id);
 
   // Whether there is nothing to do.
   bool idle() const { return sequences_.empty(); }
-  // Computes one batch; the tokens it produced, in the order of their requests. Empty when only
-  // pieces of prompts were computed.
+  // Computes one batch; what it produced, in the order of the requests. Empty when only pieces of
+  // prompts were computed.
   std::vector<EngineEvent> Step();
 
-  // Tokens of prompts and answers computed so far, over all requests: for progress displays.
-  int64_t computed_tokens() const { return computed_tokens_; }
+  struct Statistics {
+    int64_t steps = 0;
+    // Rows of prompts and answers that requests have got, computed or cached: for progress
+    // displays.
+    int64_t tokens = 0;
+    int64_t computed_tokens = 0;  // recomputed ones included
+    int64_t cached_tokens = 0;
+    int64_t preemptions = 0;
+  };
+  const Statistics& statistics() const { return statistics_; }
+  const Scheduler& scheduler() const { return scheduler_; }
+  const PrefixCache& cache() const { return cache_; }
+
+  // Aborts when pages are lost, owned twice, or counted wrongly. For tests; between steps.
+  void CheckInvariants() const;
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   // A request under way.
   struct Sequence {
     int64_t id;
     GenerationRequest request;
     Sampler sampler;
-    int64_t cache_id = -1;         // -1: it waits
-    std::vector<int32_t> tokens;   // prompt and answer
-    int64_t cached = 0;            // tokens whose keys are in the cache
-    int64_t length_when_done = 0;  // prompt and max_tokens
+    CacheSequence cache;
+    std::vector<int32_t> tokens;  // prompt and answer
+    int64_t seen = 0;             // rows that it has had at some time
+    int64_t next_scored = 0;      // position; 0: none
+    Clock::time_point arrival;
+    bool started = false;
+    RequestUsage usage;
+
+    int64_t prompt() const { return static_cast<int64_t>(request.prompt.size()); }
+    int64_t length() const { return static_cast<int64_t>(tokens.size()); }
+    // Rows that have to be computed before the next token is drawn: nobody needs that of the last
+    // token of a prompt which is only scored.
+    int64_t rows() const { return request.max_tokens > 0 ? length() : length() - 1; }
+    // Rows that may come out of the cache: what is wanted of a token needs its row computed.
+    int64_t cacheable() const;
   };
 
-  // Starts waiting requests, in order, as long as there is room.
-  void Admit();
-  void Release(std::list<Sequence>::iterator sequence);
+  // SequencePages
+  int64_t Available() const override { return cache_.available(); }
+  int64_t Extend(int64_t request, bool all) override;
+  uint64_t UnitUnderWay(int64_t request) const override;
+  bool Reserve(int64_t request, int64_t length) override;
+  void Release(int64_t request) override;
 
-  Context& context_;
-  const Transformer& transformer_;
-  KvCache& cache_;
+  void Check(const GenerationRequest& request) const;
+  Piece MakePiece(Sequence& sequence, const Scheduler::Grant& grant);
+  // Takes over what was computed; true when the request is finished.
+  bool Take(Sequence& sequence, const Scheduler::Grant& grant, PieceResult result,
+            std::vector<EngineEvent>& events);
+  void Remove(std::map<int64_t, Sequence>::iterator sequence);
+
+  Executor& executor_;
   EngineOptions options_;
-  int64_t total_pages_;
-  std::list<Sequence> sequences_;  // in the order of their arrival: running ones, then waiting ones
-  int64_t running_ = 0;
-  int64_t computed_tokens_ = 0;
+  PrefixCache cache_;
+  Scheduler scheduler_;
+  std::map<int64_t, Sequence> sequences_;
   int64_t next_id_ = 0;
+  Statistics statistics_;
 };
 
 }  // namespace fathom

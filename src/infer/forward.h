@@ -10,8 +10,8 @@ namespace fathom {
 
 // Runs a batch through the model in the absorbed form (exact mode), writing its keys to the cache,
 // and returns what the head reads of some of its rows: act [rows, hidden], after the final norm, in
-// the context's workspace. `rows` ascend and index the batch; `tokens` and `sequences` as for
-// MakeBatch, with cache pages reserved.
+// the context's workspace. `rows` index the batch; `tokens` and `sequences` as for MakeBatch, with
+// their pages.
 Tensor ForwardRows(Context& context, const Transformer& transformer, KvCache& cache,
                    std::span<const int32_t> tokens, std::vector<BatchSequence> sequences,
                    std::span<const int32_t> rows);

@@ -7,6 +7,7 @@
 #include "backend/planning/planning_backend.h"
 #include "base/log.h"
 #include "infer/forward.h"
+#include "infer/transformer_executor.h"
 
 namespace fathom {
 
@@ -17,31 +18,37 @@ std::string InferenceMemory::ToString() const {
 }
 
 InferenceMemory PlanInference(const ModelConfig& config, Precision precision, ParameterStore& store,
-                              const Context& device, int64_t cache_tokens, int64_t batch_tokens,
-                              int64_t logit_rows) {
+                              const Context& device, const InferenceSize& size) {
   constexpr int64_t kScratchOfThread = int64_t{4} << 20;
   PlanningBackend backend(*device.backend);
   Arena workspace(MemoryRole::kWorkspace, backend.allocator());
   Context context{&backend, device.pool, &workspace};
   Transformer transformer(config, precision, store, backend.allocator());
   transformer.Pack(context, AttentionForm::kAbsorbed, /*training=*/false);
-  // The size of a cache has no influence on the workspace.
-  KvCache cache(config, precision, batch_tokens, backend.allocator());
-  const int64_t sequence = cache.NewSequence();
-  FATHOM_CHECK(cache.Reserve(sequence, batch_tokens));
-  const std::vector<int32_t> tokens(static_cast<size_t>(batch_tokens));
-  std::vector<int32_t> rows(static_cast<size_t>(std::min(logit_rows, batch_tokens)));
+  // One sequence that fills the batch. How many pages there are has no influence on the workspace,
+  // but for those that attention has decoded: in the worst case all of them.
+  const int64_t pages = KvCache::Pages(size.batch_tokens);
+  KvCache cache(config, precision, CacheFormat::kAct, pages, backend.allocator());
+  std::vector<int32_t> page_list(static_cast<size_t>(pages));
+  std::iota(page_list.begin(), page_list.end(), 0);
+  const std::vector<int32_t> tokens(static_cast<size_t>(size.batch_tokens));
+  std::vector<int32_t> rows(static_cast<size_t>(std::min(size.logit_rows, size.batch_tokens)));
   std::iota(rows.begin(), rows.end(), 0);
   const Tensor h = ForwardRows(context, transformer, cache, tokens,
-                               {{.count = batch_tokens, .cache_id = sequence}}, rows);
-  const Tensor logits =
-      workspace.New(precision.sum, Shape({static_cast<int64_t>(rows.size()), config.vocab_size}));
-  transformer.head().Logits(context, h, logits);
+                               {{.count = size.batch_tokens, .pages = page_list}}, rows);
+  const Tensor logits = workspace.New(
+      precision.sum,
+      Shape({std::min(kLogitRows, static_cast<int64_t>(rows.size())), config.vocab_size}));
+  transformer.head().Logits(context, h.Rows(0, logits.dim(0)), logits);
+  const int64_t cache_tokens = size.pages * KvCache::kPageTokens;
+  const int64_t decoded =
+      size.format == CacheFormat::kAct
+          ? 0
+          : cache_tokens * config.latent_dim() * static_cast<int64_t>(SizeOf(precision.act));
   return {.packed = static_cast<int64_t>(transformer.packed_bytes()),
-          .cache = KvCache::Pages(cache_tokens) * KvCache::kPageTokens *
-                   KvCache::BytesPerToken(config, precision),
-          .workspace =
-              static_cast<int64_t>(workspace.peak()) + device.pool->threads() * kScratchOfThread};
+          .cache = cache_tokens * KvCache::BytesPerToken(config, precision, size.format),
+          .workspace = static_cast<int64_t>(workspace.peak()) + decoded +
+                       device.pool->threads() * kScratchOfThread};
 }
 
 }  // namespace fathom

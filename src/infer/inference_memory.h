@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 
+#include "model/kv_cache.h"
 #include "model/parameters.h"
 #include "model/precision.h"
 #include "ops/backend.h"
@@ -12,7 +13,7 @@ namespace fathom {
 // Bytes that inference takes beside the mapped files, whose pages the system can drop.
 struct InferenceMemory {
   int64_t packed = 0;     // the weights as the backend multiplies with them
-  int64_t cache = 0;      // keys of cache_tokens tokens, in whole pages
+  int64_t cache = 0;      // the pages
   int64_t workspace = 0;  // activations of one batch, its logits, and the kernels' scratch space
 
   int64_t total() const { return packed + cache + workspace; }
@@ -20,11 +21,17 @@ struct InferenceMemory {
   std::string ToString() const;
 };
 
+// What an engine is to have room for.
+struct InferenceSize {
+  int64_t pages = 0;  // of the cache
+  CacheFormat format = CacheFormat::kAct;
+  int64_t batch_tokens = 0;  // the most tokens that are computed at a time
+  int64_t logit_rows = 0;    // the most of them whose logits are
+};
+
 // Found by running a batch without computing it (backend/planning). `store` has the model's values
-// (their contents are not read); batch_tokens: the most tokens that are computed at a time;
-// logit_rows: the most of them whose logits are.
+// (their contents are not read).
 InferenceMemory PlanInference(const ModelConfig& config, Precision precision, ParameterStore& store,
-                              const Context& device, int64_t cache_tokens, int64_t batch_tokens,
-                              int64_t logit_rows);
+                              const Context& device, const InferenceSize& size);
 
 }  // namespace fathom

@@ -66,10 +66,8 @@ const Tokenizer& LoadedModel::RequireTokenizer() const {
   return *tokenizer_;
 }
 
-void LoadedModel::Pack(Context& context, int64_t cache_tokens, int64_t batch_tokens,
-                       int64_t logit_rows) {
-  memory_ = PlanInference(config_, precision_, mapped_.store(), context, cache_tokens, batch_tokens,
-                          logit_rows);
+void LoadedModel::Pack(Context& context, const InferenceSize& size) {
+  memory_ = PlanInference(config_, precision_, mapped_.store(), context, size);
   const int64_t available = AvailableMemory();
   if (memory_.total() > available) {
     throw Error(directory_.string(),

@@ -33,11 +33,10 @@ class LoadedModel {
   // Error when the directory has none.
   const Tokenizer& RequireTokenizer() const;
 
-  // Makes the packed copies, after checking that they, a cache of cache_tokens, and the workspace
-  // of batches of batch_tokens (with logits of logit_rows of them) fit into the available memory:
-  // if not, throws Error with the arithmetic before anything is allocated. The context has to
-  // outlive this object.
-  void Pack(Context& context, int64_t cache_tokens, int64_t batch_tokens, int64_t logit_rows);
+  // Makes the packed copies, after checking that they, the cache and the workspace fit into the
+  // available memory: if not, throws Error with the arithmetic before anything is allocated. The
+  // context has to outlive this object.
+  void Pack(Context& context, const InferenceSize& size);
   // Fatal before Pack.
   const Transformer& transformer() const;
   const InferenceMemory& memory() const { return memory_; }

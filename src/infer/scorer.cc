@@ -1,11 +1,10 @@
 #include "infer/scorer.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "base/error.h"
-#include "infer/forward.h"
-#include "ops/backend.h"
+#include "infer/engine.h"
+#include "infer/transformer_executor.h"
 
 namespace fathom {
 namespace {
@@ -14,27 +13,14 @@ int64_t Window(const ModelConfig& config, const ScoreOptions& options) {
   return options.window > 0 ? options.window : config.max_position_embeddings;
 }
 
-// The `top` most likely tokens of each row of logits, given the rows' ln sum exp.
-void AppendTop(std::span<const float> logits, std::span<const float> lse, int64_t top,
-               std::vector<std::vector<RankedToken>>& out) {
-  const size_t vocabulary = logits.size() / lse.size();
-  std::vector<int32_t> ids(vocabulary);
-  for (size_t row = 0; row < lse.size(); ++row) {
-    const float* values = logits.data() + row * vocabulary;
-    std::iota(ids.begin(), ids.end(), 0);
-    const auto end = ids.begin() + std::min(top, static_cast<int64_t>(vocabulary));
-    std::partial_sort(ids.begin(), end, ids.end(), [&](int32_t a, int32_t b) {
-      return values[a] != values[b] ? values[a] > values[b] : a < b;
-    });
-    std::vector<RankedToken>& ranked = out.emplace_back();
-    for (auto id = ids.begin(); id != end; ++id) ranked.push_back({*id, values[*id] - lse[row]});
-  }
-}
-
 }  // namespace
 
-int64_t ScoreCacheTokens(const ModelConfig& config, int64_t tokens, const ScoreOptions& options) {
-  return std::clamp<int64_t>(tokens - 1, 1, Window(config, options));
+int64_t ScorePages(const ModelConfig& config, int64_t tokens, const ScoreOptions& options) {
+  const int64_t window = Window(config, options), inputs = std::max<int64_t>(1, tokens - 1);
+  const int64_t windows = (inputs + window - 1) / window;
+  // As many windows as one step computes, with a page for each to grow (as the scheduler asks for).
+  return std::min(windows, options.chunk_tokens / window + 1) *
+         (KvCache::Pages(std::min(window, inputs)) + 1);
 }
 
 TokenScores ScoreTokens(Context& context, const Transformer& transformer,
@@ -48,44 +34,31 @@ TokenScores ScoreTokens(Context& context, const Transformer& transformer,
           fmt::format("id {} is outside the model's vocabulary of {}", tokens[i], vocabulary));
     }
   }
-  const auto inputs = static_cast<int64_t>(tokens.size()) - 1;
-  TokenScores scores;
-  if (inputs < 1) return scores;
-  const int64_t window = Window(transformer.config(), options);
   const auto count = static_cast<int64_t>(tokens.size());
-  KvCache cache(transformer.config(), transformer.precision(),
-                ScoreCacheTokens(transformer.config(), count, options),
-                context.backend->allocator());
-  const int64_t cache_id = cache.NewSequence();
-  FATHOM_CHECK(cache.Reserve(cache_id, std::min(inputs, window)));
-  for (int64_t begin = 0; begin < inputs;) {
-    const int64_t position = begin % window;
-    const int64_t size = std::min({options.chunk_tokens, inputs - begin, window - position});
-    const auto piece = [&](int64_t first) {
-      return tokens.subspan(static_cast<size_t>(first), static_cast<size_t>(size));
-    };
-    ArenaScope scope(*context.workspace);
-    std::vector<int32_t> rows(static_cast<size_t>(size));
-    std::iota(rows.begin(), rows.end(), 0);
-    const Tensor h = ForwardRows(
-        context, transformer, cache, piece(begin),
-        {{.begin = 0, .count = size, .first_position = position, .cache_id = cache_id}}, rows);
-    const DType sum = transformer.precision().sum;
-    const Tensor logprob = context.workspace->New(sum, Shape({size}));
-    const Tensor targets = UploadIds(context, *context.workspace, piece(begin + 1));
-    if (options.top > 0) {
-      const Tensor logits = context.workspace->New(sum, Shape({size, vocabulary}));
-      const Tensor lse = context.workspace->New(sum, Shape({size}));
-      transformer.head().Logits(context, h, logits);
-      context.backend->LogProb(context, logits, 1, targets, logprob, lse);
-      AppendTop(Download(context, logits), Download(context, lse), options.top, scores.top);
-    } else {
-      transformer.head().LogProb(context, h, 1, targets, logprob);
+  TokenScores scores;
+  if (count < 2) return scores;
+  const int64_t window = Window(transformer.config(), options);
+  TransformerExecutor executor(context, transformer,
+                               ScorePages(transformer.config(), count, options), options.format);
+  Engine engine(executor, {.step_tokens = options.chunk_tokens, .max_length = window});
+  // A window's inputs predict its other tokens and the first of the next one.
+  for (int64_t begin = 0; begin < count - 1; begin += window) {
+    const auto piece = tokens.subspan(static_cast<size_t>(begin),
+                                      static_cast<size_t>(std::min(window + 1, count - begin)));
+    engine.AddRequest({.prompt = {piece.begin(), piece.end()},
+                       .max_tokens = 0,
+                       .score_from = 1,
+                       .top_logprobs = options.top});
+  }
+  scores.logprobs.resize(static_cast<size_t>(count) - 1);
+  if (options.top > 0) scores.top.resize(scores.logprobs.size());
+  while (!engine.idle()) {
+    for (EngineEvent& event : engine.Step()) {
+      const auto place = static_cast<size_t>(event.request * window + event.position - 1);
+      scores.logprobs[place] = event.logprob;
+      if (options.top > 0) scores.top[place] = std::move(event.top);
     }
-    const std::vector<float> values = Download(context, logprob);
-    scores.logprobs.insert(scores.logprobs.end(), values.begin(), values.end());
-    begin += size;
-    progress(begin);
+    progress(engine.statistics().tokens);
   }
   return scores;
 }

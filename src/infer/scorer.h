@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/function_ref.h"
+#include "infer/executor.h"
 #include "model/transformer.h"
 
 namespace fathom {
@@ -15,11 +16,7 @@ struct ScoreOptions {
   // the model's max_position_embeddings.
   int64_t window = 0;
   int64_t top = 0;  // also the most likely tokens at each position, so many (or all there are)
-};
-
-struct RankedToken {
-  int32_t token;
-  float logprob;
+  CacheFormat format = CacheFormat::kAct;
 };
 
 struct TokenScores {
@@ -30,12 +27,12 @@ struct TokenScores {
   std::vector<std::vector<RankedToken>> top;
 };
 
-// The tokens of cache that ScoreTokens makes room for, given so many tokens of text.
-int64_t ScoreCacheTokens(const ModelConfig& config, int64_t tokens, const ScoreOptions& options);
+// The pages of cache that ScoreTokens takes, given so many tokens of text.
+int64_t ScorePages(const ModelConfig& config, int64_t tokens, const ScoreOptions& options);
 
-// The same bits as Engine's and, within one window, as TokenLosses' in the absorbed form.
-// `progress` is called with the number of tokens done. Throws Error for an id outside the
-// vocabulary.
+// Scores a text by itself, with an engine of its own; within one window the same bits as
+// TokenLosses' in the absorbed form. `progress` is called with the number of tokens done. Throws
+// Error for an id outside the vocabulary.
 TokenScores ScoreTokens(Context& context, const Transformer& transformer,
                         std::span<const int32_t> tokens, const ScoreOptions& options,
                         FunctionRef<void(int64_t done)> progress);

@@ -12,16 +12,14 @@ AttentionSequences::AttentionSequences(const Batch& batch, ConstTensor keys, Con
   }
 }
 
-AttentionSequences::AttentionSequences(const Pass& pass, int64_t layer, ConstTensor keys,
-                                       ConstTensor values) {
+AttentionSequences::AttentionSequences(Context& context, const Pass& pass, int64_t layer,
+                                       ConstTensor keys, ConstTensor values) {
   if (pass.cache == nullptr) {
     *this = AttentionSequences(*pass.batch, keys, values);
     return;
   }
-  for (const BatchSequence& sequence : pass.batch->sequences) {
-    Add(sequence,
-        pass.cache->Blocks(layer, sequence.cache_id, sequence.first_position + sequence.count));
-  }
+  std::vector<std::vector<KeyBlock>> blocks = pass.cache->Blocks(context, layer, *pass.batch);
+  for (size_t i = 0; i < blocks.size(); ++i) Add(pass.batch->sequences[i], std::move(blocks[i]));
 }
 
 // The blocks' memory stays where it is when the outer vector grows or is moved.

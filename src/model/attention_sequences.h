@@ -13,8 +13,10 @@ class AttentionSequences {
   // Keys and values are rows of the batch itself, [tokens, kv_heads, d]; every sequence starts at
   // position 0.
   AttentionSequences(const Batch& batch, ConstTensor keys, ConstTensor values);
-  // Of the pass's cache where there is one, otherwise as above.
-  AttentionSequences(const Pass& pass, int64_t layer, ConstTensor keys, ConstTensor values);
+  // Of the pass's cache where there is one (decoded into the workspace if need be), otherwise as
+  // above.
+  AttentionSequences(Context& context, const Pass& pass, int64_t layer, ConstTensor keys,
+                     ConstTensor values);
 
   std::span<const AttentionSequence> span() const { return sequences_; }
 

@@ -14,7 +14,9 @@ struct BatchSequence {
   int64_t begin = 0;  // rows [begin, begin + count) of the batch
   int64_t count = 0;
   int64_t first_position = 0;  // absolute position of the first of them
-  int64_t cache_id = -1;       // the sequence in the cache, if there is one
+  // The pages of the cache that hold its positions from 0 on, these tokens' included; empty without
+  // a cache. Not owned.
+  std::span<const int32_t> pages;
 };
 
 // A flat list of tokens, each with its sequence and its absolute position: a prefill, a chunk of

@@ -68,7 +68,7 @@ void Gqa::Forward(Context& context, const Pass& pass, int64_t layer, ConstTensor
   if (pass.cache != nullptr) {
     pass.cache->Write(context, layer, *pass.batch, s.qkv.Columns(heads_ * dim_, s.qkv.dim(1)));
   }
-  const AttentionSequences sequences(pass, layer, Keys(s.qkv), Values(s.qkv));
+  const AttentionSequences sequences(context, pass, layer, Keys(s.qkv), Values(s.qkv));
   const Tensor heads_out =
       kept_as_made ? s.heads_out : context.workspace->New(precision_.act, heads_shape);
   context.backend->Attention(context, Queries(s.qkv), sequences.span(), rope_.softmax_scale,

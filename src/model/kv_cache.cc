@@ -1,66 +1,84 @@
 #include "model/kv_cache.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/error.h"
 #include "ops/backend.h"
+#include "tensor/quantize.h"
 
 namespace fathom {
+namespace {
 
-KvCache::KvCache(const ModelConfig& config, Precision precision, int64_t max_tokens,
-                 Allocator& allocator)
-    : config_(config), arena_(MemoryRole::kCache, allocator) {
-  const int64_t pages = Pages(max_tokens);
-  storage_ = arena_.New(precision.act,
-                        Shape({pages, config.total_layers(), kPageTokens, config.cache_row_dim()}));
-  // Taken from the back: low pages first.
-  for (int64_t page = pages - 1; page >= 0; --page) free_.push_back(page);
-}
+constexpr DType kLatentCodes = DType::kE4M3, kRopeType = DType::kBF16;
 
-int64_t KvCache::BytesPerToken(const ModelConfig& config, Precision precision) {
-  return config.total_layers() * config.cache_row_dim() *
-         static_cast<int64_t>(SizeOf(precision.act));
-}
-
-int64_t KvCache::NewSequence() {
-  pages_of_.try_emplace(next_id_);
-  return next_id_++;
-}
-
-void KvCache::FreeSequence(int64_t id) {
-  const auto found = pages_of_.find(id);
-  FATHOM_CHECK(found != pages_of_.end());
-  free_.insert(free_.end(), found->second.rbegin(), found->second.rend());
-  pages_of_.erase(found);
-}
-
-bool KvCache::Reserve(int64_t id, int64_t length) {
-  std::vector<int64_t>& pages = pages_of_.at(id);
-  const int64_t wanted = Pages(length) - static_cast<int64_t>(pages.size());
-  if (wanted > free_pages()) return false;
-  for (int64_t i = 0; i < wanted; ++i) {
-    pages.push_back(free_.back());
-    free_.pop_back();
+// Bytes of one token's row of one layer.
+int64_t RowBytes(const ModelConfig& config, Precision precision, CacheFormat format) {
+  if (format == CacheFormat::kAct) {
+    return config.cache_row_dim() * static_cast<int64_t>(SizeOf(precision.act));
   }
-  return true;
+  return QuantizedRowBytes(kLatentCodes, config.kv_lora_rank) +
+         config.qk_rope_head_dim * static_cast<int64_t>(SizeOf(kRopeType));
 }
 
-Tensor KvCache::Page(int64_t page, int64_t layer) const {
-  return storage_.Select(0, page).Select(0, layer);
+}  // namespace
+
+std::string_view Name(CacheFormat format) { return format == CacheFormat::kAct ? "act" : "fp8"; }
+
+int64_t KvCache::BytesPerToken(const ModelConfig& config, Precision precision, CacheFormat format) {
+  if (format == CacheFormat::kFp8Latent && !config.latent_attention()) {
+    throw UsageError("cache", "FP8 is for the latents of DeepSeek models",
+                     "this model has grouped-query attention: leave it away");
+  }
+  return config.total_layers() * RowBytes(config, precision, format);
+}
+
+KvCache::KvCache(const ModelConfig& config, Precision precision, CacheFormat format, int64_t pages,
+                 Allocator& allocator)
+    : config_(config),
+      precision_(precision),
+      format_(format),
+      pages_(pages),
+      bytes_per_token_(BytesPerToken(config, precision, format)),
+      arena_(MemoryRole::kCache, allocator) {
+  storage_ = arena_.New(DType::kI32, Shape({pages, page_bytes() / 4}));
+}
+
+Tensor KvCache::Page(int64_t page) const {
+  FATHOM_CHECK(page >= 0 && page < pages_, "page {} of {}", page, pages_);
+  return storage_.Select(0, page);
+}
+
+KvCache::Rows KvCache::LayerRows(int64_t page, int64_t layer) const {
+  auto* begin = static_cast<std::byte*>(Page(page).raw()) +
+                layer * kPageTokens * (bytes_per_token_ / config_.total_layers());
+  if (format_ == CacheFormat::kAct) {
+    return {Tensor(begin, precision_.act, Shape({kPageTokens, config_.cache_row_dim()})), Tensor()};
+  }
+  const int64_t latents = kPageTokens * QuantizedRowBytes(kLatentCodes, config_.kv_lora_rank);
+  return {Tensor(begin, kLatentCodes, Shape({kPageTokens, config_.kv_lora_rank})),
+          Tensor(begin + latents, kRopeType, Shape({kPageTokens, config_.qk_rope_head_dim}))};
 }
 
 void KvCache::Write(Context& context, int64_t layer, const Batch& batch, ConstTensor rows) {
+  Backend& backend = *context.backend;
   for (const BatchSequence& sequence : batch.sequences) {
-    const std::vector<int64_t>& pages = pages_of_.at(sequence.cache_id);
     for (int64_t i = 0; i < sequence.count;) {
       const int64_t position = sequence.first_position + i;
-      const int64_t row = position % kPageTokens;
-      const int64_t count = std::min(kPageTokens - row, sequence.count - i);
-      const int64_t page = position / kPageTokens;
-      FATHOM_CHECK(page < static_cast<int64_t>(pages.size()), "position {} was not reserved",
-                   position);
-      context.backend->Cast(context, rows.Rows(sequence.begin + i, sequence.begin + i + count),
-                            Page(pages[static_cast<size_t>(page)], layer).Rows(row, row + count));
+      const int64_t begin = position % kPageTokens;
+      const int64_t count = std::min(kPageTokens - begin, sequence.count - i);
+      const auto page = static_cast<size_t>(position / kPageTokens);
+      FATHOM_CHECK(page < sequence.pages.size(), "position {} has no page", position);
+      const Rows to = LayerRows(sequence.pages[page], layer);
+      const ConstTensor from = rows.Rows(sequence.begin + i, sequence.begin + i + count);
+      if (format_ == CacheFormat::kAct) {
+        backend.Cast(context, from, to.values.Rows(begin, begin + count));
+      } else {
+        const int64_t rank = config_.kv_lora_rank;
+        backend.Cast(context, from.Columns(0, rank), to.values.Rows(begin, begin + count));
+        backend.Cast(context, from.Columns(rank, config_.latent_dim()),
+                     to.rope.Rows(begin, begin + count));
+      }
       i += count;
     }
   }
@@ -76,13 +94,32 @@ KeyBlock KvCache::Block(ConstTensor rows) const {
           rows.Columns(heads * dim, 2 * heads * dim).SplitLast(heads, dim)};
 }
 
-std::vector<KeyBlock> KvCache::Blocks(int64_t layer, int64_t id, int64_t length) const {
-  std::vector<KeyBlock> blocks;
-  const std::vector<int64_t>& pages = pages_of_.at(id);
-  for (int64_t begin = 0; begin < length; begin += kPageTokens) {
-    const int64_t rows = std::min(kPageTokens, length - begin);
-    blocks.push_back(
-        Block(Page(pages[static_cast<size_t>(begin / kPageTokens)], layer).Rows(0, rows)));
+std::vector<std::vector<KeyBlock>> KvCache::Blocks(Context& context, int64_t layer,
+                                                   const Batch& batch) const {
+  Backend& backend = *context.backend;
+  std::map<int32_t, Tensor> decoded;  // by page
+  const auto decode = [&](int32_t page, int64_t count) {
+    Tensor& rows = decoded[page];
+    if (!rows.empty() && rows.dim(0) >= count) return rows.Rows(0, count);
+    rows = context.workspace->New(precision_.act, Shape({count, config_.latent_dim()}));
+    const Rows from = LayerRows(page, layer);
+    const int64_t rank = config_.kv_lora_rank;
+    backend.Cast(context, from.values.Rows(0, count), rows.Columns(0, rank));
+    backend.Cast(context, from.rope.Rows(0, count), rows.Columns(rank, config_.latent_dim()));
+    return rows;
+  };
+  std::vector<std::vector<KeyBlock>> blocks;
+  blocks.reserve(batch.sequences.size());
+  for (const BatchSequence& sequence : batch.sequences) {
+    const int64_t length = sequence.first_position + sequence.count;
+    std::vector<KeyBlock>& own = blocks.emplace_back();
+    for (int64_t begin = 0; begin < length; begin += kPageTokens) {
+      const int64_t count = std::min(kPageTokens, length - begin);
+      const int32_t page = sequence.pages[static_cast<size_t>(begin / kPageTokens)];
+      own.push_back(Block(format_ == CacheFormat::kAct
+                              ? LayerRows(page, layer).values.Rows(0, count)
+                              : decode(page, count)));
+    }
   }
   return blocks;
 }

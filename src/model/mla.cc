@@ -173,7 +173,7 @@ void Mla::AttendAbsorbed(Context& context, const Pass& pass, int64_t layer, MlaS
                 kv_rank = config_.kv_lora_rank;
   s.attention_out = arena.New(precision_.act, Shape({tokens, heads, kv_rank}));
   const Tensor keys = s.latent.SplitLast(1, config_.latent_dim());
-  const AttentionSequences sequences(pass, layer, keys, keys.Columns(0, kv_rank));
+  const AttentionSequences sequences(context, pass, layer, keys, keys.Columns(0, kv_rank));
   context.backend->Attention(context, s.up, sequences.span(), rope_.softmax_scale, s.attention_out,
                              s.lse);
   const Tensor by_head = heads_out.SplitLast(heads, config_.v_head_dim);

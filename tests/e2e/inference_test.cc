@@ -9,6 +9,7 @@
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "base/temporary_directory.h"
 
@@ -232,6 +233,43 @@ TEST_F(InferenceTest, ChatAnswersInJson) {
   EXPECT_EQ(first["tokens"].size(), 8U);
   EXPECT_EQ(first["finish_reason"], "length");
   EXPECT_EQ(first["seed"], 1);
+}
+
+// A turn computes what is new in it: everything before is in the cache, but for the row of the last
+// token that was written, which nobody needed before.
+TEST_F(InferenceTest, ChatDoesNotComputeItsHistoryAgain) {
+  const Result lines =
+      Run("chat " + Path("model") + " --max-tokens 30 --seed 1 --temperature 1 --json",
+          "hello\nand again\nand a third time\n");
+  ASSERT_EQ(std::count(lines.out.begin(), lines.out.end(), '\n'), 3) << lines.err;
+  std::istringstream stream(lines.out);
+  std::string line;
+  int64_t before = 0;
+  while (std::getline(stream, line)) {
+    const json answer = json::parse(line);
+    EXPECT_EQ(answer["cached_tokens"], std::max<int64_t>(0, before - 1));
+    before = answer["prompt_tokens"].get<int64_t>() + static_cast<int64_t>(answer["tokens"].size());
+  }
+}
+
+TEST_F(InferenceTest, ChoicesInLittleMemoryAreTheSame) {
+  const std::string generate = "generate " + Path("model") +
+                               " --prompt 'class Error' --max-tokens 150 --n 6 --ignore-eos --json "
+                               "--seed 5";
+  const json all = RunJson(generate), few = RunJson(generate + " --cache-memory 600KB");
+  EXPECT_EQ(all["choices"], few["choices"]);
+  int64_t preemptions = 0, cached = 0;
+  for (const json& usage : few["usage"]) preemptions += usage["preemptions"].get<int64_t>();
+  for (const json& usage : all["usage"]) cached += usage["cached_tokens"].get<int64_t>();
+  EXPECT_GT(preemptions, 0);
+  EXPECT_EQ(cached, 5 * (static_cast<int64_t>(all["prompt_tokens"].size()) - 1));
+  ExpectFailure(generate.substr(0, generate.find("--json")) + " --cache-memory 50KB", 1,
+                "--cache-memory");
+}
+
+TEST_F(InferenceTest, InspectCountsAnFp8Cache) {
+  EXPECT_EQ(RunJson("inspect v3 --cache-dtype fp8 --json")["cache_bytes_per_token_fp8"]["own"],
+            61 * 656);
 }
 
 TEST_F(InferenceTest, BenchReportsEveryCase) {

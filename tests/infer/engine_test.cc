@@ -1,6 +1,7 @@
-// The engine on tiny random models, on the reference and on the CPU, in f32 and bf16: a request
-// gets the same bits whatever shares its batches, however its prompt is cut and wherever its pages
-// lie, and its log-probs are those of scoring the whole sequence in one pass.
+// The engine on tiny random models, on the reference and on the CPU, in f32, bf16 and with an FP8
+// cache: a request gets the same bits whatever shares its batches, however its prompt is cut,
+// wherever its pages lie and whatever was cached, and its log-probs are those of scoring the whole
+// sequence in one pass.
 
 #include "infer/engine.h"
 
@@ -8,11 +9,14 @@
 
 #include <bit>
 #include <cmath>
+#include <fstream>
 #include <map>
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/reference/reference_backend.h"
+#include "base/temporary_directory.h"
 #include "infer/scorer.h"
+#include "infer/transformer_executor.h"
 #include "model/tiny_model.h"
 
 namespace fathom::test {
@@ -59,6 +63,7 @@ struct Machine {
   bool cpu;
   bool bf16;
   int threads;
+  CacheFormat format = CacheFormat::kAct;
 };
 
 class EngineTest : public testing::TestWithParam<Machine> {
@@ -69,9 +74,8 @@ class EngineTest : public testing::TestWithParam<Machine> {
         precision_(GetParam().bf16 ? Precision::BF16() : Precision::F32()),
         tiny_(run_, config_, precision_) {}
 
-  std::unique_ptr<KvCache> NewCache(int64_t tokens) {
-    return std::make_unique<KvCache>(config_, precision_, tokens,
-                                     run_.context().backend->allocator());
+  TransformerExecutor NewExecutor(int64_t pages) {
+    return TransformerExecutor(run_.context(), tiny_.model, pages, GetParam().format);
   }
 
   // Runs the requests to their ends, all at once.
@@ -90,28 +94,37 @@ class EngineTest : public testing::TestWithParam<Machine> {
         answer.logprobs.push_back(std::bit_cast<uint32_t>(event.logprob));
         answer.sampled_logprobs.push_back(std::bit_cast<uint32_t>(event.sampled_logprob));
         answer.finish = event.finish;
+        if (event.finish != FinishReason::kNone) usages_.push_back(event.usage);
       }
+      engine.CheckInvariants();
     }
     return answers;
   }
   std::vector<Answer> Generate(const std::vector<GenerationRequest>& requests,
-                               const EngineOptions& options, int64_t cache_tokens = 2048) {
-    const auto cache = NewCache(cache_tokens);
-    Engine engine(run_.context(), tiny_.model, *cache, options);
+                               const EngineOptions& options, int64_t pages = 32) {
+    TransformerExecutor executor = NewExecutor(pages);
+    Engine engine(executor, options);
     return Generate(engine, requests);
   }
   // Each alone, the whole prompt in one piece.
   std::vector<Answer> Alone(const std::vector<GenerationRequest>& requests) {
     std::vector<Answer> answers;
     for (const GenerationRequest& request : requests)
-      answers.push_back(Generate({request}, {.chunk_tokens = 1 << 20})[0]);
+      answers.push_back(Generate({request}, {.step_tokens = 1 << 20})[0]);
     return answers;
+  }
+
+  std::vector<float> Score(const std::vector<int32_t>& tokens) {
+    return ScoreTokens(run_.context(), tiny_.model, tokens, {.format = GetParam().format},
+                       [](int64_t) {})
+        .logprobs;
   }
 
   TestRun run_;
   ModelConfig config_;
   Precision precision_;
   TinyModel tiny_;
+  std::vector<RequestUsage> usages_;  // of all requests that ended, in that order
 };
 
 TEST_P(EngineTest, OutputDoesNotDependOnBatchOrChunks) {
@@ -124,7 +137,7 @@ TEST_P(EngineTest, OutputDoesNotDependOnBatchOrChunks) {
         const std::vector<GenerationRequest> some(
             requests.begin() + static_cast<std::ptrdiff_t>(first),
             requests.begin() + static_cast<std::ptrdiff_t>(end));
-        const auto answers = Generate(some, {.chunk_tokens = chunk});
+        const auto answers = Generate(some, {.step_tokens = chunk});
         for (size_t i = first; i < end; ++i) {
           EXPECT_EQ(answers[i - first], alone[i])
               << "request " << i << " in a batch of " << batch << ", chunks of " << chunk;
@@ -137,9 +150,8 @@ TEST_P(EngineTest, OutputDoesNotDependOnBatchOrChunks) {
 TEST_P(EngineTest, OutputDoesNotDependOnWherePagesLie) {
   const auto requests = Requests(config_);
   const auto alone = Alone(requests);
-  const auto cache = NewCache(1024);
-  Engine engine(run_.context(), tiny_.model, *cache, {.chunk_tokens = 48});
-  const int64_t pages = cache->free_pages();
+  TransformerExecutor executor = NewExecutor(16);
+  Engine engine(executor, {.step_tokens = 48});
   // Earlier requests end in another order than they came, and two are cancelled half-way.
   std::vector<GenerationRequest> earlier(requests.rbegin(), requests.rend());
   const int64_t cancelled = engine.AddRequest(requests[1]);
@@ -150,20 +162,200 @@ TEST_P(EngineTest, OutputDoesNotDependOnWherePagesLie) {
   engine.Cancel(cancelled_later);
   engine.Cancel(cancelled_later);
   Generate(engine, earlier);
-  EXPECT_EQ(cache->free_pages(), pages);
+  EXPECT_EQ(engine.cache().available(), engine.cache().pages());
   EXPECT_EQ(Generate(engine, requests), alone);
 }
 
 TEST_P(EngineTest, RequestsThatDoNotFitWaitAndGetTheSame) {
   const auto requests = Requests(config_);
   // Two pages: the longest request alone; few at a time.
-  const auto narrow = Generate(requests, {.chunk_tokens = 16, .max_running = 2}, 128);
+  const auto narrow = Generate(requests, {.step_tokens = 16, .max_running = 2}, 2);
   EXPECT_EQ(narrow, Alone(requests));
+}
+
+// ---- What was cached has no influence on the bits
+
+TEST_P(EngineTest, ACachedPrefixGivesTheSame) {
+  auto requests = Requests(config_);
+  // Prompts that share 0, 1, 63, 64, 65 and 130 tokens with one that was there before, or are it.
+  const std::vector<int32_t> first = RandomPrompt(config_, 140, 77);
+  requests.push_back(requests[0]);
+  requests.back().prompt = first;
+  for (const int64_t shared : {1, 63, 64, 65, 128, 130, 140}) {
+    GenerationRequest request = requests[0];
+    request.prompt = RandomPrompt(config_, 141, 200);
+    std::copy_n(first.begin(), shared, request.prompt.begin());
+    requests.push_back(request);
+  }
+  const auto alone = Alone(requests);
+  TransformerExecutor executor = NewExecutor(64);
+  Engine engine(executor, {.step_tokens = 48});
+  EXPECT_EQ(Generate(engine, requests), alone);
+  usages_.clear();
+  const int64_t computed = engine.statistics().computed_tokens;
+  EXPECT_EQ(Generate(engine, requests), alone);
+  // The second time only the last token of each prompt and the answers are computed.
+  int64_t wanted = 0;
+  for (const RequestUsage& usage : usages_) {
+    EXPECT_EQ(usage.cached_tokens, usage.prompt_tokens - 1);
+    wanted += usage.answer_tokens;
+  }
+  EXPECT_EQ(engine.statistics().computed_tokens - computed, wanted);
+}
+
+TEST_P(EngineTest, ChoicesOfAPromptShareItsComputation) {
+  for (const int64_t length : {5, 64, 100, 128}) {
+    std::vector<GenerationRequest> requests(8);
+    for (uint64_t i = 0; i < requests.size(); ++i) {
+      requests[i] = {.prompt = RandomPrompt(config_, length, 9), .choice = i, .max_tokens = 4};
+    }
+    const auto alone = Alone(requests);
+    TransformerExecutor executor = NewExecutor(64);
+    Engine engine(executor, {.step_tokens = 50});
+    EXPECT_EQ(Generate(engine, requests), alone);
+    // The prompt once, its last token for each choice, and three tokens of each answer.
+    EXPECT_EQ(engine.statistics().computed_tokens, length + 7 + 8 * 3) << length << " tokens";
+  }
+}
+
+TEST_P(EngineTest, SaltsDoNotShare) {
+  GenerationRequest request = Requests(config_)[1];
+  request.cache_salt = "one";
+  TransformerExecutor executor = NewExecutor(64);
+  Engine engine(executor);
+  const auto first = Generate(engine, {request});
+  request.cache_salt = "two";
+  EXPECT_EQ(Generate(engine, {request}), first);
+  EXPECT_EQ(usages_[1].cached_tokens, 0);
+  EXPECT_EQ(Generate(engine, {request}), first);
+  EXPECT_EQ(usages_[2].cached_tokens, 69);
+}
+
+TEST_P(EngineTest, PreemptionGivesTheSame) {
+  std::vector<GenerationRequest> requests;
+  for (uint64_t i = 0; i < 6; ++i) {
+    requests.push_back({.prompt = RandomPrompt(config_, 50, 300 + i), .max_tokens = 100});
+  }
+  const auto alone = Alone(requests);
+  // Each grows to three pages; the scheduler starts as many as fit at first.
+  TransformerExecutor executor = NewExecutor(7);
+  Engine engine(executor, {.step_tokens = 64});
+  usages_.clear();
+  EXPECT_EQ(Generate(engine, requests), alone);
+  EXPECT_GT(engine.statistics().preemptions, 0);
+  int64_t preemptions = 0, recomputed = 0;
+  for (const RequestUsage& usage : usages_) {
+    preemptions += usage.preemptions;
+    recomputed += usage.recomputed_tokens;
+  }
+  EXPECT_EQ(preemptions, engine.statistics().preemptions);
+  EXPECT_GT(recomputed, 0);
+}
+
+// 64 requests, some of which share their beginnings, with others that come and are given up around
+// them, pieces of all sizes and hardly any memory.
+TEST_P(EngineTest, AmongSixtyFourWithCancelsAndPreemptionsItIsTheSame) {
+  RandomStream random(5);
+  const auto below = [&](uint64_t bound) { return static_cast<int64_t>(random.NextBelow(bound)); };
+  std::vector<GenerationRequest> requests;
+  const std::vector<int32_t> start = RandomPrompt(config_, 90, 1);
+  for (uint64_t i = 0; i < 64; ++i) {
+    GenerationRequest request = Requests(config_)[i % 7];
+    request.choice = i;
+    if (i % 2 == 0) {
+      request.prompt.insert(request.prompt.begin(), start.begin(), start.begin() + below(91));
+    }
+    request.priority = static_cast<int>(below(3));
+    request.user = i % 3 == 0 ? "a" : "b";
+    requests.push_back(request);
+  }
+  const auto alone = Alone(requests);
+  for (const int64_t step_tokens : {7, 64, 500}) {
+    TransformerExecutor executor = NewExecutor(9);
+    Engine engine(executor, {.step_tokens = step_tokens, .max_running = 20});
+    std::vector<int64_t> ids, others;
+    for (const GenerationRequest& request : requests) {
+      ids.push_back(engine.AddRequest(request));
+      others.push_back(engine.AddRequest(requests[static_cast<size_t>(below(64))]));
+    }
+    std::map<int64_t, Answer> answers;
+    while (!engine.idle()) {
+      if (!others.empty() && below(3) == 0) {
+        engine.Cancel(others.back());
+        others.pop_back();
+      }
+      for (const EngineEvent& event : engine.Step()) {
+        Answer& answer = answers[event.request];
+        answer.tokens.push_back(event.token);
+        answer.logprobs.push_back(std::bit_cast<uint32_t>(event.logprob));
+        answer.sampled_logprobs.push_back(std::bit_cast<uint32_t>(event.sampled_logprob));
+        answer.finish = event.finish;
+      }
+      engine.CheckInvariants();
+    }
+    for (size_t i = 0; i < requests.size(); ++i) {
+      EXPECT_EQ(answers.at(ids[i]), alone[i]) << "request " << i << ", steps of " << step_tokens;
+    }
+  }
+}
+
+// ---- The disk tier
+
+TEST_P(EngineTest, APrefixFromFilesGivesTheSame) {
+  const TemporaryDirectory directory;
+  GenerationRequest request{.prompt = RandomPrompt(config_, 150, 4), .max_tokens = 60};
+  const auto alone = Alone({request});
+  const auto run = [&] {
+    TransformerExecutor executor = NewExecutor(8);
+    PrefixStore store(directory.path(), 1 << 30, executor.page_bytes());
+    Engine engine(executor, {.step_tokens = 40, .store = &store, .model = "tiny"});
+    usages_.clear();
+    EXPECT_EQ(Generate(engine, {request}), alone);
+    store.Flush();
+    return store.statistics();
+  };
+  // Three whole pages: 150 + 59 rows.
+  EXPECT_EQ(run().saved, 3);
+  EXPECT_EQ(usages_[0].disk_tokens, 0);
+  const auto files = [&] {
+    std::vector<std::filesystem::path> paths;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(directory.path())) {
+      if (entry.is_regular_file()) paths.push_back(entry.path());
+    }
+    std::sort(paths.begin(), paths.end());
+    return paths;
+  };
+  ASSERT_EQ(files().size(), 3U);
+  // A process later.
+  const PrefixStore::Statistics later = run();
+  EXPECT_EQ(usages_[0].disk_tokens, 128);
+  EXPECT_EQ(usages_[0].cached_tokens, 128);
+  EXPECT_EQ(later.saved, 0);
+  // Whatever is damaged, wherever, is dropped and computed again.
+  int64_t damaged = 0;
+  for (const auto& path : files()) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(0, std::ios::end);
+    file.seekp(static_cast<std::streamoff>(file.tellg()) / 2);
+    file.put('\x5a');
+    file.put('\xa5');
+    file.close();
+    const PrefixStore::Statistics after = run();
+    damaged += after.damaged;
+    EXPECT_EQ(after.saved, after.damaged);
+  }
+  EXPECT_GE(damaged, 2);  // the third page is the answer's, which nobody asks for
+  std::filesystem::resize_file(files()[0], 100);
+  std::filesystem::resize_file(files()[1], 0);
+  std::filesystem::resize_file(files()[2], 0);
+  EXPECT_GE(run().damaged, 1);
+  run();
+  EXPECT_EQ(usages_[0].disk_tokens, 128);
 }
 
 TEST_P(EngineTest, LogProbsAreThoseOfOnePassOverTheWholeSequence) {
   const auto requests = Requests(config_);
-  const auto answers = Generate(requests, {.chunk_tokens = 7});
+  const auto answers = Generate(requests, {.step_tokens = 7});
   for (size_t i = 0; i < requests.size(); ++i) {
     LossInput input;
     std::vector<int32_t> tokens = requests[i].prompt;
@@ -174,16 +366,19 @@ TEST_P(EngineTest, LogProbsAreThoseOfOnePassOverTheWholeSequence) {
     const std::vector<double> losses =
         TokenLosses(run_.context(), tiny_.model, input, AttentionForm::kAbsorbed);
     const auto scores =
-        ScoreTokens(run_.context(), tiny_.model, tokens, {.chunk_tokens = 5}, [](int64_t) {
-        }).logprobs;
+        ScoreTokens(run_.context(), tiny_.model, tokens,
+                    {.chunk_tokens = 5, .format = GetParam().format}, [](int64_t) {})
+            .logprobs;
     ASSERT_EQ(losses.size(), scores.size());
     for (size_t t = 0; t < losses.size(); ++t) {
-      EXPECT_EQ(std::bit_cast<uint32_t>(scores[t]),
-                std::bit_cast<uint32_t>(static_cast<float>(-losses[t])));
+      if (GetParam().format == CacheFormat::kAct) {
+        EXPECT_EQ(std::bit_cast<uint32_t>(scores[t]),
+                  std::bit_cast<uint32_t>(static_cast<float>(-losses[t])));
+      }
     }
     for (size_t t = 0; t < answers[i].tokens.size(); ++t) {
-      const double loss = losses[requests[i].prompt.size() - 1 + t];
-      EXPECT_EQ(answers[i].logprobs[t], std::bit_cast<uint32_t>(static_cast<float>(-loss)))
+      EXPECT_EQ(answers[i].logprobs[t],
+                std::bit_cast<uint32_t>(scores[requests[i].prompt.size() - 1 + t]))
           << "request " << i << ", token " << t;
     }
   }
@@ -198,8 +393,7 @@ TEST_P(EngineTest, GreedyTokensAreTheMostProbableOnes) {
   for (int32_t id = 0; id < config_.vocab_size; ++id) {
     std::vector<int32_t> tokens = request.prompt;
     tokens.push_back(id);
-    const float logprob =
-        ScoreTokens(run_.context(), tiny_.model, tokens, {}, [](int64_t) {}).logprobs.back();
+    const float logprob = Score(tokens).back();
     EXPECT_LE(logprob, std::bit_cast<float>(answer.logprobs[0]));
     if (id == answer.tokens[0]) {
       EXPECT_EQ(logprob, std::bit_cast<float>(answer.logprobs[0]));
@@ -219,8 +413,7 @@ TEST_P(EngineTest, SampledLogProbIsThatOfTheTemperature) {
   for (int32_t id = 0; id < config_.vocab_size; ++id) {
     std::vector<int32_t> tokens = request.prompt;
     tokens.push_back(id);
-    const double logprob =
-        ScoreTokens(run_.context(), tiny_.model, tokens, {}, [](int64_t) {}).logprobs.back();
+    const double logprob = Score(tokens).back();
     sum += std::exp(2 * logprob);
     if (id == answer.tokens[0]) own = 2 * logprob;
   }
@@ -242,7 +435,8 @@ TEST_P(EngineTest, AStopTokenEndsTheAnswer) {
 TEST_P(EngineTest, AWindowOfAScoreStartsAfresh) {
   const std::vector<int32_t> tokens = RandomPrompt(config_, 24, 3);
   const auto score = [&](std::vector<int32_t> text, int64_t window) {
-    return ScoreTokens(run_.context(), tiny_.model, text, {.chunk_tokens = 4, .window = window},
+    return ScoreTokens(run_.context(), tiny_.model, text,
+                       {.chunk_tokens = 4, .window = window, .format = GetParam().format},
                        [](int64_t) {})
         .logprobs;
   };
@@ -258,7 +452,8 @@ TEST_P(EngineTest, AWindowOfAScoreStartsAfresh) {
 TEST_P(EngineTest, TheMostLikelyTokensAddUpAndHoldTheScoredOnes) {
   const std::vector<int32_t> tokens = RandomPrompt(config_, 9, 5);
   const auto score = [&](int64_t top) {
-    return ScoreTokens(run_.context(), tiny_.model, tokens, {.chunk_tokens = 4, .top = top},
+    return ScoreTokens(run_.context(), tiny_.model, tokens,
+                       {.chunk_tokens = 4, .top = top, .format = GetParam().format},
                        [](int64_t) {});
   };
   const TokenScores all = score(config_.vocab_size), three = score(3);
@@ -284,8 +479,8 @@ TEST_P(EngineTest, TheMostLikelyTokensAddUpAndHoldTheScoredOnes) {
 }
 
 TEST_P(EngineTest, ImpossibleRequestsAreRefused) {
-  const auto cache = NewCache(128);
-  Engine engine(run_.context(), tiny_.model, *cache, {});
+  TransformerExecutor executor = NewExecutor(2);
+  Engine engine(executor, {.max_waiting = 2});
   const auto message = [&](GenerationRequest request) {
     try {
       engine.AddRequest(std::move(request));
@@ -310,14 +505,21 @@ TEST_P(EngineTest, ImpossibleRequestsAreRefused) {
   GenerationRequest wrong{.prompt = {1}, .max_tokens = 1};
   wrong.sampling.top_p = 2;
   EXPECT_TRUE(contains(message(wrong), "top_p"));
+  EXPECT_TRUE(contains(message({.prompt = {1, 2}, .max_tokens = 0}), "max_tokens"));
+  EXPECT_TRUE(contains(message({.prompt = {1, 2}, .score_from = 2}), "score_from"));
+  EXPECT_EQ(message({.prompt = {1}, .max_tokens = 1}), "accepted");
+  EXPECT_THROW(engine.AddRequest({.prompt = {1}, .max_tokens = 1}), QueueFullError);
 }
 
-INSTANTIATE_TEST_SUITE_P(Machines, EngineTest,
-                         testing::Values(Machine{"reference_f32", false, false, 1},
-                                         Machine{"reference_bf16", false, true, 1},
-                                         Machine{"cpu_f32", true, false, 3},
-                                         Machine{"cpu_bf16", true, true, 3}),
-                         [](const auto& machine) { return machine.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Machines, EngineTest,
+    testing::Values(Machine{"reference_f32", false, false, 1},
+                    Machine{"reference_bf16", false, true, 1}, Machine{"cpu_f32", true, false, 3},
+                    Machine{"cpu_bf16", true, true, 3},
+                    Machine{"reference_fp8_cache", false, true, 1, CacheFormat::kFp8Latent},
+                    Machine{"cpu_f32_fp8_cache", true, false, 3, CacheFormat::kFp8Latent},
+                    Machine{"cpu_fp8_cache", true, true, 3, CacheFormat::kFp8Latent}),
+    [](const auto& machine) { return machine.param.name; });
 
 }  // namespace
 }  // namespace fathom::test

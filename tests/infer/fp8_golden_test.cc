@@ -30,13 +30,13 @@ class Fp8Golden : public testing::TestWithParam<bool> {
       ArenaScope scope(*context.workspace);
       const auto ids = expected_.Get(fmt::format("seq{}.input_ids", s)).span<int32_t>();
       const auto count = static_cast<int64_t>(ids.size());
-      KvCache cache(transformer.config(), precision, count, run_->allocator());
-      const int64_t sequence = cache.NewSequence();
-      ASSERT_TRUE(cache.Reserve(sequence, count));
-      std::vector<int32_t> rows(ids.size());
+      KvCache cache(transformer.config(), precision, CacheFormat::kAct, KvCache::Pages(count),
+                    run_->allocator());
+      std::vector<int32_t> rows(ids.size()), pages(static_cast<size_t>(cache.pages()));
       std::iota(rows.begin(), rows.end(), 0);
-      const Tensor h = ForwardRows(context, transformer, cache, ids,
-                                   {{.count = count, .cache_id = sequence}}, rows);
+      std::iota(pages.begin(), pages.end(), 0);
+      const Tensor h =
+          ForwardRows(context, transformer, cache, ids, {{.count = count, .pages = pages}}, rows);
       const Tensor logits =
           context.workspace->New(precision.sum, Shape({count, transformer.config().vocab_size}));
       transformer.head().Logits(context, h, logits);
@@ -57,7 +57,7 @@ class Fp8Golden : public testing::TestWithParam<bool> {
 
 TEST_P(Fp8Golden, InferenceFromTheFilesGivesTheOriginalsLogits) {
   LoadedModel model(directory_, Precision::F32());
-  model.Pack(run_.context(), 64, 64, 64);
+  model.Pack(run_.context(), {.pages = 1, .batch_tokens = 64, .logit_rows = 64});
   Compare(model.transformer(), Precision::F32());
 }
 

@@ -14,8 +14,8 @@
 #include "formats/model_directory.h"
 #include "formats/safetensors_writer.h"
 #include "infer/engine.h"
-#include "infer/forward.h"
 #include "infer/model_summary.h"
+#include "infer/transformer_executor.h"
 #include "model/tiny_model.h"
 #include "text/bpe_trainer.h"
 #include "text/chat/fathom_format.h"
@@ -73,9 +73,9 @@ TEST_F(LoadedModelTest, GeneratesFromADirectory) {
   LoadedModel model(directory_.path());
   EXPECT_EQ(model.config().num_nextn_predict_layers, 0);
   EXPECT_EQ(model.mapped().config().num_nextn_predict_layers, 1);
-  model.Pack(run_.context(), 256, 64, 1);
-  KvCache cache(model.config(), model.precision(), 256, HostAllocator());
-  Engine engine(run_.context(), model.transformer(), cache);
+  model.Pack(run_.context(), {.pages = 4, .batch_tokens = 64, .logit_rows = 1});
+  TransformerExecutor executor(run_.context(), model.transformer(), 4);
+  Engine engine(executor);
   engine.AddRequest({.prompt = model.RequireTokenizer().Encode("the cat"), .max_tokens = 5});
   size_t tokens = 0;
   while (!engine.idle()) tokens += engine.Step().size();
@@ -85,8 +85,9 @@ TEST_F(LoadedModelTest, GeneratesFromADirectory) {
 TEST_F(LoadedModelTest, WhatDoesNotFitIsRefusedWithTheArithmetic) {
   LoadedModel model(directory_.path());
   EXPECT_GT(AvailableMemory(), 0);
-  EXPECT_ERROR(model.Pack(run_.context(), int64_t{1} << 40, 64, 1), "not enough memory: packed");
-  EXPECT_ERROR(model.Pack(run_.context(), int64_t{1} << 40, 64, 1), "are available");
+  const InferenceSize size{.pages = int64_t{1} << 34, .batch_tokens = 64, .logit_rows = 1};
+  EXPECT_ERROR(model.Pack(run_.context(), size), "not enough memory: packed");
+  EXPECT_ERROR(model.Pack(run_.context(), size), "are available");
 }
 
 TEST_F(LoadedModelTest, ThePlanIsWhatIsTaken) {
@@ -98,25 +99,20 @@ TEST_F(LoadedModelTest, ThePlanIsWhatIsTaken) {
       for (const Precision precision : {Precision::F32(), Precision::BF16()}) {
         LoadedModel model(directory_.path(), precision);
         constexpr int64_t kTokens = 200;
-        model.Pack(run.context(), kTokens, kTokens, kTokens);
+        constexpr int64_t kPages = 4;
+        model.Pack(run.context(),
+                   {.pages = kPages, .batch_tokens = kTokens, .logit_rows = kTokens});
         EXPECT_EQ(model.memory().packed, static_cast<int64_t>(model.transformer().packed_bytes()));
-        // 256 tokens (4 pages) x 2 layers x (5 + 6) elements.
+        // 256 tokens x 2 layers x (5 + 6) elements.
         EXPECT_EQ(model.memory().cache, 256 * 2 * 11 * (precision.act == DType::kF32 ? 4 : 2));
 
-        KvCache cache(model.config(), precision, kTokens, HostAllocator());
-        const int64_t sequence = cache.NewSequence();
-        ASSERT_TRUE(cache.Reserve(sequence, kTokens));
+        TransformerExecutor executor(run.context(), model.transformer(), kPages);
+        EXPECT_EQ(executor.cache().bytes(), model.memory().cache);
         const std::vector<int32_t> tokens(kTokens, 1);
-        std::vector<int32_t> rows;
-        for (int32_t i = 0; i < kTokens; ++i) rows.push_back(i);
-        {
-          ArenaScope scope(*run.context().workspace);
-          const Tensor h = ForwardRows(run.context(), model.transformer(), cache, tokens,
-                                       {{.count = kTokens, .cache_id = sequence}}, rows);
-          model.transformer().head().Logits(
-              run.context(), h,
-              run.context().workspace->New(DType::kF32, Shape({kTokens, kVocabulary})));
-        }
+        const std::vector<int32_t> pages = {0, 1, 2, 3};
+        const Piece piece{
+            .tokens = tokens, .pages = pages, .first_scored = 1, .targets = tokens, .top = 1};
+        executor.Compute({&piece, 1});
         EXPECT_LE(static_cast<int64_t>(run.context().workspace->peak()), model.memory().workspace);
       }
     }
@@ -160,9 +156,9 @@ class ForeignWeights : public LoadedModelTest {
 TEST_F(ForeignWeights, RouterBiasesInBf16AreRead) {
   Rewrite([](const std::string&) { return DType::kBF16; });
   LoadedModel model(directory_.path());
-  model.Pack(run_.context(), 64, 64, 1);
-  KvCache cache(model.config(), model.precision(), 64, HostAllocator());
-  Engine engine(run_.context(), model.transformer(), cache);
+  model.Pack(run_.context(), {.pages = 1, .batch_tokens = 64, .logit_rows = 1});
+  TransformerExecutor executor(run_.context(), model.transformer(), 1);
+  Engine engine(executor);
   engine.AddRequest({.prompt = {1, 2, 3}, .max_tokens = 1});
   EXPECT_EQ(engine.Step().size(), 1U);
 }
@@ -171,9 +167,9 @@ TEST_F(ForeignWeights, RouterBiasesInBf16AreRead) {
 TEST_F(ForeignWeights, DoublePrecisionIsDecoded) {
   const auto first_logprob = [&] {
     LoadedModel model(directory_.path());
-    model.Pack(run_.context(), 64, 64, 1);
-    KvCache cache(model.config(), model.precision(), 64, HostAllocator());
-    Engine engine(run_.context(), model.transformer(), cache);
+    model.Pack(run_.context(), {.pages = 1, .batch_tokens = 64, .logit_rows = 1});
+    TransformerExecutor executor(run_.context(), model.transformer(), 1);
+    Engine engine(executor);
     engine.AddRequest({.prompt = {1, 2, 3}, .max_tokens = 1});
     return engine.Step().at(0).logprob;
   };
@@ -234,10 +230,10 @@ TEST_F(LoadedModelTest, DefaultsThatCannotBeAreErrors) {
 
 TEST(ModelSummary, CacheOfDeepSeekV3IsThePublishedOne) {
   const CacheSummary cache = SummarizeCache(PresetConfig("v3"));
-  EXPECT_EQ(2 * cache.own, 70272);
-  EXPECT_EQ(2 * cache.own_mtp, 576 * 2);
+  EXPECT_EQ(cache.own, 70272);
+  EXPECT_EQ(cache.own_mtp, 576 * 2);
   // DeepSeek-V2 report, Table 1: 2 n_h d_h l; 98.2 % less than multi-head attention.
-  EXPECT_EQ(cache.multi_head, int64_t{2} * 128 * 128 * 61);
+  EXPECT_EQ(cache.multi_head, int64_t{2} * 2 * 128 * 128 * 61);
   EXPECT_NEAR(1 - static_cast<double>(cache.own) / static_cast<double>(cache.multi_head), 0.982,
               5e-4);
 }
@@ -253,13 +249,32 @@ TEST(ModelSummary, CacheOfGroupedQueryAttentionIsThePublishedOne) {
   config.num_key_value_heads = 8;
   config.head_dim = 128;
   const CacheSummary cache = SummarizeCache(config);
-  EXPECT_EQ(2 * cache.own, 327680);
+  EXPECT_EQ(cache.own, 327680);
   EXPECT_EQ(cache.multi_head, 8 * cache.own);
 }
 
 TEST(ModelSummary, CacheOfTheDeepSeekV2sIsThePublishedOne) {
-  EXPECT_EQ(2 * SummarizeCache(PresetConfig("v2")).own, 69120);
-  EXPECT_EQ(2 * SummarizeCache(PresetConfig("v2-lite")).own, 31104);
+  EXPECT_EQ(SummarizeCache(PresetConfig("v2")).own, 69120);
+  EXPECT_EQ(SummarizeCache(PresetConfig("v2-lite")).own, 31104);
+}
+
+// FlashMLA's FP8 cache: 512 codes, 4 f32 scales, 64 bf16 in 656 bytes a layer (FACTS, section 6).
+TEST(ModelSummary, Fp8LatentsOfDeepSeekV3AreTheSizeOfFlashMlas) {
+  EXPECT_EQ(SummarizeCache(PresetConfig("v3"), CacheFormat::kFp8Latent).own, 61 * 656);
+}
+
+// What `fathom inspect` says is what a cache takes.
+TEST(ModelSummary, ACacheTakesWhatTheSummarySays) {
+  for (const char* preset : {"nano", "tiny8", "lite8", "v2-lite"}) {
+    const ModelConfig config = PresetConfig(preset);
+    for (const CacheFormat format : {CacheFormat::kAct, CacheFormat::kFp8Latent}) {
+      constexpr int64_t kPages = 3;
+      const KvCache cache(config, Precision::BF16(), format, kPages, HostAllocator());
+      const CacheSummary summary = SummarizeCache(config, format);
+      EXPECT_EQ(cache.bytes(), kPages * KvCache::kPageTokens * (summary.own + summary.own_mtp))
+          << preset;
+    }
+  }
 }
 
 }  // namespace

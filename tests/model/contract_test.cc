@@ -10,7 +10,7 @@ namespace fathom::test {
 namespace {
 
 constexpr int64_t kSequences = 64;
-constexpr int64_t kCacheTokens = 64 * 448;
+constexpr int64_t kPagesOfASequence = 7;
 
 // Larger, so that vectors are full and tails are left.
 ModelConfig Larger(ModelConfig config) {
@@ -49,14 +49,17 @@ std::vector<std::vector<float>> Logits(TestRun& run, const TinyModel& tiny, size
   const auto prompts = Prompts();
   Context& context = run.context();
   std::vector<std::vector<float>> logits(prompts.size());
-  KvCache cache(tiny.model.config(), tiny.model.precision(), kCacheTokens,
-                run.backend().allocator());
+  KvCache cache(tiny.model.config(), tiny.model.precision(), CacheFormat::kAct,
+                kSequences * kPagesOfASequence, run.backend().allocator());
   for (size_t first = 0; first < prompts.size(); first += together) {
     const size_t end = std::min(prompts.size(), first + together);
-    std::vector<int64_t> done(prompts.size()), ids(prompts.size());
+    std::vector<int64_t> done(prompts.size());
+    // Pages in no order.
+    std::vector<std::vector<int32_t>> pages(prompts.size());
     for (size_t s = first; s < end; ++s) {
-      ids[s] = cache.NewSequence();
-      EXPECT_TRUE(cache.Reserve(ids[s], static_cast<int64_t>(prompts[s].size())));
+      for (size_t i = 0; i < kPagesOfASequence; ++i) {
+        pages[s].push_back(static_cast<int32_t>((i * kSequences + s) * 5 % (kSequences * 7)));
+      }
     }
     while (true) {
       std::vector<int32_t> tokens;
@@ -66,7 +69,7 @@ std::vector<std::vector<float>> Logits(TestRun& run, const TinyModel& tiny, size
         const int64_t left = static_cast<int64_t>(prompts[s].size()) - done[s];
         const int64_t count = chunk == 0 ? left : std::min(left, chunk);
         if (count == 0) continue;
-        sequences.push_back({static_cast<int64_t>(tokens.size()), count, done[s], ids[s]});
+        sequences.push_back({static_cast<int64_t>(tokens.size()), count, done[s], pages[s]});
         tokens.insert(tokens.end(), prompts[s].begin() + done[s],
                       prompts[s].begin() + done[s] + count);
         done[s] += count;
@@ -89,7 +92,6 @@ std::vector<std::vector<float>> Logits(TestRun& run, const TinyModel& tiny, size
         logits[members[i]].insert(logits[members[i]].end(), rows.begin(), rows.end());
       }
     }
-    for (size_t s = first; s < end; ++s) cache.FreeSequence(ids[s]);
   }
   return logits;
 }

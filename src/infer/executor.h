@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "infer/cache/prefix_cache.h"
+#include "infer/sampler.h"
+
+namespace fathom {
+
+struct RankedToken {
+  int32_t token;
+  float logprob;
+};
+
+// What is computed of one sequence in a step.
+struct Piece {
+  std::span<const int32_t> tokens;
+  int64_t first_position = 0;
+  std::span<const int32_t> pages;  // of positions from 0 on, these tokens' included
+  // Not null: the token after the last one is drawn.
+  Sampler* sampler = nullptr;
+  // The log-probabilities of known tokens, wanted from position first_scored on: targets[i] stands
+  // at position first_scored + i, which is one of those after each of `tokens`.
+  int64_t first_scored = 0;
+  std::span<const int32_t> targets;
+  // Also the most likely tokens in the place of each drawn or scored one, so many.
+  int64_t top = 0;
+};
+
+struct ScoredToken {
+  // ln p(token) of the model itself: at temperature 1, before any truncation (what a scorer and a
+  // trainer compute).
+  float logprob = 0;
+  std::vector<RankedToken> top;  // the likeliest first, of equals the lower id
+};
+
+struct DrawnToken {
+  int32_t token = 0;
+  ScoredToken score;
+  // `logprob` at the request's temperature, before truncation; with greedy sampling, the same.
+  float sampled_logprob = 0;
+};
+
+struct PieceResult {
+  std::vector<ScoredToken> scores;  // of the targets
+  std::optional<DrawnToken> drawn;
+  std::string error;  // why nothing could be drawn: logits that are no numbers
+};
+
+// Who computes the engine's steps: a model (TransformerExecutor), or what stands in for one in a
+// test of everything around it.
+class Executor : public PageMemory {
+ public:
+  virtual int64_t vocabulary() const = 0;
+  virtual int64_t max_length() const = 0;  // tokens of a sequence
+  // Computes the pieces as one batch and writes their rows to their pages. What it throws leaves
+  // rows below first_position as they were.
+  virtual std::vector<PieceResult> Compute(std::span<const Piece> pieces) = 0;
+};
+
+}  // namespace fathom

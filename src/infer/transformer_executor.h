@@ -1,0 +1,48 @@
+#pragma once
+
+#include "infer/executor.h"
+#include "model/transformer.h"
+
+namespace fathom {
+
+// Rows whose logits are in memory at a time.
+inline constexpr int64_t kLogitRows = 64;
+
+// Steps of a model, each one forward in the absorbed form (exact mode) over a cache of its own.
+class TransformerExecutor : public Executor {
+ public:
+  // The transformer is packed; both have to outlive it. pages: of KvCache::kPageTokens tokens.
+  TransformerExecutor(Context& context, const Transformer& transformer, int64_t pages,
+                      CacheFormat format = CacheFormat::kAct);
+
+  int64_t pages() const override { return cache_.pages(); }
+  int64_t page_tokens() const override { return KvCache::kPageTokens; }
+  int64_t page_bytes() const override { return cache_.page_bytes(); }
+  void CopyPage(int32_t from, int32_t to) override;
+  void ReadPage(int32_t page, std::span<std::byte> bytes) override;
+  void WritePage(int32_t page, std::span<const std::byte> bytes) override;
+
+  int64_t vocabulary() const override { return transformer_.config().vocab_size; }
+  int64_t max_length() const override { return transformer_.config().max_position_embeddings; }
+  std::vector<PieceResult> Compute(std::span<const Piece> pieces) override;
+
+  const KvCache& cache() const { return cache_; }
+
+ private:
+  // A row of the head's input that something is wanted of.
+  struct Row {
+    size_t piece;
+    int32_t batch_row;
+    int32_t target;  // -1: drawn
+  };
+  // Rows [begin, end), whose hidden states are h: with their logits in memory, or without.
+  void ReadWithLogits(std::span<const Piece> pieces, std::span<const Row> rows, ConstTensor h,
+                      std::vector<PieceResult>& results);
+  void ReadLogProbs(std::span<const Row> rows, ConstTensor h, std::vector<PieceResult>& results);
+
+  Context& context_;
+  const Transformer& transformer_;
+  KvCache cache_;
+};
+
+}  // namespace fathom
