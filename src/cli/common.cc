@@ -4,17 +4,52 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <set>
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/reference/reference_backend.h"
 #include "base/error.h"
+#include "base/toml/toml_reader.h"
 
 namespace fathom {
 namespace {
+
+using Names = std::set<std::string, std::less<>>;
+
+[[noreturn]] void UnknownName(const CLI::App& command, const char* kind, std::string_view name,
+                              const Names& known) {
+  // "plan train"; nothing for the program itself.
+  std::string where;
+  for (const CLI::App* part = &command; part->get_parent() != nullptr; part = part->get_parent()) {
+    where = where.empty() ? part->get_name() : part->get_name() + " " + where;
+  }
+  const auto nearest = Nearest(name, known);
+  throw UsageError(where, fmt::format("there is no {} '{}'", kind, name),
+                   nearest ? fmt::format("did you mean '{}'?", *nearest)
+                           : std::string("--help lists what there is"));
+}
+
+Names CommandNames(const CLI::App& command) {
+  Names names;
+  for (const CLI::App* part : command.get_subcommands([](const CLI::App*) { return true; })) {
+    names.insert(part->get_name());
+  }
+  return names;
+}
+
+Names OptionNames(const CLI::App& command) {
+  Names names;
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->get_group().empty()) continue;  // not for users
+    for (const std::string& name : option->get_lnames()) names.insert("--" + name);
+  }
+  return names;
+}
 
 std::unique_ptr<Backend> CreateBackend(std::string_view name) {
   if (name == "cpu") return CreateCpuBackend();
@@ -88,6 +123,31 @@ void PrecisionOption::AddTo(CLI::App& command) {
 std::optional<Precision> PrecisionOption::Get() const {
   if (dtype.empty()) return std::nullopt;
   return dtype == "bf16" ? Precision::BF16() : Precision::F32();
+}
+
+void CheckNames(const CLI::App& app, int argc, const char* const* argv) {
+  const CLI::App* command = &app;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--") return;
+    // A minus before a digit is a number's.
+    if (word.size() > 1 && word[0] == '-' && std::isalpha(word[word[1] == '-' ? 2 : 1]) != 0) {
+      const size_t equals = word.find('=');
+      const std::string name = word.substr(0, equals);
+      const CLI::Option* option = command->get_option_no_throw(name);
+      if (option == nullptr) UnknownName(*command, "option", name, OptionNames(*command));
+      // Its values, whatever they look like.
+      if (equals == std::string::npos) i += option->get_items_expected_min();
+      continue;
+    }
+    const auto found =
+        command->get_subcommands([&](const CLI::App* part) { return part->get_name() == word; });
+    if (!found.empty()) {
+      command = found.front();
+    } else if (command->get_require_subcommand_min() > 0) {
+      UnknownName(*command, "command", word, CommandNames(*command));
+    }
+  }
 }
 
 std::string ReadStandardInput() {

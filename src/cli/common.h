@@ -62,6 +62,10 @@ struct PrecisionOption {
   std::optional<Precision> Get() const;
 };
 
+// Throws UsageError where the command line names a command or an option that there is none of; it
+// says which is nearest. Whatever else is wrong with it, parsing says.
+void CheckNames(const CLI::App& app, int argc, const char* const* argv);
+
 // All of stdin.
 std::string ReadStandardInput();
 // Token ids separated by white space, commas or brackets, so that a JSON array of them is read too.

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cli/bench.h"
 #include "cli/chat.h"
+#include "cli/common.h"
 #include "cli/convert.h"
 #include "cli/generate.h"
 #include "cli/init.h"
@@ -53,11 +54,8 @@ int main(int argc, char** argv) {
   fathom::AddChatCommand(app);
   fathom::AddBenchCommand(app);
   fathom::AddPlanCommand(app);
-  const auto is_asked_for = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
-  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(is_asked_for).empty()) {
-    return Fail(fmt::format("there is no command '{}' (--help lists them)", argv[1]), kUsage);
-  }
   try {
+    fathom::CheckNames(app, argc, argv);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version

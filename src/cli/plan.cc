@@ -21,7 +21,7 @@ struct Typed {
 
   std::vector<std::string> texts;
   std::unique_ptr<bool[]> flags;
-  std::string html;
+  std::string html, drivers;
   bool json = false, csv = false;
 };
 
@@ -43,16 +43,25 @@ void Add(const PlanCommand& table, CLI::App& plan) {
   for (size_t i = 0; i < table.options.size(); ++i) {
     const PlanOption& option = table.options[i];
     const std::string name = "--" + option.name;
-    if (option.kind == PlanOption::Kind::kFlag) {
-      command->add_flag(name, typed->flags[i], option.help);
-    } else {
-      command->add_option(option.positional ? "MODEL" : name, typed->texts[i], HelpOf(option));
-    }
+    CLI::Option* added = option.kind == PlanOption::Kind::kFlag
+                             ? command->add_flag(name, typed->flags[i], option.help)
+                             : command->add_option(option.positional ? "MODEL" : name,
+                                                   typed->texts[i], HelpOf(option));
+    if (!option.group.empty()) added->group(option.group);
   }
-  command->add_flag("--json", typed->json, "Print the result as JSON");
-  command->add_flag("--csv", typed->csv, "Print the result as CSV")->excludes("--json");
-  command->add_option("--html", typed->html,
-                      "Write the report with charts to this file, which needs nothing else");
+  const char* output = "Output";
+  command->add_flag("--json", typed->json, "Print the result as JSON")->group(output);
+  command->add_flag("--csv", typed->csv, "Print the result as CSV")
+      ->excludes("--json")
+      ->group(output);
+  command
+      ->add_option("--html", typed->html,
+                   "Write the report with charts to this file, which needs nothing else")
+      ->group(output);
+  command
+      ->add_option("--drivers", typed->drivers,
+                   "Print what drives the row of this key too (--json has the keys), or `all`")
+      ->group(output);
   command->callback([typed, &table] {
     PlanOptions options(table);
     for (size_t i = 0; i < table.options.size(); ++i) {
@@ -65,7 +74,7 @@ void Add(const PlanCommand& table, CLI::App& plan) {
     }
     WriteStandardOutput(typed->json  ? report.ToJson()
                         : typed->csv ? report.ToCsv()
-                                     : report.ToTable(OutputWidth()));
+                                     : report.ToTable(OutputWidth(), typed->drivers));
   });
 }
 

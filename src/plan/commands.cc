@@ -1,7 +1,9 @@
 // What every `fathom plan` command can be told: one table for the command line, requests, links and
 // sliders.
 
+#include <algorithm>
 #include <initializer_list>
+#include <string_view>
 #include <utility>
 
 #include "plan/architecture.h"
@@ -98,6 +100,22 @@ void AddCommon(std::vector<PlanOption>& options) {
   AddHardwareAndSampling(options);
 }
 
+void SetGroup(PlanCommand& command, const char* group,
+              std::initializer_list<std::string_view> names) {
+  for (PlanOption& option : command.options) {
+    if (std::find(names.begin(), names.end(), option.name) != names.end()) option.group = group;
+  }
+}
+
+void SetCommonGroups(PlanCommand& command) {
+  SetGroup(command, "Samples of the intervals", {"samples", "seed"});
+  for (PlanOption& option : command.options) {
+    if (option.kind == Kind::kFile && option.group.empty()) option.group = "Data files";
+  }
+}
+
+constexpr const char* kDemand = "Demand over the day";
+
 void SetLikely(PlanCommand& command,
                std::initializer_list<std::pair<const char*, const SourcedValue&>> values) {
   for (PlanOption& option : command.options) {
@@ -171,6 +189,13 @@ PlanCommand Train() {
                       {"people", p.people},
                       {"person-year", p.person_year},
                       {"work-years", p.years}});
+  SetGroup(command, "How it is trained",
+           {"tp", "pp", "ep", "zero", "schedule", "virtual-stages", "batch", "length",
+            "micro-batch", "precision", "utilisation", "no-mtp"});
+  SetGroup(
+      command, "The whole programme",
+      {"restarts", "reinforcement", "experiments", "data", "people", "person-year", "work-years"});
+  SetCommonGroups(command);
   return command;
 }
 
@@ -214,6 +239,13 @@ PlanCommand Serve() {
   };
   AddCommon(command.options);
   SetLikely(command, Service::Load());
+  SetGroup(command, "How it is served",
+           {"prefill-devices", "decode-devices", "kv-heads", "tp", "pp", "mtp", "acceptance",
+            "precision", "redundant-experts", "zipf", "loads"});
+  SetGroup(command, kDemand,
+           {"peak-demand", "night-demand", "demand", "burst", "hold", "refusals", "answer-tokens"});
+  SetGroup(command, "Owned devices", {"device-price"});
+  SetCommonGroups(command);
   return command;
 }
 
@@ -227,6 +259,7 @@ PlanCommand Price() {
       File("money", "A TOML file whose numbers replace what owning costs"),
   };
   AddCommon(command.options);
+  SetCommonGroups(command);
   return command;
 }
 
@@ -274,6 +307,11 @@ PlanCommand FleetCommand() {
                       {"answers", f.answers_per_user},
                       {"patience", f.patience},
                       {"closing", f.closing}});
+  SetGroup(command, "Shares of the fleet", {"research", "training", "inference"});
+  SetGroup(command, "Users and what they get",
+           {"answer-tokens", "answers", "patience", "closing", "speed", "decode-devices"});
+  SetGroup(command, kDemand, {"peak-demand", "night-demand", "demand"});
+  SetCommonGroups(command);
   return command;
 }
 
@@ -301,6 +339,8 @@ PlanCommand MarketCommand() {
                       {"lag", m.lag},
                       {"elasticity", m.elasticity},
                       {"supply-elasticity", m.supply_elasticity}});
+  SetGroup(command, "Elasticities", {"elasticity", "supply-elasticity"});
+  SetCommonGroups(command);
   return command;
 }
 

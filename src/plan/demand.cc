@@ -36,10 +36,19 @@ HoursOfDay OverMean(HoursOfDay hours) {
   return hours;
 }
 
-// The share of a pool's places that may be taken on average.
+// The share of a pool's places that may be taken on average. Plans that are compared mostly ask for
+// the same pool again, which takes a millisecond to solve: the last answer is kept.
 double PoolLoad(double places, double refusals) {
-  const Queue pool{.service_time = 1, .servers = std::clamp(std::floor(places), 1.0, kLargestPool)};
-  return std::min(1.0, LargestArrivals(pool, refusals) / pool.servers);
+  struct Answer {
+    double servers = 0, refusals = 0, load = 0;
+  };
+  static thread_local Answer last;
+  const double servers = std::clamp(std::floor(places), 1.0, kLargestPool);
+  if (servers != last.servers || refusals != last.refusals) {
+    const Queue pool{.service_time = 1, .servers = servers};
+    last = {servers, refusals, std::min(1.0, LargestArrivals(pool, refusals) / servers)};
+  }
+  return last.load;
 }
 
 // Nodes of every hour when they stay for `hold` hours from `offset` on.

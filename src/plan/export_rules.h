@@ -23,6 +23,7 @@ class ExportRules {
 
   static ExportRules Load(const std::optional<std::filesystem::path>& over = {});
 
+  bool Knows(const Accelerator& device) const { return devices_.contains(device.key); }
   // day: YYYY-MM-DD. A device that the data says nothing about is an Error that names it.
   Answer Check(const Accelerator& device, std::string_view day) const;
 

@@ -212,6 +212,9 @@ void AddDevicesNeeded(const FleetScenario& s, const Architecture& architecture, 
 
 std::string ExportVerdict(const FleetScenario& s, const FleetScenario::Item& item) {
   if (!s.china) return "rules for China do not apply";
+  if (!s.rules.Knows(item.device)) {
+    return "export rules not known: give its links, die and maker in a --rules file";
+  }
   const ExportRules::Answer answer = s.rules.Check(item.device, item.day);
   if (answer.verdict == ExportRules::Verdict::kFree) return "no licence needed in China";
   return fmt::format("{} {}; {}",

@@ -3,8 +3,10 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "plan/device_inputs.h"
 #include "plan/fleet_inference.h"
 #include "plan/intervals.h"
+#include "plan/published.h"
 #include "plan/scenarios.h"
 
 namespace fathom {
@@ -56,8 +58,8 @@ void AddMoney(const FleetScenario& s, Report& report) {
   const Fleet::Published& p = s.fleet.published;
   ReportSection& section = report.sections.emplace_back(ReportSection{"what it costs", {}});
   const std::string part = money.complete ? "" : "; devices without a known price are not in it";
-  const auto against = [&](const char* text, Dollars value, const SourcedValue& published) {
-    return s.compare_with_published ? Against(text, value.value() / published.likely - 1) : "";
+  const auto against = [&](Dollars value, const SourcedValue& published) {
+    return s.compare_with_published ? Against(published, value.value(), "USD") : "";
   };
   section.Add("capital", "servers", money.capital, kMade,
               (s.compare_with_published
@@ -66,9 +68,9 @@ void AddMoney(const FleetScenario& s, Report& report) {
                   part);
   section.Add("operating",
               fmt::format("operating it for {:g} years", s.fleet.operating_years.likely),
-              money.operating, kMade, against("$944 M", money.operating, p.v2_operating) + part);
+              money.operating, kMade, against(money.operating, p.v2_operating) + part);
   section.Add("yearly", "a year, both", money.yearly, kMade,
-              against("$640 M", money.yearly, p.v2_yearly) + part);
+              against(money.yearly, p.v2_yearly) + part);
 }
 
 void AddPublished(const FleetScenario& s, Report& report) {
@@ -93,7 +95,7 @@ void AddPublished(const FleetScenario& s, Report& report) {
              Cite(p.v2_operating));
   second.Add("yearly", "a year, both",
              Dollars((p.v2_capital.likely + p.v2_operating.likely) / years), identity,
-             "published $640 M");
+             PublishedAs(p.v2_yearly, "USD"));
   ReportSection& difference =
       report.sections.emplace_back(ReportSection{"the difference, back-solved", {}});
   const double capital = p.v2_capital.likely - p.v1_capital.likely,
@@ -262,7 +264,9 @@ Report ReportFleet(const FleetScenario& scenario) {
       {"requests lost at which sign-ups close", &s.fleet.closing},
       {"peak demand / mean demand", &s.service.demand_peak_to_mean},
       {"busiest minutes / the hour", &s.service.burst},
-      {"speed that expert balance leaves", &s.service.expert_balance}};
+      {"speed that expert balance leaves", &s.service.expert_balance},
+      {"tokens/s of a user", &s.service.user_tokens_per_s}};
+  for (UncertainInput& input : UncertainInputs(s.kernels)) inputs.push_back(std::move(input));
   AddMoneyInputs(s, inputs);
   const std::vector<Headline> headlines = {
       {"what it costs", "yearly"},

@@ -7,8 +7,7 @@
 #include <set>
 
 #include "base/error.h"
-#include "base/file.h"
-#include "plan/built_in_data.h"
+#include "plan/sourced_file.h"
 
 namespace fathom {
 namespace {
@@ -50,44 +49,65 @@ void ReadDevices(TomlTable devices, Hardware& hardware) {
   }
 }
 
-Kernels ReadKernels(TomlTable table, const Hardware& hardware) {
-  table.Require("measured_on");
-  const Accelerator& device = hardware.Get(table.String("measured_on", ""));
-  const auto number = [&](std::string_view key) {
-    table.Require(key);
-    return ReadSourced(table, key, 1e-6, 1e6)->likely;
-  };
-  Kernels kernels;
-  kernels.attention_compute = number("attention_tflops") / device.bf16_tflops.likely;
-  kernels.attention_memory = number("attention_gb_per_s") / device.hbm_gb_per_s.likely;
-  kernels.elementwise_memory = number("elementwise_gb_per_s") / device.hbm_gb_per_s.likely;
-  kernels.gemm_memory = number("small_gemm_gb_per_s") / device.hbm_gb_per_s.likely;
-  kernels.communication_processors = number("communication_processors") / device.processors.likely;
-  table.Require("in_run");
-  kernels.in_run = *ReadSourced(table, "in_run", 0.01, 1);
-  kernels.low_latency_dispatch = Seconds(1e-6 * number("low_latency_dispatch_us"));
-  kernels.low_latency_combine = Seconds(1e-6 * number("low_latency_combine_us"));
-  kernels.low_latency_network = device.scale_out();
-  const double peak = device.Peak(PlanPrecision::kFp8).value();
+void ReadGemms(TomlTable& table, double peak, std::vector<Kernels::Gemm>& gemms) {
+  gemms.clear();
   for (TomlTable& gemm : table.Tables("gemm")) {
     Kernels::Gemm entry{
         .grouped = gemm.Bool("grouped", false), .n = gemm.Int("n", 1, 1), .k = gemm.Int("k", 1, 1)};
     gemm.Require("tflops");
     entry.share = 1e12 * ReadSourced(gemm, "tflops", 1e-3, 1e6)->likely / peak;
     gemm.Finish();
-    kernels.gemms.push_back(entry);
+    gemms.push_back(entry);
   }
-  if (kernels.gemms.empty()) throw Error(table.PathOf("gemm"), "has no entry");
-  table.Finish();
-  return kernels;
+  if (gemms.empty()) throw Error(table.PathOf("gemm"), "has no entry");
 }
 
-void Read(std::string_view text, const std::string& where, Hardware& hardware) {
-  const toml::table parsed = ParseToml(text, where, {});
-  TomlTable table(&parsed, where);
-  ReadDevices(table.Table("device"), hardware);
-  if (table.Has("kernels")) hardware.kernels = ReadKernels(table.Table("kernels"), hardware);
-  table.Finish();
+void ReadLowLatency(TomlTable& table, std::vector<Kernels::LowLatency>& measured) {
+  measured.clear();
+  for (TomlTable& group : table.Tables("low_latency")) {
+    const auto number = [&](const char* key) {
+      group.Require(key);
+      return ReadSourced(group, key, 1e-3, 1e9)->likely;
+    };
+    measured.push_back({.devices = static_cast<double>(group.Int("devices", 1, 1)),
+                        .dispatch = Seconds(1e-6 * number("dispatch_us")),
+                        .combine = Seconds(1e-6 * number("combine_us"))});
+    if (measured.size() > 1 && measured.back().devices <= measured[measured.size() - 2].devices) {
+      throw Error(group.PathOf("devices"), "are not more than those of the entry before");
+    }
+    group.Finish();
+  }
+  if (measured.empty()) throw Error(table.PathOf("low_latency"), "has no entry");
+}
+
+// Single numbers over those that `kernels` has; all of them where another device is named.
+void ReadKernels(TomlTable table, const Hardware& hardware, bool is_base, Kernels& kernels) {
+  if (is_base) table.Require("measured_on");
+  const bool all = table.Has("measured_on");
+  if (all) {
+    const Accelerator& device = hardware.Get(table.String("measured_on", ""));
+    kernels.measured_tflops = device.bf16_tflops.likely;
+    kernels.measured_fp8_peak = device.Peak(PlanPrecision::kFp8);
+    kernels.measured_gb_per_s = device.hbm_gb_per_s.likely;
+    kernels.measured_processors = device.processors.likely;
+    kernels.measured_network = device.scale_out();
+  }
+  if (all || table.Has("gemm")) ReadGemms(table, kernels.measured_fp8_peak.value(), kernels.gemms);
+  if (all || table.Has("low_latency")) ReadLowLatency(table, kernels.low_latency);
+  ReadSourcedFields(std::move(table), all,
+                    {{"gemm_speed", &kernels.gemm_speed, 0.01, 100},
+                     {"attention_tflops", &kernels.attention_tflops, 1e-3, 1e6},
+                     {"attention_gb_per_s", &kernels.attention_gb_per_s, 1e-3, 1e6},
+                     {"elementwise_gb_per_s", &kernels.elementwise_gb_per_s, 1e-3, 1e6},
+                     {"small_gemm_gb_per_s", &kernels.small_gemm_gb_per_s, 1e-3, 1e6},
+                     {"communication_processors", &kernels.communication_processors, 0, 1e5},
+                     {"low_latency_time", &kernels.low_latency_time, 0.01, 100},
+                     {"in_run", &kernels.in_run, 0.01, 1}});
+  if (kernels.communication_processors.high >= kernels.measured_processors) {
+    throw Error("kernels.communication_processors",
+                fmt::format("{} leave none of {} to compute", kernels.communication_processors.high,
+                            kernels.measured_processors));
+  }
 }
 
 }  // namespace
@@ -118,13 +138,38 @@ double Kernels::GemmShare(int64_t n, int64_t k, bool grouped) const {
     }
   }
   if (nearest == nullptr) return GemmShare(n, k, !grouped);
-  return nearest->share;
+  return nearest->share * gemm_speed.likely;
+}
+
+Kernels::LowLatency Kernels::LowLatencyOf(double devices) const {
+  FATHOM_CHECK(!low_latency.empty());
+  const auto scaled = [&](const LowLatency& below, const LowLatency& above, double share) {
+    const auto between = [&](Seconds a, Seconds b) {
+      return low_latency_time.likely * (a + share * (b - a));
+    };
+    return LowLatency{devices, between(below.dispatch, above.dispatch),
+                      between(below.combine, above.combine)};
+  };
+  if (devices <= low_latency.front().devices) {
+    return scaled(low_latency.front(), low_latency.front(), 0);
+  }
+  for (size_t i = 1; i < low_latency.size(); ++i) {
+    const LowLatency &below = low_latency[i - 1], &above = low_latency[i];
+    if (devices > above.devices) continue;
+    return scaled(below, above,
+                  std::log(devices / below.devices) / std::log(above.devices / below.devices));
+  }
+  return scaled(low_latency.back(), low_latency.back(), 0);
 }
 
 Hardware Hardware::Load(const std::optional<std::filesystem::path>& over) {
   Hardware hardware;
-  Read(BuiltInData("hardware"), "built-in hardware.toml", hardware);
-  if (over) Read(ReadFile(*over), over->string(), hardware);
+  ReadSourcedFiles("hardware", over, [&](TomlTable& file, bool is_base) {
+    ReadDevices(file.Table("device"), hardware);
+    if (is_base || file.Has("kernels")) {
+      ReadKernels(file.Table("kernels"), hardware, is_base, hardware.kernels);
+    }
+  });
   return hardware;
 }
 

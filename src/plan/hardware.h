@@ -37,27 +37,47 @@ struct Accelerator {
   int64_t group_size() const { return static_cast<int64_t>(scale_up_devices.likely); }
 };
 
-// Measured kernels, as shares of the peak of the device that they were measured on.
+// Measured kernels: what they reached on one device. On others the same share of the peak is
+// assumed. Numbers are likely values; their ranges say how far sources are apart.
 struct Kernels {
   struct Gemm {
     bool grouped = false;
     int64_t n = 0, k = 0;
     double share = 0;  // of the FP8 peak, with many rows
   };
+  // Exchange of experts for decoding: 128 tokens a device, hidden size 7168, top 8.
+  struct LowLatency {
+    double devices = 0;
+    Seconds dispatch, combine;  // FP8, bf16
+  };
   std::vector<Gemm> gemms;
-  double attention_compute = 0;  // of the bf16 peak
-  double attention_memory = 0;   // of the memory's bandwidth, as the next two
-  double elementwise_memory = 0;
-  double gemm_memory = 0;
+  std::vector<LowLatency> low_latency;  // ascending in devices
+  SourcedValue gemm_speed;              // of all products, against the table
+  SourcedValue attention_tflops;
+  SourcedValue attention_gb_per_s, elementwise_gb_per_s, small_gemm_gb_per_s;
+  SourcedValue communication_processors;  // that move data while others compute
+  SourcedValue low_latency_time;          // against the table
   // What kernels reach within a training step, of what they reach alone: they share memory, power
   // and clocks with communication, and are launched.
   SourcedValue in_run;
-  double communication_processors = 0;  // share of processors that move data while others compute
-  Seconds low_latency_dispatch, low_latency_combine;  // of 128 tokens a device
-  BytesPerSecond low_latency_network;  // scale-out of the accelerator that those were measured on
+  // Of the device that they were measured on.
+  double measured_tflops = 0, measured_gb_per_s = 0, measured_processors = 0;
+  FlopsPerSecond measured_fp8_peak;
+  BytesPerSecond measured_network;  // scale-out
 
-  // Of the measured product that is nearest in log n and log k.
+  // Shares of the bf16 peak and of the memory's bandwidth.
+  double attention_compute() const { return attention_tflops.likely / measured_tflops; }
+  double attention_memory() const { return attention_gb_per_s.likely / measured_gb_per_s; }
+  double elementwise_memory() const { return elementwise_gb_per_s.likely / measured_gb_per_s; }
+  double gemm_memory() const { return small_gemm_gb_per_s.likely / measured_gb_per_s; }
+  // Share of the processors that compute while others move data.
+  double free_processors() const {
+    return 1 - communication_processors.likely / measured_processors;
+  }
+  // Share of the FP8 peak: of the measured product that is nearest in log n and log k.
   double GemmShare(int64_t n, int64_t k, bool grouped) const;
+  // Between two measured groups by the logarithm of their size, outside them the nearest.
+  LowLatency LowLatencyOf(double devices) const;
 };
 
 struct Hardware {
@@ -65,8 +85,8 @@ struct Hardware {
   Kernels kernels;
 
   // The built-in data, and over it what a file of the same form says (if one is given): it may
-  // change single numbers of known devices and add whole ones. Throws Error naming file, key and
-  // the nearest known key.
+  // change single numbers of known devices and of the kernels, and add whole devices. Throws Error
+  // naming file, key and the nearest known key.
   static Hardware Load(const std::optional<std::filesystem::path>& over = {});
   // Throws UsageError with `field` and the nearest known name.
   const Accelerator& Get(std::string_view key, std::string_view field = "device") const;

@@ -89,11 +89,15 @@ std::string ShortNumber(double value, std::string_view unit) {
   }
   number = fmt::format("{:.3g}", scaled);
   if (unit == "USD") {
+    // With cents.
+    if (letter.empty() && std::abs(value) >= 0.995) number = fmt::format("{:.2f}", value);
     return value < 0 ? fmt::format("-${}{}", number.substr(1), letter)
                      : fmt::format("${}{}", number, letter);
   }
   if (unit == "1" || unit.empty()) return number + letter;
   if (unit == "%") return number + letter + " %";
+  // What a count is of ("times", "nodes") the chart's title says.
+  if (unit != "B" && unit.find('/') == std::string_view::npos) return number + letter;
   return fmt::format("{} {}{}", number, letter, unit);
 }
 

@@ -25,7 +25,8 @@ class ChartAxis {
   bool logarithmic_ = false;
 };
 
-// A number of a tick or label, short: "1.5k", "20M", "0.25", with its unit: "$1.5k", "20 GB".
+// A number of a tick or label, short: "1.5k", "20M", "0.25", with its unit: "$1.5k", "20 GB";
+// counts go without.
 std::string ShortNumber(double value, std::string_view unit);
 
 }  // namespace fathom

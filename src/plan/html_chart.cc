@@ -92,14 +92,20 @@ std::string EscapeHtml(std::string_view text) {
 }
 
 std::string TornadoSvg(const ReportTornado& tornado) {
-  constexpr double kLeft = 250, kRow = 34, kTop = 34, kLabel = 74;
+  constexpr double kLeft = 250, kRow = 34, kTop = 34;
   const size_t shown = std::min(tornado.bars.size(), kMostBars);
   std::vector<double> values = {tornado.likely};
   for (size_t i = 0; i < shown; ++i) {
     values.push_back(tornado.bars[i].at_low);
     values.push_back(tornado.bars[i].at_high);
   }
-  const ChartAxis axis(values, kLeft + kLabel, kWidth - kLabel, /*with_zero=*/false,
+  // As wide as the longest number beside a bar.
+  size_t longest = 0;
+  for (const double value : values) {
+    if (std::isfinite(value)) longest = std::max(longest, ShortNumber(value, tornado.unit).size());
+  }
+  const double label = 14 + 7.4 * static_cast<double>(longest);
+  const ChartAxis axis(values, kLeft + label, kWidth - label, /*with_zero=*/false,
                        /*may_be_logarithmic=*/true);
   const double bottom = kTop + kRow * static_cast<double>(shown);
   std::string svg = Open(bottom + 28, fmt::format("What drives {}", tornado.label));

@@ -55,7 +55,20 @@ std::string Row(const ReportRow& row, bool has_intervals, bool is_total) {
                     EscapeHtml(row.note), checked ? "</span>" : "");
 }
 
-std::string Section(const ReportSection& section, size_t index) {
+// Of a section's rows, but the headlines', whose charts come first.
+std::string Drivers(const Report& report, const ReportSection& section) {
+  std::string charts;
+  for (const ReportTornado& tornado : report.tornados) {
+    if (tornado.headline || tornado.section != section.name) continue;
+    charts += fmt::format("<figure><figcaption>{}</figcaption>{}</figure>\n",
+                          EscapeHtml(tornado.label), TornadoSvg(tornado));
+  }
+  if (charts.empty()) return "";
+  return "<details class=\"drivers\"><summary>What drives these numbers</summary>" + charts +
+         "</details>\n";
+}
+
+std::string Section(const Report& report, const ReportSection& section, size_t index) {
   std::string html = fmt::format("<section class=\"card\" id=\"s{}\"><h2>{}</h2>\n", index,
                                  EscapeHtml(section.name));
   const bool has_intervals =
@@ -77,23 +90,28 @@ std::string Section(const ReportSection& section, size_t index) {
              "<th scope=\"col\" class=\"number\">Value</th>{}<th scope=\"col\" "
              "class=\"origin-cell\">Origin</th>"
              "<th scope=\"col\">Source, formula or published value</th></tr></thead>"
-             "<tbody>\n{}</tbody></table></div></section>\n",
+             "<tbody>\n{}</tbody></table></div>\n{}</section>\n",
              has_intervals ? "<th scope=\"col\" class=\"range-cell\">90 % of samples</th>" : "",
-             rows);
+             rows, Drivers(report, section));
 }
 
 std::string Numbers(const ReportTable& table) {
+  const bool named = !table.labels.empty(), sourced = !table.sources.empty();
   std::string html = "<div class=\"scroll\"><table><thead><tr>";
+  if (named) html += "<th scope=\"col\"></th>";
   for (const ReportTable::Column& column : table.columns) {
     html += fmt::format("<th scope=\"col\" class=\"number\">{}</th>", EscapeHtml(column.label));
   }
+  if (sourced) html += "<th scope=\"col\">Source</th>";
   html += "</tr></thead><tbody>\n";
-  for (const std::vector<double>& row : table.rows) {
+  for (size_t r = 0; r < table.rows.size(); ++r) {
     html += "<tr>";
-    for (size_t i = 0; i < row.size(); ++i) {
+    if (named) html += fmt::format("<th scope=\"row\">{}</th>", EscapeHtml(table.labels[r]));
+    for (size_t i = 0; i < table.rows[r].size(); ++i) {
       html += fmt::format("<td class=\"number\">{}</td>",
-                          EscapeHtml(FormatUnit(row[i], table.columns[i].unit)));
+                          EscapeHtml(FormatCell(table.rows[r][i], table.columns[i].unit)));
     }
+    if (sourced) html += fmt::format("<td class=\"note\">{}</td>", EscapeHtml(table.sources[r]));
     html += "</tr>\n";
   }
   return html + "</tbody></table></div>";
@@ -103,14 +121,16 @@ std::string Table(const ReportTable& table, size_t index) {
   const std::string numbers = Numbers(table);
   std::string html = fmt::format("<section class=\"card\" id=\"t{}\"><h2>{}</h2>\n", index,
                                  EscapeHtml(table.name));
-  if (table.rows.size() > 1 && table.columns.size() > 1) {
-    html += fmt::format(
-        "<figure>{}{}</figure>\n<details><summary>The numbers</summary>{}</details>",
-        table.note.empty() ? std::string()
-                           : fmt::format("<figcaption>{}</figcaption>", EscapeHtml(table.note)),
-        LinesSvg(table), numbers);
+  const std::string note =
+      table.note.empty() ? "" : fmt::format("<p class=\"hint\">{}</p>\n", EscapeHtml(table.note));
+  // Rows with names are not points of a curve.
+  if (table.labels.empty() && table.rows.size() > 1 && table.columns.size() > 1) {
+    html += note + fmt::format(
+                       "<figure>{}</figure>\n<details><summary>The numbers</summary>{}"
+                       "</details>",
+                       LinesSvg(table), numbers);
   } else {
-    html += numbers + fmt::format("<p>{}</p>", EscapeHtml(table.note));
+    html += note + numbers;
   }
   return html + "</section>\n";
 }
@@ -128,10 +148,14 @@ std::string Tornado(const ReportTornado& tornado, size_t index) {
 std::string Headlines(const Report& report) {
   std::string items;
   for (const ReportTornado& tornado : report.tornados) {
+    if (!tornado.headline) break;
     const ReportRow* row = report.Find(tornado.section, tornado.key);
     if (row == nullptr) continue;
-    items += fmt::format("<li><span class=\"what\">{}</span><strong>{}</strong>",
-                         EscapeHtml(tornado.section + ": " + row->label), EscapeHtml(row->shown));
+    items +=
+        fmt::format("<li><span class=\"what\">{}</span><strong>{}</strong>",
+                    EscapeHtml(tornado.section == row->label ? row->label
+                                                             : tornado.section + ": " + row->label),
+                    EscapeHtml(row->shown));
     if (row->interval) {
       items += fmt::format("<span class=\"range-text\">{}90 %: {}</span>",
                            IntervalSvg(*row->interval, row->value), EscapeHtml(IntervalText(*row)));
@@ -146,7 +170,7 @@ std::string Navigation(const Report& report) {
   const auto add = [&](char kind, size_t index, const std::string& name) {
     items += fmt::format("<li><a href=\"#{}{}\">{}</a></li>\n", kind, index, EscapeHtml(name));
   };
-  for (size_t i = 0; i < report.tornados.size(); ++i) {
+  for (size_t i = 0; i < report.tornados.size() && report.tornados[i].headline; ++i) {
     add('d', i, "What drives " + report.tornados[i].label);
   }
   for (size_t i = 0; i < report.sections.size(); ++i) add('s', i, report.sections[i].name);
@@ -192,8 +216,11 @@ std::string ReportHtml(const Report& report, std::string_view made_with) {
       "</li><li><span class=\"origin prediction\">prediction</span> what a model makes of inputs"
       "</li><li><span class=\"origin identity\">identity</span> arithmetic over published numbers"
       "</li></ul>\n";
-  for (size_t i = 0; i < report.tornados.size(); ++i) html += Tornado(report.tornados[i], i);
-  for (size_t i = 0; i < report.sections.size(); ++i) html += Section(report.sections[i], i);
+  for (size_t i = 0; i < report.tornados.size() && report.tornados[i].headline; ++i) {
+    html += Tornado(report.tornados[i], i);
+  }
+  for (size_t i = 0; i < report.sections.size(); ++i)
+    html += Section(report, report.sections[i], i);
   for (size_t i = 0; i < report.tables.size(); ++i) html += Table(report.tables[i], i);
   return html +
          "<footer>An interval is what 90 % of samples over the ranges of the inputs lie between. A "

@@ -64,7 +64,7 @@ tbody td, tbody th { padding: .36rem .7rem .36rem 0; border-bottom: 1px solid va
   vertical-align: top; }
 tbody tr:last-child > * { border-bottom: 0; }
 tbody tr.total > * { font-weight: 620; border-top: 1px solid var(--faint); }
-td.number, th.number { text-align: right; white-space: nowrap; }
+td.number, th.number { text-align: right; white-space: nowrap; padding-left: .9rem; }
 td.number { font-weight: 560; }
 table.rows { min-width: 640px; }
 table.rows thead th:first-child { width: 27%; } table.rows thead th.number { width: 14%; }
@@ -84,6 +84,7 @@ td.text { font-weight: 560; }
 .checked { display: inline-block; color: var(--good); background: none; font-weight: 550; }
 .legend { display: flex; flex-wrap: wrap; gap: .35rem 1.3rem; color: var(--soft); font-size: .84rem;
   margin: 0 0 1.3rem; padding: 0; list-style: none; }
+.hint { color: var(--soft); font-size: .86rem; margin: 0 0 .6rem; }
 figure { margin: 0; }
 figure + figure, figure + .scroll, .scroll + figure { margin-top: 1rem; }
 figcaption { color: var(--soft); font-size: .86rem; margin: 0 0 .5rem; }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <unordered_map>
 #include <vector>
@@ -37,49 +38,89 @@ class KeptValues {
   std::vector<double> likely_;
 };
 
-void AddTornados(std::span<const UncertainInput> inputs, const std::function<Report()>& evaluate,
-                 std::span<const Headline> headlines, Report& report) {
-  const KeptValues kept(inputs);
-  std::vector<ReportTornado> tornados;
+using Predictions = std::unordered_map<std::string, double>;
+
+Predictions PredictionsOf(const Report& report) {
+  Predictions values;
+  for (const ReportSection& section : report.sections) {
+    for (const ReportRow& row : section.rows) {
+      if (row.origin == Origin::kPrediction && std::isfinite(row.value)) {
+        values.emplace(RowKey(section.name, row.key), row.value);
+      }
+    }
+  }
+  return values;
+}
+
+// A tornado without bars for every prediction, the headlines' first.
+std::vector<ReportTornado> EmptyTornados(std::span<const Headline> headlines,
+                                         const Report& report) {
+  std::vector<ReportTornado> tornados, others;
   for (const Headline& headline : headlines) {
     const ReportRow* row = report.Find(headline.section, headline.key);
     if (row == nullptr) continue;
-    tornados.push_back({headline.section, headline.key, row->label, row->unit, row->value, {}});
+    tornados.push_back(
+        {headline.section, headline.key, row->label, row->unit, row->value, {}, true});
   }
-  const auto outputs = [&] {
-    std::vector<double> values(tornados.size(), kNone);
-    try {
-      const Report moved = evaluate();
-      for (size_t t = 0; t < tornados.size(); ++t) {
-        const ReportRow* row = moved.Find(tornados[t].section, tornados[t].key);
-        if (row != nullptr) values[t] = row->value;
+  for (const ReportSection& section : report.sections) {
+    for (const ReportRow& row : section.rows) {
+      const auto is_this = [&](const ReportTornado& tornado) {
+        return tornado.section == section.name && tornado.key == row.key;
+      };
+      if (row.origin != Origin::kPrediction ||
+          std::any_of(tornados.begin(), tornados.end(), is_this)) {
+        continue;
       }
-    } catch (const Error&) {
-      // At this end of the range the plan does not work: NaN says so.
+      others.push_back({section.name, row.key, row.label, row.unit, row.value, {}, false});
     }
-    return values;
+  }
+  std::move(others.begin(), others.end(), std::back_inserter(tornados));
+  return tornados;
+}
+
+void SortBars(ReportTornado& tornado) {
+  // An end that does not work counts as wider than anything.
+  const auto size = [](const ReportTornado::Bar& bar) {
+    const double swing = std::abs(bar.at_high - bar.at_low);
+    return std::isfinite(swing) ? swing : std::numeric_limits<double>::infinity();
+  };
+  std::stable_sort(tornado.bars.begin(), tornado.bars.end(),
+                   [&](const auto& a, const auto& b) { return size(a) > size(b); });
+}
+
+void AddTornados(std::span<const UncertainInput> inputs, const std::function<Report()>& evaluate,
+                 std::span<const Headline> headlines, Report& report) {
+  const KeptValues kept(inputs);
+  std::vector<ReportTornado> tornados = EmptyTornados(headlines, report);
+  const auto outputs = [&](const UncertainInput& input, double value) {
+    Predictions predictions;
+    input.Set(value);
+    try {
+      predictions = PredictionsOf(evaluate());
+    } catch (const Error&) {
+      // At this end of the range the plan does not work: no number says so.
+    }
+    kept.Restore();
+    return predictions;
   };
   for (const UncertainInput& input : inputs) {
     if (input.value->low == input.value->high) continue;
-    input.Set(input.value->low);
-    const std::vector<double> low = outputs();
-    input.Set(input.value->high);
-    const std::vector<double> high = outputs();
-    kept.Restore();
-    for (size_t t = 0; t < tornados.size(); ++t) {
-      if (low[t] == high[t]) continue;
-      tornados[t].bars.push_back(
-          {input.name, input.value->low, input.value->high, low[t], high[t]});
+    const Predictions low = outputs(input, input.value->low),
+                      high = outputs(input, input.value->high);
+    for (ReportTornado& tornado : tornados) {
+      const std::string key = RowKey(tornado.section, tornado.key);
+      const auto at = [&](const Predictions& predictions) {
+        const auto found = predictions.find(key);
+        return found == predictions.end() ? kNone : found->second;
+      };
+      const double at_low = at(low), at_high = at(high);
+      // What an input does not reach differs by rounding at most.
+      if (std::abs(at_high - at_low) <= 1e-12 * std::abs(at_low)) continue;
+      tornado.bars.push_back({input.name, input.value->low, input.value->high, at_low, at_high});
     }
   }
   for (ReportTornado& tornado : tornados) {
-    // An end that does not work counts as wider than anything.
-    const auto size = [](const ReportTornado::Bar& bar) {
-      const double swing = std::abs(bar.at_high - bar.at_low);
-      return std::isfinite(swing) ? swing : std::numeric_limits<double>::infinity();
-    };
-    std::stable_sort(tornado.bars.begin(), tornado.bars.end(),
-                     [&](const auto& a, const auto& b) { return size(a) > size(b); });
+    SortBars(tornado);
     if (!tornado.bars.empty()) report.tornados.push_back(std::move(tornado));
   }
 }
@@ -105,14 +146,7 @@ void AddIntervals(std::span<const UncertainInput> inputs, const std::function<Re
       }
       for (size_t j = 0; j < inputs.size(); ++j) inputs[j].Set(values[j]);
       try {
-        const Report sample = evaluate();
-        for (const ReportSection& section : sample.sections) {
-          for (const ReportRow& row : section.rows) {
-            if (row.origin == Origin::kPrediction && std::isfinite(row.value)) {
-              outputs[RowKey(section.name, row.key)].push_back(row.value);
-            }
-          }
-        }
+        for (const auto& [key, value] : PredictionsOf(evaluate())) outputs[key].push_back(value);
       } catch (const Error& error) {
         ++failed;
         failure = error.what();

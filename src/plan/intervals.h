@@ -25,17 +25,17 @@ struct UncertainInput {
   }
 };
 
-// A row whose drivers are shown.
+// A row that the report is made for.
 struct Headline {
   std::string section, key;
 };
 
-// Gives every prediction of `report` the interval that 90 % of samples lie in, and every headline a
-// tornado. `evaluate` makes the report from the scenario that the inputs point into, at their
-// likely values; this sets those to each sample's, and puts them back. Inputs are independent,
-// distributed as RangeQuantile says. Where `evaluate` throws Error the plan does not work with that
-// sample: how often that happened is said in a row of its own, and the intervals are those of the
-// others.
+// Gives every prediction of `report` the interval that 90 % of samples lie in and a tornado, the
+// headlines' first. `evaluate` makes the report from the scenario that the inputs point into, at
+// their likely values; this sets those to each sample's, and puts them back. Inputs are
+// independent, distributed as RangeQuantile says. Where `evaluate` throws Error the plan does not
+// work with that sample: how often that happened is said in a row of its own, and the intervals are
+// those of the others.
 void AddIntervals(std::span<const UncertainInput> inputs, const std::function<Report()>& evaluate,
                   std::span<const Headline> headlines, uint64_t seed, int samples, Report& report);
 

@@ -24,12 +24,12 @@ Seconds AttentionTime(const ModelConfig& config, const Accelerator& device, cons
   const Flops flops = AttentionFlopsPerKey(config, shape.form) * shape.keys * shape.tokens *
                       factor / shape.tensor_parallel;
   const Seconds compute =
-      flops / (device.Peak(PlanPrecision::kBf16) * kernels.attention_compute * compute_share);
+      flops / (device.Peak(PlanPrecision::kBf16) * kernels.attention_compute() * compute_share);
   if (shape.form == AttentionForm::kExpanded) return compute;
   // Decoding: each query's cache is read once, in bf16.
   const Bytes cache(2.0 * static_cast<double>(config.cache_row_dim()) * shape.keys * shape.tokens /
                     shape.queries_per_cache / CacheShare(config, shape.tensor_parallel));
-  return std::max(compute, cache / (device.bandwidth() * kernels.attention_memory));
+  return std::max(compute, cache / (device.bandwidth() * kernels.attention_memory()));
 }
 
 }  // namespace
@@ -44,12 +44,12 @@ Seconds ProductTime(const MatrixProduct& product, double rows, double copies,
                     bool communicates) {
   const double n = static_cast<double>(product.rows), k = static_cast<double>(product.columns);
   const double element = ElementBytes(precision);
-  const double free = communicates ? 1 - kernels.communication_processors : 1;
+  const double free = communicates ? kernels.free_processors() : 1;
   const double share = kernels.GemmShare(product.rows, product.columns, product.routed());
   const Seconds compute =
       Flops(2 * rows * n * k * copies) / (device.Peak(precision) * share * free);
   const Bytes bytes(copies * (n * k * element + rows * (k * element + 2 * n)));
-  return std::max(compute, bytes / (device.bandwidth() * kernels.gemm_memory));
+  return std::max(compute, bytes / (device.bandwidth() * kernels.gemm_memory()));
 }
 
 BytesPerToken ElementwiseBytes(const ModelConfig& c, bool moe, PlanPrecision precision) {
@@ -95,10 +95,10 @@ WorkTime LayerTime(const Architecture& architecture, const LayerShape& layer,
     time.products +=
         ProductTime(product, rows, copies, device, kernels, precision, shape.communicates);
   }
-  const double free = shape.communicates ? 1 - kernels.communication_processors : 1;
+  const double free = shape.communicates ? kernels.free_processors() : 1;
   time.attention = AttentionTime(config, device, kernels, shape, phase, free);
 
-  const BytesPerSecond memory = device.bandwidth() * kernels.elementwise_memory;
+  const BytesPerSecond memory = device.bandwidth() * kernels.elementwise_memory();
   const Bytes forward = ElementwiseBytes(config, layer.moe, shape.precision) *
                         Tokens(shape.tokens / shape.tensor_parallel);
   switch (phase) {

@@ -143,7 +143,7 @@ std::vector<double> FitFactors(const std::vector<Calibrated>& cases) {
 }
 
 Report ReportCalibration(const MachineRates& rates, const std::vector<Calibrated>& cases,
-                         const std::vector<CalibratedMemory>& memory) {
+                         const std::vector<CalibratedMemory>& memory, int again) {
   Report report{.command = "calibrate", .title = "This machine, measured and predicted"};
   ReportSection& machine = report.sections.emplace_back(ReportSection{"machine", {}});
   machine.Add("bf16_peak", "peak in bf16", rates.bf16_peak, Origin::kInput, "measured now");
@@ -202,18 +202,16 @@ Report ReportCalibration(const MachineRates& rates, const std::vector<Calibrated
   }
   medians.AddNumber("throughput", "all of them", Median(all_errors), 1, Origin::kPrediction,
                     fmt::format("of {}", all_errors.size()), "%");
-  std::vector<double> spread;
-  for (const Calibrated& c : cases) {
-    if (c.slower > Seconds(0)) spread.push_back(100 * (c.slower / c.measured - 1));
-  }
-  if (!spread.empty()) {
-    medians.AddNumber("spread", "the same work, measured again minutes later", Median(spread), 1,
-                      Origin::kInput,
-                      fmt::format("slower; at most {:.0f} %: a machine that does other things too "
-                                  "cannot be predicted better than that",
-                                  *std::max_element(spread.begin(), spread.end())),
-                      "%");
-  }
+  std::vector<double> spreads;
+  for (const Calibrated& c : cases) spreads.push_back(100 * c.spread);
+  medians.AddNumber(
+      "spread", "longest - shortest time of the same work", Median(spreads), 1, Origin::kInput,
+      fmt::format("of the median; at most {:.0f} %: a machine that does other things too cannot be "
+                  "predicted better than that",
+                  *std::max_element(spreads.begin(), spreads.end())),
+      "%");
+  medians.AddNumber("again", "models measured again, as the machine drifted meanwhile", again, 0,
+                    Origin::kInput);
   for (const bool process : {false, true}) {
     ReportTable table{.name = process
                                   ? "peak resident memory of whole processes, planned before them"

@@ -50,9 +50,9 @@ struct Calibrated {
   std::string name;
   MachineWork::Kind kind = MachineWork::Kind::kPrefill;
   std::vector<double> parts;
-  double tokens = 0;  // in all
-  Seconds measured;
-  Seconds slower;       // the other time that was measured; 0: there was none
+  double tokens = 0;    // in all
+  Seconds measured;     // the median of what was measured at several times
+  double spread = 0;    // (longest - shortest) / median of those
   bool fitted = false;  // used to find the efficiencies; the others are predicted
 };
 // Factors >= 0 (1 / efficiency) that make the least sum of squared relative errors over the cases.
@@ -68,8 +68,8 @@ struct CalibratedMemory {
 };
 
 // Fits each kind on its fitted cases and predicts the others; every single error is a row, then
-// their medians.
+// their medians. again: how often a piece of work was measured again because the machine drifted.
 Report ReportCalibration(const MachineRates& rates, const std::vector<Calibrated>& cases,
-                         const std::vector<CalibratedMemory>& memory);
+                         const std::vector<CalibratedMemory>& memory, int again = 0);
 
 }  // namespace fathom

@@ -65,12 +65,12 @@ void AddJevons(const MarketScenario& s, Report& report) {
                     Cite(m.elasticity));
   section.AddNumber("threshold", "spending rises when it is above", 1, 0, kMade,
                     "tokens grow by fall^e, spending by fall^(e - 1)");
-  section.AddNumber("spending", "spending on tokens becomes",
+  section.AddNumber("spending", "spending on tokens, against today",
                     SpendingFactor(fall, m.elasticity.likely), 2, kMade,
                     "at an unchanged price "
                     "of GPU-hours",
                     "times");
-  section.AddNumber("hour_price", "price of a GPU-hour becomes",
+  section.AddNumber("hour_price", "price of a GPU-hour, against today",
                     HourPriceFactor(fall, m.elasticity.likely, m.supply_elasticity.likely), 2,
                     kMade, fmt::format("supply's elasticity {:g}", m.supply_elasticity.likely),
                     "times");

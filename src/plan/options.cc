@@ -170,6 +170,7 @@ std::string PlanCommandsJson() {
       if (!option.fallback.empty()) out["default"] = option.fallback;
       if (option.likely) out["likely"] = *option.likely;
       if (!option.choices.empty()) out["choices"] = option.choices;
+      if (!option.group.empty()) out["group"] = option.group;
     }
     json["commands"].push_back({{"name", command.name},
                                 {"help", command.help},

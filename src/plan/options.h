@@ -34,6 +34,7 @@ struct PlanOption {
   std::optional<double> likely = {};
   std::vector<std::string> choices = {};
   bool positional = false;  // on the command line
+  std::string group = {};   // that it is shown in; empty: first, with what is asked most
 };
 
 // Whether the value of a kModel is the text of a config.json.
@@ -52,7 +53,7 @@ const std::vector<PlanCommand>& PlanCommands();
 const PlanCommand& PlanCommandNamed(std::string_view name);
 // The table above as JSON, for pages that build their controls from it: {"commands": [{"name",
 // "help", "example", "options": [{"name", "kind", "help", "unit", "least", "most", "default",
-// "likely", "choices"}]}]}; without what only the command line has (files).
+// "likely", "choices", "group"}]}]}; without what only the command line has (files).
 std::string PlanCommandsJson();
 
 // A scenario: a command and the options that were given, each checked when it is set. All that

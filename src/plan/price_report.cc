@@ -1,3 +1,4 @@
+#include <cmath>
 #include <vector>
 
 #include "plan/intervals.h"
@@ -19,7 +20,7 @@ void AddHour(const PriceScenario& s, Report& report) {
   section.Add("electricity", "electricity", hour.electricity, kMade);
   section.Add("colocation", "building and cooling", hour.colocation, kMade);
   section.Add("upkeep", "staff and repair", hour.upkeep, kMade);
-  section.Add("total", "total", hour.total(), kMade);
+  section.Add("total", "an hour, owned", hour.total(), kMade);
   section.Add("rent", "rented", Dollars(s.rent.likely), Origin::kInput, Cite(s.rent));
   section.AddNumber("break_even", "owning is cheaper when it is used more than",
                     100 * (hour.total() / Dollars(s.rent.likely)), 0, kMade,
@@ -27,17 +28,19 @@ void AddHour(const PriceScenario& s, Report& report) {
 }
 
 void AddApiPrices(const Prices& prices, Report& report) {
+  ReportTable table{.name = "API prices, a million tokens",
+                    .columns = {{"hit", "input, cached", "USD"},
+                                {"miss", "input", "USD"},
+                                {"output", "output", "USD"}},
+                    .note = "-: no such price",
+                    .origin = Origin::kInput};
   for (const auto& [key, price] : prices.api) {
-    ReportSection& section = report.sections.emplace_back(
-        ReportSection{fmt::format("{}, a million tokens", price.name), {}});
-    if (price.hit) {
-      section.Add("hit", "input, cached", Dollars(price.hit->likely), Origin::kInput,
-                  Cite(*price.hit));
-    }
-    section.Add("miss", "input", Dollars(price.miss.likely), Origin::kInput, Cite(price.miss));
-    section.Add("output", "output", Dollars(price.output.likely), Origin::kInput,
-                Cite(price.output));
+    table.labels.push_back(price.name);
+    table.rows.push_back(
+        {price.hit ? price.hit->likely : std::nan(""), price.miss.likely, price.output.likely});
+    table.sources.push_back(Cite(price.output));
   }
+  report.tables.push_back(std::move(table));
 }
 
 }  // namespace

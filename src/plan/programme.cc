@@ -1,6 +1,7 @@
 #include "plan/programme.h"
 
 #include "base/error.h"
+#include "plan/published.h"
 #include "plan/sourced_file.h"
 
 namespace fathom {
@@ -49,7 +50,7 @@ void AddProgramme(const Programme& p, Seconds run, DollarsPerSecond rent, bool c
   section.Add(
       "reinforcement", "reinforcement learning", cost.reinforcement * rent, kMade,
       compare_with_v3
-          ? Against("$294 K for R1", cost.reinforcement * rent / Dollars(294e3) - 1) +
+          ? Against(Published::Get().train.r1_cost, (cost.reinforcement * rent).value(), "USD") +
                 "; its share of V3's hours is an input, the run's hours are predicted"
           : fmt::format("{:g} of the run: {}", p.reinforcement.likely, Cite(p.reinforcement)));
   part("experiments", "experiments and ablations", cost.experiments, p.experiments);

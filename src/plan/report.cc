@@ -1,10 +1,15 @@
 #include "plan/report.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/error.h"
+#include "base/toml/toml_reader.h"
 
 namespace fathom {
 namespace {
@@ -87,11 +92,21 @@ std::string FormatUnit(double value, std::string_view unit) {
   if (unit == "token/s") return Format(TokensPerSecond(value));
   if (unit == "FLOP/s") return Format(FlopsPerSecond(value));
   if (unit == "FLOP/token") return Format(Flops(value));
+  // Three digits, but all of those before the point.
   const double size = std::abs(value);
-  const std::string number = FormatCount(value, size >= 100 || value == std::floor(value) ? 0
-                                                : size >= 1                               ? 2
-                                                                                          : 4);
+  const int decimals = size >= 99.95 || value == std::floor(value) ? 0
+                       : size >= 9.995                             ? 1
+                       : size >= 0.0995                            ? 2
+                                                                   : 4;
+  const std::string number = FormatCount(value, decimals);
   return unit == "1" ? number : fmt::format("{} {}", number, unit);
+}
+
+std::string FormatCell(double value, std::string_view unit) {
+  constexpr std::string_view kShown[] = {"B", "s", "USD", "token/s", "FLOP/s", "%"};
+  return FormatUnit(value, std::find(std::begin(kShown), std::end(kShown), unit) != std::end(kShown)
+                               ? unit
+                               : "1");
 }
 
 const ReportRow* Report::Find(std::string_view section, std::string_view key) const {
@@ -141,50 +156,63 @@ std::string IntervalText(const ReportRow& row) {
 }
 
 std::string TableText(const ReportTable& table, size_t terminal) {
+  const bool named = !table.labels.empty();
   std::vector<std::vector<std::string>> cells(1);
-  if (!table.labels.empty()) cells[0].emplace_back();
+  if (named) cells[0].emplace_back();
   for (const ReportTable::Column& column : table.columns) cells[0].push_back(column.label);
-  for (const std::vector<double>& row : table.rows) {
+  for (size_t r = 0; r < table.rows.size(); ++r) {
     std::vector<std::string>& line = cells.emplace_back();
-    if (!table.labels.empty()) line.push_back(table.labels[cells.size() - 2]);
-    for (size_t i = 0; i < row.size(); ++i) {
-      line.push_back(FormatUnit(row[i], table.columns[i].unit));
+    if (named) line.push_back(table.labels[r]);
+    for (size_t i = 0; i < table.rows[r].size(); ++i) {
+      line.push_back(FormatCell(table.rows[r][i], table.columns[i].unit));
     }
   }
   std::string text = fmt::format("\n{}\n", table.name);
-  for (const auto& line : cells) {
-    text += " ";
-    for (size_t i = 0; i < line.size(); ++i) {
+  for (size_t r = 0; r < cells.size(); ++r) {
+    std::string line = " ";
+    for (size_t i = 0; i < cells[r].size(); ++i) {
       size_t width = 0;
       for (const auto& other : cells) width = std::max(width, other[i].size());
-      text += fmt::format(" {:>{}} ", line[i], width);
+      line += i == 0 && named ? fmt::format(" {:<{}} ", cells[r][i], width)
+                              : fmt::format(" {:>{}} ", cells[r][i], width);
     }
-    text.erase(text.find_last_not_of(' ') + 1);
-    text += "\n";
+    const bool sourced = r > 0 && !table.sources.empty();
+    line += sourced ? " " : "";
+    AppendWrapped(line, line.size(), sourced ? table.sources[r - 1] : "", terminal, text);
   }
   if (!table.note.empty()) AppendWrapped("  ", 2, table.note, terminal, text);
   return text;
 }
 
-std::string TornadoText(const ReportTornado& tornado) {
+// Columns: input, bar, the output at both ends of the input's range. What does not fit into the
+// terminal shortens the bar first.
+std::string TornadoText(const ReportTornado& tornado, size_t terminal) {
   std::string text = fmt::format("\nwhat drives {} ({}), one input at a time\n", tornado.label,
                                  FormatUnit(tornado.likely, tornado.unit));
-  size_t width = 0;
   double widest = 0;
   const auto size = [](const ReportTornado::Bar& bar) {
     const double swing = std::abs(bar.at_high - bar.at_low);
     return std::isfinite(swing) ? swing : 0;
   };
+  size_t name = 0, value = 0, input = 0;
+  const auto output = [&](double at) { return FormatUnit(at, tornado.unit); };
   for (const ReportTornado::Bar& bar : tornado.bars) {
-    width = std::max(width, bar.input.size());
+    name = std::max(name, bar.input.size());
+    value = std::max({value, output(bar.at_low).size(), output(bar.at_high).size()});
+    input =
+        std::max({input, FormatInput(bar.input_low).size(), FormatInput(bar.input_high).size()});
     widest = std::max(widest, size(bar));
   }
+  const size_t rest = name + 2 * value + 2 * input + 16;
+  const size_t bar_width =
+      terminal == 0 ? 20 : std::clamp<size_t>(terminal - std::min(terminal, rest), 4, 20);
   for (const ReportTornado::Bar& bar : tornado.bars) {
     const double share = widest > 0 ? size(bar) / widest : 1;
-    text += fmt::format("  {:<{}}  {:<20}  {} at {}, {} at {}\n", bar.input, width,
-                        std::string(static_cast<size_t>(1 + 19 * share), '#'),
-                        FormatUnit(bar.at_low, tornado.unit), FormatInput(bar.input_low),
-                        FormatUnit(bar.at_high, tornado.unit), FormatInput(bar.input_high));
+    const auto length = static_cast<size_t>(1 + static_cast<double>(bar_width - 1) * share);
+    text += fmt::format("  {:<{}}  {:<{}}  {:>{}} at {:<{}}  {:>{}} at {}\n", bar.input, name,
+                        std::string(length, '#'), bar_width, output(bar.at_low), value,
+                        FormatInput(bar.input_low), input, output(bar.at_high), value,
+                        FormatInput(bar.input_high));
   }
   return text;
 }
@@ -199,7 +227,20 @@ std::string CsvNumber(double value) {
 
 }  // namespace
 
-std::string Report::ToTable(size_t width) const {
+std::string Report::ToTable(size_t width, std::string_view drivers) const {
+  const auto is_asked_for = [&](const ReportTornado& tornado) {
+    return tornado.headline || drivers == "all" || tornado.key == drivers;
+  };
+  if (!drivers.empty() && drivers != "all") {
+    std::set<std::string, std::less<>> keys;
+    for (const ReportTornado& tornado : tornados) keys.insert(tornado.key);
+    if (!keys.contains(drivers)) {
+      const auto nearest = Nearest(drivers, keys);
+      throw UsageError("drivers", fmt::format("no prediction that has any is named '{}'", drivers),
+                       nearest ? fmt::format("did you mean '{}'?", *nearest)
+                               : fmt::format("there are {}", fmt::join(keys, ", ")));
+    }
+  }
   size_t label_width = 0, shown_width = 0;
   for (const ReportSection& section : sections) {
     for (const ReportRow& row : section.rows) {
@@ -225,7 +266,9 @@ std::string Report::ToTable(size_t width) const {
     }
   }
   for (const ReportTable& table : tables) text += TableText(table, width);
-  for (const ReportTornado& tornado : tornados) text += TornadoText(tornado);
+  for (const ReportTornado& tornado : tornados) {
+    if (is_asked_for(tornado)) text += TornadoText(tornado, width);
+  }
   return text;
 }
 
@@ -268,7 +311,9 @@ std::string Report::ToJson() const {
     }
     json["tables"].push_back(
         {{"name", table.name}, {"columns", columns}, {"rows", rows}, {"note", table.note}});
+    json["tables"].back()["origin"] = Name(table.origin);
     if (!table.labels.empty()) json["tables"].back()["labels"] = table.labels;
+    if (!table.sources.empty()) json["tables"].back()["sources"] = table.sources;
   }
   json["tornados"] = ordered_json::array();
   for (const ReportTornado& tornado : tornados) {
@@ -285,6 +330,7 @@ std::string Report::ToJson() const {
                                 {"label", tornado.label},
                                 {"unit", tornado.unit},
                                 {"likely", tornado.likely},
+                                {"headline", tornado.headline},
                                 {"bars", bars}});
   }
   return json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
@@ -304,11 +350,13 @@ std::string Report::ToCsv() const {
   for (const ReportTable& table : tables) {
     for (size_t r = 0; r < table.rows.size(); ++r) {
       for (size_t c = 0; c < table.columns.size(); ++c) {
-        text += fmt::format("{},{},{},{},prediction,,,\r\n", CsvField(table.name),
+        text += fmt::format("{},{},{},{},{},{},,\r\n", CsvField(table.name),
                             CsvField(fmt::format(
                                 "{}.{}", table.labels.empty() ? std::to_string(r) : table.labels[r],
                                 table.columns[c].key)),
-                            CsvNumber(table.rows[r][c]), CsvField(table.columns[c].unit));
+                            CsvNumber(table.rows[r][c]), CsvField(table.columns[c].unit),
+                            Name(table.origin),
+                            CsvField(table.sources.empty() ? "" : table.sources[r]));
       }
     }
   }
@@ -330,10 +378,6 @@ std::string FormatInput(double value) {
 
 std::string Cite(const SourcedValue& value) {
   return fmt::format("{}, {}", value.source, value.date);
-}
-
-std::string Against(std::string_view published, double error) {
-  return fmt::format("published {}, error {:+.1f} %", published, 100 * error);
 }
 
 }  // namespace fathom

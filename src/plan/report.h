@@ -62,7 +62,9 @@ struct ReportTable {
   std::vector<Column> columns;
   std::vector<std::vector<double>> rows;  // NaN where there is no number (what does not fit)
   std::string note;
-  std::vector<std::string> labels = {};  // of the rows, where they have names
+  std::vector<std::string> labels = {};   // of the rows, where they have names
+  std::vector<std::string> sources = {};  // of the rows, where they have any
+  Origin origin = Origin::kPrediction;
 };
 
 // What moves one output when one input goes over its range and the others stay likely.
@@ -75,6 +77,7 @@ struct ReportTornado {
   std::string section, key, label, unit;  // of the output's row
   double likely = 0;
   std::vector<Bar> bars;  // widest first, without inputs that do nothing
+  bool headline = false;  // what the report is made for: shown without being asked
 };
 
 // What every `fathom plan` command prints.
@@ -82,13 +85,15 @@ struct Report {
   std::string command, title;
   std::vector<ReportSection> sections;
   std::vector<ReportTable> tables = {};
-  std::vector<ReportTornado> tornados = {};
+  std::vector<ReportTornado> tornados = {};  // headlines first; of every prediction that has any
 
   // Null when there is no such row.
   const ReportRow* Find(std::string_view section, std::string_view key) const;
 
-  // Sections with aligned columns, notes wrapped to lines of `width` characters; 0: not wrapped.
-  std::string ToTable(size_t width = 0) const;
+  // Sections with aligned columns, lines of at most `width` characters where that can be; 0: not
+  // wrapped. Drivers are those of the headlines, and of the rows whose key is `drivers` ("all": of
+  // every row). Throws UsageError with the nearest key when no row that has drivers is named so.
+  std::string ToTable(size_t width = 0, std::string_view drivers = {}) const;
   // {"format": "fathom-plan", "version": 1, "command": ..., "sections": {name: {key: {"value",
   // "unit", "origin", "note", "low", "high"}}}, "tables": [...], "tornados": [...]}
   // (docs/economics.md).
@@ -100,11 +105,11 @@ struct Report {
 
 // A number of a row for people, by its unit.
 std::string FormatUnit(double value, std::string_view unit);
+// The same for a column of a table, whose heading says what a count is of.
+std::string FormatCell(double value, std::string_view unit);
 // A number of an input's range, whose unit is not known: short from ten thousand on.
 std::string FormatInput(double value);
 // "SOURCE, DATE", for notes.
 std::string Cite(const SourcedValue& value);
-// "published X, error +Y %", for notes.
-std::string Against(std::string_view published, double error);
 
 }  // namespace fathom

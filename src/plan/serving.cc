@@ -96,33 +96,38 @@ PrefillPlan PlanPrefill(const Architecture& architecture, const Service& service
                         const Accelerator& device, const Kernels& kernels) {
   const double hits = service.hit_rate(), prompt = service.mean_context.likely;
   const auto group = static_cast<int64_t>(service.prefill_devices.likely);
-  // Half a chunk is a micro-batch.
-  const WorkShape shape{.precision = service.precision,
-                        .tokens = service.prefill_chunk.likely / 2,
-                        .keys = prompt * hits + prompt * (1 - hits) / 2,
-                        .expert_parallel = static_cast<double>(group),
-                        .expert_replicas = ExpertReplicas(architecture.config, service),
-                        .communicates = group > 1};
-  PrefillPlan plan;
-  for (const auto& [index, count] : architecture.groups) {
-    const LayerShape& layer = architecture.layers[index];
-    const double layers = static_cast<double>(count);
-    plan.compute +=
-        LayerTime(architecture, layer, device, kernels, shape, Phase::kForward) * layers;
-    // Keys and values of cached tokens are made from their latents again.
-    for (const MatrixProduct& product : layer.products) {
-      if (product.name != "self_attn.kv_b_proj") continue;
-      plan.compute.products +=
-          layers * ProductTime(product, shape.tokens * hits / (1 - hits), 1, device, kernels,
-                               shape.precision, shape.communicates);
+  // Of a chunk, each token of which meets a prefix of `cached` tokens and half of what is new.
+  const auto compute = [&](double cached) {
+    // Half a chunk is a micro-batch.
+    const WorkShape shape{.precision = service.precision,
+                          .tokens = service.prefill_chunk.likely / 2,
+                          .keys = cached + prompt * (1 - hits) / 2,
+                          .expert_parallel = static_cast<double>(group),
+                          .expert_replicas = ExpertReplicas(architecture.config, service),
+                          .communicates = group > 1};
+    WorkTime time;
+    for (const auto& [index, count] : architecture.groups) {
+      const LayerShape& layer = architecture.layers[index];
+      const double layers = static_cast<double>(count);
+      time += LayerTime(architecture, layer, device, kernels, shape, Phase::kForward) * layers;
+      // Keys and values of cached tokens are made from their latents again.
+      for (const MatrixProduct& product : layer.products) {
+        if (product.name != "self_attn.kv_b_proj" || cached == 0) continue;
+        time.products +=
+            layers * ProductTime(product, shape.tokens * cached / (prompt * (1 - hits)), 1, device,
+                                 kernels, shape.precision, shape.communicates);
+      }
     }
-  }
-  plan.compute = plan.compute * 2;
+    return time * 2;
+  };
+  PrefillPlan plan{.compute = compute(prompt * hits)};
   const Tokens chunk(service.prefill_chunk.likely);
-  plan.exchange = ExpertExchange(architecture.config, device, group, shape.precision) * chunk *
+  plan.exchange = ExpertExchange(architecture.config, device, group, service.precision) * chunk *
                   ExpertLayers(architecture);
+  const Seconds time = std::max(plan.compute.total(), plan.exchange);
+  plan.cached_share = 1 - std::max(compute(0).total(), plan.exchange) / time;
   plan.computed =
-      chunk / std::max(plan.compute.total(), plan.exchange) *
+      chunk / time *
       Balance(architecture.config, service.prefill_balance, service, static_cast<double>(group));
   plan.with_hits = plan.computed / (1 - hits);
   return plan;
@@ -144,13 +149,14 @@ DecodePlan PlanDecodeStep(const Architecture& architecture, const Service& servi
                   .communicates = false,
                   .form = AttentionForm::kAbsorbed};
   // Bytes are those of FP8 dispatch and bf16 combine; in bf16 both are combines.
-  const Seconds both = kernels.low_latency_combine + (service.precision == PlanPrecision::kFp8
-                                                          ? kernels.low_latency_dispatch
-                                                          : kernels.low_latency_combine);
+  const Kernels::LowLatency measured = kernels.LowLatencyOf(service.decode_devices.likely);
+  const Seconds both =
+      measured.combine +
+      (service.precision == PlanPrecision::kFp8 ? measured.dispatch : measured.combine);
   const auto exchange_of = [&](double tokens) {
     const double scale = tokens / tensor / 128 * static_cast<double>(config.hidden_size) / 7168 *
                          static_cast<double>(config.num_experts_per_tok) / 8 *
-                         (kernels.low_latency_network / device.scale_out());
+                         (kernels.measured_network / device.scale_out());
     return service.decode_devices.likely > 1 ? scale * both : Seconds(0);
   };
   DecodePlan plan{.batch = batch};

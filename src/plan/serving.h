@@ -58,6 +58,7 @@ struct PrefillPlan {
   Seconds exchange;           // of a chunk
   TokensPerSecond computed;   // of a device that always has work, tokens not found in the cache
   TokensPerSecond with_hits;  // the same, cached tokens counted
+  double cached_share = 0;    // of that time, what new tokens spend on the cached ones before them
 };
 
 struct DecodePlan {

@@ -1,10 +1,14 @@
 #include <algorithm>
+#include <functional>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "base/error.h"
 #include "plan/demand.h"
+#include "plan/device_inputs.h"
 #include "plan/intervals.h"
+#include "plan/published.h"
 #include "plan/scenarios.h"
 
 namespace fathom {
@@ -59,7 +63,7 @@ void AddRates(const ServingScenario& s, const PrefillPlan& prefill, const Decode
   const TokensPerSecond prefilled = node * nodes.prefill_use * prefill.with_hits;
   p.Add("node_mean", "a node over the day", prefilled, kMade,
         s.compare_with_published
-            ? Against("73.7 k tokens/s", prefilled / TokensPerSecond(73.7e3) - 1)
+            ? Against(Published::Get().serve.prefill_node, prefilled.value(), "token/s")
             : "");
   ReportSection& d = report.sections.emplace_back(ReportSection{"decode", {}});
   d.AddNumber(
@@ -83,15 +87,16 @@ void AddRates(const ServingScenario& s, const PrefillPlan& prefill, const Decode
   d.Add("node", "a full node", node * decode.output, kMade);
   const TokensPerSecond decoded = node * nodes.decode_use * decode.output;
   d.Add("node_mean", "a node over the day", decoded, kMade,
-        s.compare_with_published ? Against("14.8 k tokens/s", decoded / TokensPerSecond(14.8e3) - 1)
-                                 : "");
+        s.compare_with_published
+            ? Against(Published::Get().serve.decode_node, decoded.value(), "token/s")
+            : "");
 }
 
 void AddNodes(const ServingScenario& s, const DayOfNodes& nodes, Report& report) {
   ReportSection& section =
       report.sections.emplace_back(ReportSection{"nodes, from the demand by the hour", {}});
-  const auto against = [&](const char* text, double published, double value) {
-    return s.compare_with_published ? Against(text, value / published - 1) : "";
+  const auto against = [&](const SourcedValue& published, double value) {
+    return s.compare_with_published ? Against(published, value) : "";
   };
   const auto [night, peak] = std::minmax_element(nodes.demand.begin(), nodes.demand.end());
   section.AddNumber("peak_demand", "demand of the peak's hour / mean", *peak, 2, kMade);
@@ -100,11 +105,15 @@ void AddNodes(const ServingScenario& s, const DayOfNodes& nodes, Report& report)
                     fmt::format("Erlang's B, {:g} % refused", 100 * s.service.refusals.likely),
                     "%");
   section.AddNumber("peak", "nodes at the peak", nodes.peak, 1, kMade,
-                    against("278", 278, nodes.peak));
+                    against(s.service.peak_nodes, nodes.peak));
   section.AddNumber("mean", "nodes over the day", nodes.mean, 1, kMade,
-                    against("226.75", 226.75, nodes.mean));
+                    against(s.service.mean_nodes, nodes.mean));
   section.AddNumber("mean_to_peak", "of the peak's", 100 * nodes.mean / nodes.peak, 1, kMade,
-                    against("81.6 %", 226.75 / 278, nodes.mean / nodes.peak), "%");
+                    s.compare_with_published
+                        ? fmt::format("published {:.1f} %", 100 * s.service.mean_nodes.likely /
+                                                                s.service.peak_nodes.likely)
+                        : "",
+                    "%");
   section.AddNumber("prefill_use", "share of the prefill nodes' time that is used",
                     100 * nodes.prefill_use, 1, kMade, "", "%");
   section.AddNumber("decode_use", "share of the decode nodes' time that is used",
@@ -162,25 +171,33 @@ void AddMoney(const ServingScenario& s, const PrefillPlan& prefill, const Decode
   const double node = s.service.node_devices.likely;
   const DollarsPerSecond node_rent = node * PerHour(s.rent.likely);
   const ServingDay day = PlanDay(s.service, nodes.mean, PerHour(s.rent.likely), s.price);
+  const Published::Serve& p = Published::Get().serve;
   ReportSection& section = report.sections.emplace_back(ReportSection{"a day", {}});
   section.AddNumber("nodes", "nodes", day.nodes, 1, kMade,
-                    s.compare_with_published ? Against("226.75", day.nodes / 226.75 - 1) : "");
+                    s.compare_with_published ? Against(s.service.mean_nodes, day.nodes) : "");
   section.Add("cost", "cost", day.cost, kMade,
-              s.compare_with_published ? Against("$87,072", day.cost / Dollars(87072) - 1) : "");
-  section.Add(
-      "income", fmt::format("income at {}'s prices", s.price.name), day.income, Origin::kIdentity,
-      s.compare_with_published ? Against("$562,027", day.income / Dollars(562027) - 1) : "");
+              s.compare_with_published ? Against(p.day_cost, day.cost.value(), "USD") : "");
+  section.Add("income", fmt::format("income at {}'s prices", s.price.name), day.income,
+              Origin::kIdentity,
+              s.compare_with_published ? Against(p.day_income, day.income.value(), "USD") : "");
   section.AddNumber("margin", "margin over cost", 100 * day.margin(), 0, kMade, "", "%");
-  const auto per_million = [&](const char* key, const char* label, TokensPerSecond rate,
-                               const std::optional<SourcedValue>& price) {
-    const DollarsPerToken cost = node_rent / rate;
+  const auto per_million = [&](const char* key, const char* label, DollarsPerToken cost,
+                               const std::optional<SourcedValue>& price, const char* note) {
     section.Add(key, label, cost * Tokens(1e6), kMade,
-                price ? fmt::format("sold at ${:g}", price->likely) : std::string());
+                fmt::format("{}{}", price ? fmt::format("sold at ${:g}", price->likely) : "",
+                            price && note[0] != 0 ? fmt::format("; {}", note) : note));
   };
+  const double hits = s.service.hit_rate();
+  const DollarsPerToken computed = node_rent / (node * nodes.prefill_use * prefill.computed);
+  if (hits > 0) {
+    per_million("hit_cost", "cost of a million input tokens, cached",
+                computed * (prefill.cached_share * (1 - hits) / hits), s.price.hit,
+                "that new tokens attend to them; without the disks that keep them");
+  }
   per_million("miss_cost", "cost of a million input tokens, not cached",
-              node * nodes.prefill_use * prefill.computed, s.price.miss);
+              computed * (1 - prefill.cached_share), s.price.miss, "");
   per_million("output_cost", "cost of a million output tokens",
-              node * nodes.decode_use * decode.output, s.price.output);
+              node_rent / (node * nodes.decode_use * decode.output), s.price.output, "");
   if (s.money) AddOwning(s, nodes, section);
   AddBreakEven(s, day, section);
   if (!s.compare_with_published) return;
@@ -189,35 +206,35 @@ void AddMoney(const ServingScenario& s, const PrefillPlan& prefill, const Decode
   ReportSection& identities =
       report.sections.emplace_back(ReportSection{"published arithmetic", {}});
   identities.AddNumber("nodes", "nodes from the published rates",
-                       NodesFor(s.service, TokensPerSecond(73.7e3), TokensPerSecond(14.8e3)), 2,
-                       Origin::kIdentity, "published 226.75");
-  identities.Add("cost", "cost of 226.75 nodes", published.cost, Origin::kIdentity,
-                 "x 8 x $2 x 24 h; published $87,072");
+                       NodesFor(s.service, TokensPerSecond(p.prefill_node.likely),
+                                TokensPerSecond(p.decode_node.likely)),
+                       2, Origin::kIdentity, PublishedAs(s.service.mean_nodes));
+  identities.Add("cost", fmt::format("cost of {:g} nodes", s.service.mean_nodes.likely),
+                 published.cost, Origin::kIdentity,
+                 fmt::format("x {:g} devices x ${:g} x 24 h; {}", node, s.rent.likely,
+                             PublishedAs(p.day_cost, "USD")));
   identities.AddNumber("margin", "margin over cost", 100 * published.margin(), 1, Origin::kIdentity,
-                       "published 545 %", "%");
-}
-
-std::vector<UncertainInput> UncertainInputs(ServingScenario& s) {
-  return {{"price of a device and hour", &s.rent},
-          {"memory of a device", &s.device.hbm_gb},
-          {"memory bandwidth", &s.device.hbm_gb_per_s},
-          {"bf16 peak", &s.device.bf16_tflops},
-          {"links inside a server", &s.device.scale_up_gb_per_s},
-          {"network", &s.device.scale_out_gb_per_s},
-          {"tokens/s of a user", &s.service.user_tokens_per_s},
-          {"tokens in a sequence's cache", &s.service.mean_context},
-          {"peak demand / mean demand", &s.service.demand_peak_to_mean},
-          {"night's demand / peak demand", &s.service.demand_night_to_peak},
-          {"busiest minutes / the hour", &s.service.burst},
-          {"hours that a node serves at least", &s.service.hold_hours},
-          {"requests refused at the peak", &s.service.refusals},
-          {"share of memory that is used", &s.service.memory_used},
-          {"speed that expert balance leaves", &s.service.expert_balance},
-          {"drafted tokens that are right", &s.service.mtp_acceptance}};
+                       PublishedAs(p.margin, "%"), "%");
 }
 
 std::vector<UncertainInput> AllUncertainInputs(ServingScenario& s) {
-  std::vector<UncertainInput> inputs = UncertainInputs(s);
+  std::vector<UncertainInput> inputs = {
+      {"price of a device and hour", &s.rent},
+      {"tokens/s of a user", &s.service.user_tokens_per_s},
+      {"tokens in a sequence's cache", &s.service.mean_context},
+      {"peak demand / mean demand", &s.service.demand_peak_to_mean},
+      {"night's demand / peak demand", &s.service.demand_night_to_peak},
+      {"busiest minutes / the hour", &s.service.burst},
+      {"hours that a node serves at least", &s.service.hold_hours},
+      {"requests refused at the peak", &s.service.refusals},
+      {"share of memory that is used", &s.service.memory_used},
+      {"speed that expert balance leaves", &s.service.expert_balance},
+      {"drafted tokens that are right", &s.service.mtp_acceptance}};
+  const auto add = [&](std::vector<UncertainInput> more) {
+    for (UncertainInput& input : more) inputs.push_back(std::move(input));
+  };
+  add(UncertainInputs(s.device));
+  add(UncertainInputs(s.kernels));
   if (!s.money) return inputs;
   // The device's power is one of Money's.
   for (size_t i = 0; i < Money::kInputs; ++i) {
@@ -272,37 +289,28 @@ void AddSweeps(const ServingScenario& s, const Architecture& architecture, doubl
   report.tables.push_back(std::move(batches));
 }
 
-// The day's cost with one thing of the design changed.
-void AddSavings(const ServingScenario& s, Report& report) {
-  const auto cost_of = [&](const ServingScenario& other) {
-    const Architecture architecture = DescribeArchitecture(other.config);
-    const PrefillPlan prefill =
-        PlanPrefill(architecture, other.service, other.device, other.kernels);
-    const DecodePlan decode = PlanDecode(architecture, other.service, other.device, other.kernels);
-    const DayOfNodes nodes = PlanNodes(
-        other.config, other.service, other.service.node_devices.likely * prefill.with_hits, decode);
-    return PlanDay(other.service, nodes.mean, PerHour(other.rent.likely), other.price).cost;
+// The same service with one thing of its design changed.
+struct Variant {
+  std::string key, label;
+  std::function<void(ServingScenario&)> change;
+  std::optional<Architecture> architecture = {};  // if the model is another
+};
+
+std::vector<Variant> VariantsOf(const ServingScenario& s) {
+  std::vector<Variant> variants;
+  const auto add = [&](const char* key, const char* label, auto change) {
+    variants.push_back({key, label, change});
   };
-  const Dollars base = cost_of(s);
-  ReportSection& section = report.sections.emplace_back(ReportSection{
-      fmt::format("a day's cost if one thing were different (now {})", Format(base)), {}});
-  const auto add = [&](const char* key, const char* label, const auto& change) {
-    ServingScenario other = s;
-    try {
-      change(other);
-      const Dollars cost = cost_of(other);
-      section.Add(key, label, cost, kMade, fmt::format("{:+.1f} %", 100 * (cost / base - 1)));
-    } catch (const Error& error) {
-      section.AddText(key, label, fmt::format("does not work: {}", error.what()));
-    }
+  const auto add_heads = [&](const char* key, const char* label, int64_t heads) {
+    const ModelConfig config = WithGroupedQueryAttention(s.config, heads);
+    variants.push_back({key, label, [config](ServingScenario& o) { o.config = config; },
+                        DescribeArchitecture(config)});
   };
   if (s.config.latent_attention()) {
-    add("without_mla", "multi-head attention in place of the latent", [](ServingScenario& o) {
-      o.config = WithGroupedQueryAttention(o.config, o.config.num_attention_heads);
-    });
+    add_heads("without_mla", "multi-head attention in place of the latent",
+              s.config.num_attention_heads);
     if (s.config.num_attention_heads % 8 == 0) {
-      add("gqa", "grouped-query attention with 8 key and value heads",
-          [](ServingScenario& o) { o.config = WithGroupedQueryAttention(o.config, 8); });
+      add_heads("gqa", "grouped-query attention with 8 key and value heads", 8);
     }
   }
   if (s.config.num_nextn_predict_layers > 0) {
@@ -325,6 +333,41 @@ void AddSavings(const ServingScenario& s, Report& report) {
   }
   add("no_cache", "no context cache",
       [](ServingScenario& o) { o.service.cached_tokens.likely = 0; });
+  return variants;
+}
+
+// Nodes that a day's tokens take when as much of their time is used as `nodes` says.
+double NodesAt(const Service& service, const DayOfNodes& nodes, const PrefillPlan& prefill,
+               const DecodePlan& decode) {
+  const double node = service.node_devices.likely;
+  return NodesFor(service, node * nodes.prefill_use * prefill.with_hits,
+                  node * nodes.decode_use * decode.output);
+}
+
+// What the variants change in a day's cost. The share of the nodes' time that is used stays, so
+// that whole groups of nodes do not hide it.
+void AddSavings(const ServingScenario& s, const Architecture& architecture,
+                const std::vector<Variant>& variants, const DayOfNodes& nodes, double base,
+                Report& report) {
+  ReportSection& section =
+      report.sections.emplace_back(ReportSection{"a day's cost if one thing were different", {}});
+  for (const Variant& variant : variants) {
+    ServingScenario other = s;
+    try {
+      variant.change(other);
+      const Architecture& model = variant.architecture ? *variant.architecture : architecture;
+      const double changed = NodesAt(other.service, nodes,
+                                     PlanPrefill(model, other.service, other.device, other.kernels),
+                                     PlanDecode(model, other.service, other.device, other.kernels));
+      const Dollars cost =
+          PlanDay(other.service, changed, PerHour(other.rent.likely), other.price).cost;
+      section.AddNumber(variant.key, variant.label, 100 * (changed / base - 1), 1, kMade,
+                        fmt::format("{} a day", Format(cost)), "%");
+      if (changed > base) section.rows.back().shown.insert(0, "+");
+    } catch (const Error& error) {
+      section.AddText(variant.key, variant.label, fmt::format("does not work: {}", error.what()));
+    }
+  }
 }
 
 void AddPlacement(const ServingScenario& s, const PlacedBalance& plain, Report& report) {
@@ -343,14 +386,15 @@ void AddBounds(const ServingScenario& s, Report& report) {
   if (s.config.n_routed_experts == 0) return;
   ReportSection& section =
       report.sections.emplace_back(ReportSection{"if only expert exchange took time", {}});
-  for (const auto& [key, rate] : {std::pair{"bound_50", 50e9}, {"bound_900", 900e9}}) {
-    const Seconds bound = ExchangeBound(s.config, 32, Bytes(rate) / Seconds(1));
-    section.Add(key, fmt::format("time per output token at {:.0f} GB/s", rate / 1e9), bound, kMade,
+  const Published::Serve& p = Published::Get().serve;
+  const auto add = [&](const char* key, double gigabytes, const SourcedValue& published) {
+    const Seconds bound = ExchangeBound(s.config, 32, Bytes(1e9 * gigabytes) / Seconds(1));
+    section.Add(key, fmt::format("time per output token at {:g} GB/s", gigabytes), bound, kMade,
                 fmt::format("{:.0f} tokens/s{}", 1 / bound.value(),
-                            !s.compare_with_published ? ""
-                            : rate == 50e9            ? "; published 14.76 ms, with 7000 for 7168"
-                                                      : "; published 0.82 ms, with 7000 for 7168"));
-  }
+                            s.compare_with_published ? "; " + PublishedAs(published, "s") : ""));
+  };
+  add("bound_50", 50, p.bound_50_s);
+  add("bound_900", 900, p.bound_900_s);
 }
 
 }  // namespace
@@ -360,6 +404,7 @@ Report ReportServing(const ServingScenario& scenario) {
   const Architecture architecture = DescribeArchitecture(s.config);
   PlacedBalance plain;
   if (!s.loads.empty()) plain = PlaceLoads(s.config, s.device, s.loads, s.service);
+  const std::vector<Variant> variants = VariantsOf(s);
   DayOfNodes nodes;
   const auto evaluate = [&] {
     const PrefillPlan prefill = PlanPrefill(architecture, s.service, s.device, s.kernels);
@@ -374,13 +419,14 @@ Report ReportServing(const ServingScenario& scenario) {
     AddMoney(s, prefill, decode, nodes, report);
     AddBounds(s, report);
     if (!s.loads.empty()) AddPlacement(s, plain, report);
+    AddSavings(s, architecture, variants, nodes, NodesAt(s.service, nodes, prefill, decode),
+               report);
     return report;
   };
   Report report = evaluate();
   const DayOfNodes likely = nodes;
   AddIntervals(AllUncertainInputs(s), evaluate, {{{"a day", "output_cost"}, {"a day", "margin"}}},
                s.seed, s.samples, report);
-  AddSavings(s, report);
   AddHours(likely, report);
   AddSweeps(s, architecture, likely.decode_use, report);
   return report;

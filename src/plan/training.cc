@@ -122,7 +122,7 @@ StepTime PlanStep(const Architecture& architecture, const TrainingRun& run,
   }
   // Masters and moments are read and written, gradients read, weights written.
   step.optimizer = (2 * memory.optimizer + 0.75 * memory.optimizer) /
-                   (device.bandwidth() * kernels.elementwise_memory);
+                   (device.bandwidth() * kernels.elementwise_memory());
   return step;
 }
 

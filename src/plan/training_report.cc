@@ -1,6 +1,9 @@
+#include <initializer_list>
 #include <vector>
 
+#include "plan/device_inputs.h"
 #include "plan/intervals.h"
+#include "plan/published.h"
 #include "plan/scenarios.h"
 
 namespace fathom {
@@ -31,7 +34,9 @@ void AddFlops(const TrainingScenario& s, const Architecture& architecture, Repor
          Format(flops.total() * Tokens(1)), Origin::kPrediction,
          fmt::format("{} of it in attention", Format(flops.attention * Tokens(1)))});
   }
-  section.Add("cache", "KV cache, bf16", CacheBytes(s.config) * Tokens(1), Origin::kPrediction);
+  const Bytes cache = CacheBytes(s.config) * Tokens(1);
+  section.Add("cache", "KV cache, bf16", cache, Origin::kPrediction);
+  section.rows.back().shown = FormatNumber(cache.value()) + " B";
 }
 
 void AddMemory(const TrainingScenario& s, const Architecture& architecture, Report& report) {
@@ -69,8 +74,9 @@ void AddStep(const TrainingScenario& s, const StepTime& step, Report& report) {
   section.Add("bubble", "pipeline bubble", step.bubble, made);
   section.Add("gradient_reduction", "gradient reduction", step.gradient_reduction, made);
   section.Add("optimizer", "optimizer", step.optimizer, made);
-  section.Add("step", "step", step.total(), made,
-              s.compare_with_v3 ? Against("19.926 s", step.total() / Seconds(19.926) - 1) : "");
+  section.Add(
+      "step", "step", step.total(), made,
+      s.compare_with_v3 ? Against(Published::Get().train.step_s, step.total().value(), "s") : "");
 }
 
 void AddRun(const TrainingScenario& s, const Architecture& architecture, Seconds device_time,
@@ -80,7 +86,8 @@ void AddRun(const TrainingScenario& s, const Architecture& architecture, Seconds
   const FlopsPerSecond reached =
       TrainingFlops(architecture, s.run.length, Masking::kCausal).total() * s.tokens / device_time;
   section.AddNumber("device_hours", "device-hours", hours, 0, Origin::kPrediction,
-                    s.compare_with_v3 ? Against("2,664,000", hours / 2.664e6 - 1) : "", "h");
+                    s.compare_with_v3 ? Against(Published::Get().train.hours, hours, "h") : "",
+                    "h");
   section.Add("time", "time", device_time / static_cast<double>(s.layout.devices),
               Origin::kPrediction);
   section.Add("model_flops", "model FLOPs of a device", reached,
@@ -90,28 +97,48 @@ void AddRun(const TrainingScenario& s, const Architecture& architecture, Seconds
   section.Add("cost", "cost of these device-hours", device_time * PerHour(s.rent.likely),
               Origin::kPrediction, "one run that does not fail; the whole programme is below");
   AddProgramme(s.programme, device_time, PerHour(s.rent.likely), s.compare_with_v3, report);
-  if (!s.compare_with_v3) return;
+}
+
+// What was published of V3 and R1, put together again.
+void AddIdentities(const TrainingScenario& s, Report& report) {
   ReportSection& identities =
       report.sections.emplace_back(ReportSection{"published arithmetic", {}});
-  const double steps = 14.8e12 / (15360 * 4096.0);
-  identities.AddNumber("hours_from_step", "device-hours of 19.926 s steps",
-                       steps * 2048 * 19.926 / 3600, 0, Origin::kIdentity,
-                       "14.8 T / (15360 x 4096) steps x 2048 devices; published 2,664,000", "h");
-  identities.Add("v3_cost", "V3's training", Hours(2664e3 + 119e3 + 5e3) * PerHour(2),
-                 Origin::kIdentity, "(2664 + 119 + 5) K hours at $2; published $5.576 M");
-  identities.Add("r1_cost", "R1's reinforcement learning", Hours(101e3 + 5e3 + 41e3) * PerHour(2),
-                 Origin::kIdentity, "(101 + 5 + 41) K hours at $2; published $294 K");
+  const Published::Train& p = Published::Get().train;
+  const double steps = s.tokens.value() / static_cast<double>(s.run.batch * s.run.length);
+  const double devices = static_cast<double>(s.layout.devices);
+  identities.AddNumber("hours_from_step",
+                       fmt::format("device-hours of {:g} s steps", p.step_s.likely),
+                       steps * devices * p.step_s.likely / 3600, 0, Origin::kIdentity,
+                       fmt::format("{} steps x {:g} devices; {}", FormatNumber(steps), devices,
+                                   PublishedAs(p.hours, "h")),
+                       "h");
+  const auto cost = [&](std::initializer_list<SourcedValue> parts) {
+    double sum = 0;
+    for (const SourcedValue& part : parts) sum += part.likely;
+    return Dollars(sum * p.rent.likely);
+  };
+  identities.Add("v3_cost", "V3's training", cost({p.hours, p.extension_hours, p.tuning_hours}),
+                 Origin::kIdentity,
+                 fmt::format("({:g} + {:g} + {:g}) K hours at ${:g}; {}", p.hours.likely / 1e3,
+                             p.extension_hours.likely / 1e3, p.tuning_hours.likely / 1e3,
+                             p.rent.likely, PublishedAs(p.cost, "USD")));
+  identities.Add(
+      "r1_cost", "R1's reinforcement learning",
+      cost({p.r1_zero_hours, p.r1_data_hours, p.r1_hours}), Origin::kIdentity,
+      fmt::format("({:g} + {:g} + {:g}) K hours at ${:g}; {}", p.r1_zero_hours.likely / 1e3,
+                  p.r1_data_hours.likely / 1e3, p.r1_hours.likely / 1e3, p.rent.likely,
+                  PublishedAs(p.r1_cost, "USD")));
 }
 
 std::vector<UncertainInput> AllUncertainInputs(TrainingScenario& s) {
   std::vector<UncertainInput> inputs = {{"price of a device and hour", &s.rent},
-                                        {"memory of a device", &s.device.hbm_gb},
-                                        {"memory bandwidth", &s.device.hbm_gb_per_s},
-                                        {"bf16 peak", &s.device.bf16_tflops},
-                                        {"links inside a server", &s.device.scale_up_gb_per_s},
-                                        {"network", &s.device.scale_out_gb_per_s},
                                         {"kernels within a step / alone", &s.kernels.in_run}};
-  for (UncertainInput& input : UncertainInputs(s.programme)) inputs.push_back(std::move(input));
+  const auto add = [&](std::vector<UncertainInput> more) {
+    for (UncertainInput& input : more) inputs.push_back(std::move(input));
+  };
+  add(UncertainInputs(s.device));
+  add(UncertainInputs(s.kernels));
+  add(UncertainInputs(s.programme));
   return inputs;
 }
 
@@ -141,6 +168,7 @@ Report ReportTraining(const TrainingScenario& scenario) {
     AddStep(s, step, report);
     const double steps = s.tokens / Tokens(static_cast<double>(s.run.batch * s.run.length));
     AddRun(s, architecture, steps * static_cast<double>(s.layout.devices) * step.total(), report);
+    if (s.compare_with_v3) AddIdentities(s, report);
     return report;
   };
   Report report = evaluate();

@@ -106,6 +106,21 @@ TEST_F(PlanPage, SlidersMoveTheAnswer) {
   browser.WaitFor("document.querySelector('tr[data-key=cost].differs')");
 }
 
+// What drives a number is below its row when its name is pressed, and stays when numbers change.
+TEST_F(PlanPage, RowsSayWhatDrivesThem) {
+  test::Browser browser(directory_, 1400, 1000);
+  browser.Open(address_ + "#price?samples=50");
+  browser.WaitFor(kAnswered);
+  EXPECT_EQ(browser.Evaluate("document.querySelectorAll('tr.drivers:not([hidden])').length"), 0);
+  browser.Evaluate("document.querySelector('tr[data-key=electricity] button.why').click()");
+  EXPECT_EQ(browser.Evaluate("document.querySelectorAll('tr.drivers:not([hidden]) svg').length"),
+            1);
+  DragSlider(browser, "device-price", 0.8);
+  browser.WaitFor("location.hash.includes('device-price=')");
+  browser.WaitFor(kAnswered);
+  EXPECT_EQ(browser.Evaluate("document.querySelectorAll('tr.drivers:not([hidden])').length"), 1);
+}
+
 // Every question has an answer (without samples, which take their time), and one is asked by hand.
 TEST_F(PlanPage, QuestionsHaveAnswers) {
   test::Browser browser(directory_, 1400, 1000);

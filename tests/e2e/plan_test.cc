@@ -52,6 +52,9 @@ TEST_F(PlanCommandTest, BadInputSaysWhatIsWrong) {
   expect({"train", "v3", "--devices=-8"}, 2, "devices: -8");
   expect({"train", "v3", "--devices", "2047"}, 2, "the nearest that fits is 2048");
   expect({"train", "v3", "--pp", "2", "--ep", "8"}, 1, "the nearest layout that fits is");
+  expect({"trian"}, 2, "did you mean 'train'?");
+  expect({"train", "v3", "--devces", "8"}, 2, "did you mean '--devices'?");
+  expect({"train", "v3", "-devices", "8"}, 2, "did you mean '--devices'?");
   expect({"train", "v9"}, 2, "v9");
   expect({"train", "./nowhere/config.json"}, 1, "does not exist");
   expect({"serve", "v3", "--on", "h80"}, 2, "did you mean");

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -103,14 +104,42 @@ TEST_F(DataTest, PriceTables) {
   EXPECT_THROW(prices.Api("deepseek-r2"), UsageError);
 }
 
-// What measured products say about the model of products: large ones are an input (not compared),
-// the small ones of the same table were not looked at one by one.
+// DeepGEMM's README: shares of 1979 TFLOPS. Twice the speed is twice the share.
 TEST_F(DataTest, GemmShares) {
-  const Kernels kernels = Hardware::Load().kernels;
+  Kernels kernels = Hardware::Load().kernels;
   EXPECT_DOUBLE_EQ(kernels.GemmShare(7168, 16384, false), 1358.0 / 1979);
   EXPECT_DOUBLE_EQ(kernels.GemmShare(4096, 7168, true), 1297.0 / 1979);
   // A shape nobody measured takes the nearest.
   EXPECT_DOUBLE_EQ(kernels.GemmShare(7000, 15000, false), 1358.0 / 1979);
+  kernels.gemm_speed.likely = 0.5;
+  EXPECT_DOUBLE_EQ(kernels.GemmShare(7168, 16384, false), 0.5 * 1358.0 / 1979);
+}
+
+// DeepEP's README: 155 + 273 us for 32 devices, 173 + 314 for 64; by hand, halfway between the two
+// by the logarithm for 45.25 of them; smaller and larger groups than were measured take the last.
+TEST_F(DataTest, LowLatencyExchange) {
+  const Kernels kernels = Hardware::Load().kernels;
+  EXPECT_NEAR(kernels.LowLatencyOf(32).dispatch.value(), 155e-6, 1e-12);
+  EXPECT_NEAR(kernels.LowLatencyOf(std::sqrt(32.0 * 64)).dispatch.value(), 164e-6, 1e-12);
+  EXPECT_NEAR(kernels.LowLatencyOf(std::sqrt(32.0 * 64)).combine.value(), 293.5e-6, 1e-12);
+  EXPECT_NEAR(kernels.LowLatencyOf(2).combine.value(), 114e-6, 1e-12);
+  EXPECT_NEAR(kernels.LowLatencyOf(4000).combine.value(), 360e-6, 1e-12);
+}
+
+TEST_F(DataTest, UserFileOverridesKernels) {
+  const std::string number = "{ value = 100, source = 'ours', date = '2026' }\n";
+  const Kernels kernels = Hardware::Load(Write("[kernels]\nattention_tflops = " + number)).kernels;
+  EXPECT_DOUBLE_EQ(kernels.attention_compute(), 100.0 / 989);
+  EXPECT_DOUBLE_EQ(kernels.GemmShare(7168, 16384, false), 1358.0 / 1979);
+  const std::string gemm = "[[kernels.gemm]]\nn = 4096\nk = 4096\ntflops = " + number;
+  EXPECT_DOUBLE_EQ(Hardware::Load(Write(gemm)).kernels.GemmShare(7168, 16384, false), 100.0 / 1979);
+  // Another device's shares are of all numbers or of none.
+  EXPECT_NE(HardwareError("[kernels]\nmeasured_on = 'h20'\n" + gemm).find("low_latency"),
+            std::string::npos);
+  EXPECT_NE(HardwareError("[kernels]\ncommunication_processors = { value = 132, source = 's', "
+                          "date = '2026' }\n")
+                .find("communication_processors"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 
 #include "base/error.h"
 #include "plan/comparison.h"
@@ -130,6 +132,33 @@ TEST(FleetTest, Errors) {
   expect(FleetError({{"research", "0.9"}, {"training", "0.9"}}), {"sum to"});
   expect(FleetError({{"refuse", "true"}}), {"H100", "2023-06-30", "October 2022"});
   EXPECT_EQ(FleetError({{"refuse", "true"}, {"market", "elsewhere"}}), "no error");
+}
+
+// A device that only the user's file knows: what the rules say of it is not known, and nothing else
+// suffers.
+TEST(FleetTest, DeviceOfAUsersFile) {
+  const auto path = std::filesystem::path(testing::TempDir()) / "plan_fleet_test.toml";
+  std::ofstream file(path);
+  file << "[device.ours]\nname = 'Ours'\n";
+  for (const char* number :
+       {"bf16_tflops", "hbm_gb", "hbm_gb_per_s", "scale_up_gb_per_s", "scale_out_gb_per_s"}) {
+    file << number << " = { value = 4000, source = 's', date = '2026' }\n";
+  }
+  file << "scale_up_devices = { value = 8, source = 's', date = '2026' }\n"
+       << "watts = { value = 900, source = 's', date = '2026' }\n"
+       << "processors = { value = 100, source = 's', date = '2026' }\n";
+  file.close();
+  PlanOptions options(PlanCommandNamed("fleet"));
+  options.Set("samples", "0");
+  options.Set("hardware", path.string());
+  options.Set("inventory", "ours=5000@2026-01-01");
+  const Report report = RunPlan(options);
+  const ReportRow* row = report.Find("inventory", "ours_0");
+  ASSERT_NE(row, nullptr);
+  EXPECT_NE(row->note.find("export rules not known"), std::string::npos) << row->note;
+  const ReportRow* users = report.Find("inference of v3 at the day's peak", "closing_users");
+  ASSERT_NE(users, nullptr);
+  EXPECT_GT(users->value, 0);
 }
 
 // The two published versions of one fleet's cost.

@@ -42,7 +42,7 @@ Report Example() {
   section.Add("total", "all of it", Dollars(4), Origin::kPrediction, "published $5, error -20.0 %");
   section.rows.back().interval = Interval{3, 6};
   report.tornados.push_back(
-      {"a day", "total", "all of it", "USD", 4, {{"interest", 0.05, 0.2, 3, 6}}});
+      {"a day", "total", "all of it", "USD", 4, {{"interest", 0.05, 0.2, 3, 6}}, true});
   const double none = std::numeric_limits<double>::quiet_NaN();
   report.tables.push_back({"over speed",
                            {{"speed", "speed", "tokens/s"}, {"cost", "cost", "USD"}},
@@ -63,6 +63,29 @@ TEST(HtmlReport, IsOneWellFormedFileWithEveryNumber) {
   for (const char* text : {"<script", "src=", "url(", "@import", "<b>", "nan"}) {
     EXPECT_FALSE(Has(html, text)) << text;
   }
+}
+
+// A headline's drivers are a chart of their own, another row's are below its section. Rows that
+// have names are a table, not points of a curve.
+TEST(HtmlReport, ShowsDriversOfEveryRowAndNamedRows) {
+  Report report = Example();
+  report.tornados.push_back({"a day", "capital", "capital", "USD", 3, {{"years", 3, 5, 4, 2.5}}});
+  report.tables.push_back({.name = "by name",
+                           .columns = {{"one", "one", "1"}, {"two", "two", "1"}},
+                           .rows = {{1, 2}, {3, 4}},
+                           .labels = {"first row", "second row"},
+                           .sources = {"somebody, 2025", "another, 2026"}});
+  const std::string html = ReportHtml(report, "");
+  EXPECT_TRUE(IsBalanced(html));
+  EXPECT_FALSE(Has(html, "<h2>What drives capital</h2>"));
+  const size_t details = html.find("<details class=\"drivers\">");
+  ASSERT_NE(details, std::string::npos);
+  EXPECT_GT(html.find("years at 3: $4.00"), details);
+  const std::string table = html.substr(html.find("<h2>by name</h2>"));
+  for (const char* text : {"first row", "second row", "somebody, 2025", "another, 2026"}) {
+    EXPECT_TRUE(Has(table, text)) << text;
+  }
+  EXPECT_FALSE(Has(table, "<svg"));
 }
 
 TEST(HtmlReport, ShowsPartsOfATotal) {

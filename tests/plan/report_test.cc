@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
+#include "base/error.h"
 #include "plan/options.h"
 #include "plan/run.h"
 
@@ -20,7 +23,8 @@ Report Sample() {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   report.tables.push_back(
       {"a sweep", {{"batch", "batch", "1"}, {"time", "time", "s"}}, {{1, kNone}}, ""});
-  report.tornados.push_back({"a step", "step", "step", "s", 2.5, {{"network", 40, 50, 3, kNone}}});
+  report.tornados.push_back(
+      {"a step", "step", "step", "s", 2.5, {{"network", 40, 50, 3, kNone}}, true});
   return report;
 }
 
@@ -73,7 +77,58 @@ TEST(ReportTest, TableIsAligned) {
             "  batch  time\n"
             "      1     -\n"
             "\nwhat drives step (2.50 s), one input at a time\n"
-            "  network  ####################  3.00 s at 40, - at 50\n");
+            "  network  ####################  3.00 s at 40       - at 50\n");
+}
+
+// Drivers of other rows than headlines are printed when they are asked for by key.
+TEST(ReportTest, DriversOfARow) {
+  Report report = Sample();
+  report.tornados.push_back({"a step", "bubble", "bubble", "s", 1, {{"stages", 8, 32, 0.5, 2}}});
+  EXPECT_EQ(report.ToTable().find("what drives bubble"), std::string::npos);
+  for (const char* drivers : {"bubble", "all"}) {
+    EXPECT_NE(report.ToTable(0, drivers).find("what drives bubble"), std::string::npos) << drivers;
+  }
+  try {
+    report.ToTable(0, "buble");
+    FAIL();
+  } catch (const UsageError& error) {
+    EXPECT_NE(std::string(error.what()).find("did you mean 'bubble'"), std::string::npos);
+  }
+}
+
+// Lines of tornados and tables with sources keep to a narrow terminal.
+TEST(ReportTest, EightyColumns) {
+  Report report = Sample();
+  report.tornados[0].bars[0].input = "an input that has a long name and more";
+  report.tables.push_back({.name = "prices",
+                           .columns = {{"price", "price", "USD"}},
+                           .rows = {{1}},
+                           .labels = {"a model"},
+                           .sources = {"a source that is long enough to be wrapped somewhere in "
+                                       "the middle of what it says"}});
+  std::istringstream lines(report.ToTable(80));
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
+}
+
+// Every prediction has an interval and says what drives it, unless no input with a range reaches
+// it.
+TEST(ReportTest, EveryPredictionHasDrivers) {
+  for (const PlanCommand& command : PlanCommands()) {
+    PlanOptions options(command);
+    options.Set("samples", "20");
+    const Report report = RunPlan(options);
+    for (const ReportSection& section : report.sections) {
+      for (const ReportRow& row : section.rows) {
+        if (row.origin != Origin::kPrediction) continue;
+        const auto is_this = [&](const ReportTornado& tornado) {
+          return tornado.section == section.name && tornado.key == row.key;
+        };
+        const bool driven = std::any_of(report.tornados.begin(), report.tornados.end(), is_this);
+        EXPECT_EQ(driven, row.interval.has_value())
+            << report.command << ": " << section.name << ": " << row.key;
+      }
+    }
+  }
 }
 
 // Keys of a section are what JSON names rows by: none may come twice.

@@ -1,7 +1,7 @@
 // Charts of the page, as SVG. Classes and colours are those of the report's style sheet.
 
 import {svg} from './dom.js';
-import {short} from './format.js';
+import {cell, short} from './format.js';
 
 const WIDTH = 760;
 
@@ -64,27 +64,36 @@ export function compared(title, bars) {
                    svg('line', {x1: low, x2: low, y1: y + 5, y2: y + 15, class: 'whisker'}),
                    svg('line', {x1: high, x2: high, y1: y + 5, y2: y + 15, class: 'whisker'}));
     }
-    chart.append(text(outer + 7, y + 15, 'start', 'value', short(bar.value, bar.unit)));
+    chart.append(text(outer + 7, y + 15, 'start', 'value', cell(bar.value, bar.unit)));
   });
   return chart;
 }
 
+// Pixels that numbers need beside a bar.
+const widthOf = (values, unit) => 14 + 7.4 * Math.max(...values.map((value) => cell(value, unit).length));
+
 // What moves an output of one scenario; the JSON's "tornados" entry.
 export function tornado(data) {
-  const left = 250, label = 74, row = 34, top = 34;
+  // On a phone names stand above their bars.
+  const narrow = matchMedia('(max-width: 640px)').matches;
+  const width = narrow ? 380 : WIDTH, left = narrow ? 0 : 250, row = narrow ? 44 : 34, top = 34, barY = narrow ? 18 : 5;
   const bars = data.bars.slice(0, 10), bottom = top + row * bars.length;
-  const x = axis([data.likely, ...bars.flatMap((bar) => [bar.at_low, bar.at_high])], left + label, WIDTH - label, false);
-  const chart = svg('svg', {viewBox: `0 0 ${WIDTH} ${bottom + 28}`, role: 'img'},
+  const values = [data.likely, ...bars.flatMap((bar) => [bar.at_low, bar.at_high])];
+  const label = widthOf(values, data.unit);
+  const x = axis(values, left + label, width - label, false);
+  const chart = svg('svg', {viewBox: `0 0 ${width} ${bottom + 28}`, role: 'img', class: narrow ? 'narrow' : false},
                     svg('title', {}, `What drives ${data.label}`));
-  for (const tick of x.ticks(5)) {
+  for (const tick of x.ticks(narrow ? 3 : 5)) {
     chart.append(svg('line', {x1: x.at(tick), x2: x.at(tick), y1: top - 4, y2: bottom, class: 'grid'}),
-                 text(x.at(tick), bottom + 16, 'middle', 'tick', short(tick, data.unit)));
+                 text(x.at(tick), bottom + 16, 'middle', 'tick', cell(tick, data.unit)));
   }
   const middle = x.at(data.likely);
   bars.forEach((bar, i) => {
     const y = top + row * i;
-    chart.append(text(left - 12, y + 14, 'end', 'label', bar.input.length > 38 ? `${bar.input.slice(0, 37)}…` : bar.input),
-                 text(left - 12, y + 27, 'end', 'tick', `${short(bar.input_low, '1')} to ${short(bar.input_high, '1')}`));
+    const range = `${cell(bar.input_low, '1')} to ${cell(bar.input_high, '1')}`;
+    const name = bar.input.length > 38 ? `${bar.input.slice(0, 37)}…` : bar.input;
+    if (narrow) chart.append(text(0, y + 12, 'start', 'label', name), text(width, y + 12, 'end', 'tick', range));
+    else chart.append(text(left - 12, y + 14, 'end', 'label', name), text(left - 12, y + 27, 'end', 'tick', range));
     const halves = [{value: bar.at_low, kind: 'bar-low', input: bar.input_low},
                     {value: bar.at_high, kind: 'bar-high', input: bar.input_high}];
     const size = (half) => half.value === null ? 0 : Math.abs(half.value - data.likely);
@@ -97,12 +106,12 @@ export function tornado(data) {
         return;
       }
       const end = x.at(half.value), leftwards = end < middle;
-      chart.append(svg('rect', {x: Math.min(end, middle), y: y + 5, width: Math.max(Math.abs(end - middle), 0.5),
+      chart.append(svg('rect', {x: Math.min(end, middle), y: y + barY, width: Math.max(Math.abs(end - middle), 0.5),
                                 height: 16, rx: 2, class: half.kind},
                        svg('title', {}, `${bar.input} at ${half.input}: ${short(half.value, data.unit)}`)));
       if (order === 1 && sameWay) return;
-      chart.append(text(leftwards ? end - 5 : end + 5, y + 17.5, leftwards ? 'end' : 'start', 'value',
-                        short(half.value, data.unit)));
+      chart.append(text(leftwards ? end - 5 : end + 5, y + barY + 12.5, leftwards ? 'end' : 'start', 'value',
+                        cell(half.value, data.unit)));
     });
   });
   chart.append(svg('line', {x1: middle, x2: middle, y1: top - 8, y2: bottom, class: 'likely'}),
@@ -110,40 +119,38 @@ export function tornado(data) {
   return chart;
 }
 
-// One column of a table over its first, one line a scenario. lines: [{label, colour, table}].
-export function lines(column, tables) {
-  const left = 74, right = 18, top = 10 + 20 * Math.ceil(tables.length / 4), bottom = top + 220;
-  const first = tables[0].table.columns[0], unit = tables[0].table.columns[column].unit;
-  const x = axis(tables.flatMap(({table}) => table.rows.map((row) => row[0])), left, WIDTH - right, false);
-  const y = axis(tables.flatMap(({table}) => table.rows.map((row) => row[column])), bottom, top, true);
-  const name = tables[0].table.columns[column].label;
-  const chart = svg('svg', {viewBox: `0 0 ${WIDTH} ${bottom + 44}`, role: 'img'},
-                    svg('title', {}, `${name} over ${first.label}`));
-  for (const tick of y.ticks(5)) {
-    chart.append(svg('line', {x1: left, x2: WIDTH - right, y1: y.at(tick), y2: y.at(tick), class: 'grid'}),
-                 text(left - 8, y.at(tick) + 4, 'end', 'tick', short(tick, unit)));
+// Lines over one another. lines: [{label, colour, points: [[x, y]]}]; null where there is no number.
+export function lines(name, lines, {xLabel, xUnit, unit}) {
+  const width = 480, right = 16, legend = lines.length > 1;
+  const left = Math.max(40, widthOf(lines.flatMap(({points}) => points.map(([, y]) => y)).filter((y) => y !== null), unit) - 4);
+  const perRow = Math.max(1, Math.floor((width - left) / (40 + 7 * Math.max(...lines.map(({label}) => label.length)))));
+  const top = 14 + (legend ? 20 * Math.ceil(lines.length / perRow) : 0), bottom = top + 190;
+  const x = axis(lines.flatMap(({points}) => points.map(([at]) => at)), left, width - right, false);
+  const y = axis(lines.flatMap(({points}) => points.map(([, at]) => at)), bottom, top, true);
+  const chart = svg('svg', {viewBox: `0 0 ${width} ${bottom + 44}`, role: 'img'}, svg('title', {}, `${name} over ${xLabel}`));
+  for (const tick of y.ticks(4)) {
+    chart.append(svg('line', {x1: left, x2: width - right, y1: y.at(tick), y2: y.at(tick), class: 'grid'}),
+                 text(left - 8, y.at(tick) + 4, 'end', 'tick', cell(tick, unit)));
   }
-  for (const tick of x.ticks(7)) {
-    const plain = Number.isInteger(tick) && Math.abs(tick) < 10000 && (first.unit === '1' || first.unit === 'year');
-    chart.append(text(x.at(tick), bottom + 18, 'middle', 'tick', plain ? String(tick) : short(tick, first.unit)));
-  }
-  chart.append(svg('line', {x1: left, x2: WIDTH - right, y1: bottom, y2: bottom, class: 'axis'}),
-               text((left + WIDTH - right) / 2, bottom + 38, 'middle', 'label',
-                    first.label + (x.logarithmic ? ' (logarithmic)' : '')));
-  tables.forEach(({label, colour, table}, i) => {
-    const atX = left + (i % 4) * 170, atY = 10 + 20 * Math.floor(i / 4);
-    chart.append(svg('line', {x1: atX, x2: atX + 16, y1: atY - 4, y2: atY - 4, class: `line s${colour}`}),
-                 text(atX + 22, atY, 'start', 'label', label));
+  for (const tick of x.ticks(6)) chart.append(text(x.at(tick), bottom + 18, 'middle', 'tick', cell(tick, xUnit)));
+  chart.append(svg('line', {x1: left, x2: width - right, y1: bottom, y2: bottom, class: 'axis'}),
+               text((left + width - right) / 2, bottom + 38, 'middle', 'label', xLabel + (x.logarithmic ? ' (logarithmic)' : '')));
+  lines.forEach(({label, colour, points}, i) => {
+    if (legend) {
+      const atX = left + (i % perRow) * ((width - left) / perRow), atY = 10 + 20 * Math.floor(i / perRow);
+      chart.append(svg('line', {x1: atX, x2: atX + 16, y1: atY - 4, y2: atY - 4, class: `line s${colour}`}),
+                   text(atX + 22, atY, 'start', 'label', label));
+    }
     let path = '', down = false;
-    for (const row of table.rows) {
-      if (row[column] === null || row[0] === null) {
+    for (const [atX, atY] of points) {
+      if (atX === null || atY === null) {
         down = false;
         continue;
       }
-      path += `${down ? 'L' : 'M'}${x.at(row[0]).toFixed(1)} ${y.at(row[column]).toFixed(1)}`;
+      path += `${down ? 'L' : 'M'}${x.at(atX).toFixed(1)} ${y.at(atY).toFixed(1)}`;
       down = true;
-      chart.append(svg('circle', {cx: x.at(row[0]), cy: y.at(row[column]), r: 3, class: `c${colour}`},
-                       svg('title', {}, `${label}: ${short(row[column], unit)} at ${short(row[0], first.unit)}`)));
+      chart.append(svg('circle', {cx: x.at(atX), cy: y.at(atY), r: 3, class: `c${colour}`},
+                       svg('title', {}, `${label}: ${short(atY, unit)} at ${cell(atX, xUnit)} ${xLabel}`)));
     }
     chart.append(svg('path', {d: path, class: `line s${colour}`}));
   });

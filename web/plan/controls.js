@@ -17,7 +17,7 @@ const USUAL = {
   elasticity: [0, 4], 'supply-elasticity': [0, 4], samples: [0, 2000], seed: [1, 20],
 };
 const NAMES = {tp: 'TP', pp: 'PP', ep: 'EP', mtp: 'MTP', 'no-mtp': 'No MTP', zero: 'ZeRO', 'kv-heads': 'KV heads', on: 'Device'};
-const RARELY = ['samples', 'seed'];
+const openGroups = new Set();
 const STEPS = 400;
 
 function sliderScale(option) {
@@ -134,7 +134,7 @@ function textField(option, id, current, set) {
 
 // Fills `form` with the controls of a scenario; changed() follows every change of its options.
 export function showControls(form, command, scenario, changed) {
-  const usual = [], rare = [];
+  const groups = new Map();
   for (const option of command.options) {
     const id = `option-${option.name}`;
     const row = element('div', {class: 'option', 'data-option': option.name});
@@ -157,9 +157,18 @@ export function showControls(form, command, scenario, changed) {
     row.append(element('div', {class: 'name'}, element('label', {for: id}, NAMES[option.name] ?? option.name.replaceAll('-', ' ')), reset),
                ...field.body, element('p', {class: 'hint'}, option.help), element('p', {class: 'wrong', hidden: true}));
     mark();
-    (RARELY.includes(option.name) ? rare : usual).push(row);
+    const group = option.group ?? '';
+    groups.set(group, [...groups.get(group) ?? [], {option, row}]);
   }
-  form.replaceChildren(...usual, element('details', {}, element('summary', {}, 'Samples of the intervals'), rare));
+  // What is asked most is open, and so is where something was given.
+  const parts = [...groups].filter(([name]) => name !== '').map(([name, rows]) => {
+    const part = element('details', {class: 'group',
+      open: openGroups.has(name) || rows.some(({option}) => scenario.options[option.name] !== undefined),
+      ontoggle: () => part.open ? openGroups.add(name) : openGroups.delete(name)},
+    element('summary', {}, name), rows.map(({row}) => row));
+    return part;
+  });
+  form.replaceChildren(...(groups.get('') ?? []).map(({row}) => row), ...parts);
 }
 
 // Says beside its control what is wrong with an option; null: nothing is.
@@ -169,5 +178,6 @@ export function showFault(form, field, message) {
     wrong.hidden = !here;
     wrong.textContent = here ? message : '';
     row.classList.toggle('faulty', here);
+    if (here && row.closest('details')) row.closest('details').open = true;
   }
 }

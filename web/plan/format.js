@@ -10,6 +10,14 @@ function digits(value, count = 3) {
   return Number(value.toPrecision(count)).toLocaleString('en-US', {maximumSignificantDigits: count});
 }
 
+// Dollars with their cents; below one as many digits as there are up to four.
+function money(value) {
+  if (value >= 999.5) return digits(value);
+  if (value >= 0.995) return value.toFixed(2);
+  const exact = Number(value.toPrecision(value < 0.01 ? 4 : 3)).toLocaleString('en-US', {maximumSignificantDigits: 4});
+  return exact.length < 4 ? value.toFixed(2) : exact;
+}
+
 function scaled(value, steps) {
   for (const [size, letter] of steps) {
     if (Math.abs(value) >= size * 0.9995) return [value / size, letter];
@@ -31,12 +39,15 @@ export function short(value, unit) {
   if (unit === '%') return `${digits(value)} %`;
   const [number, letter] = scaled(value, DECIMAL);
   const count = letter ? `${digits(number)} ${letter === 'G' ? 'B' : letter}` : digits(number);
-  if (unit === 'USD') return value < 0 ? `-$${count.replace('-', '')}` : `$${count}`;
+  if (unit === 'USD') return `${value < 0 ? '-' : ''}$${letter ? count.replace('-', '') : money(Math.abs(value))}`;
   if (unit === 'B' || unit === 'FLOP' || unit === 'FLOP/token') return `${digits(number)} ${letter}${unit}`;
   if (unit === 'FLOP/s') return `${digits(number)} ${letter}FLOPS`;
   if (unit === 'token/s') return `${count} tokens/s`;
   return !unit || unit === '1' ? count : `${count} ${unit}`;
 }
+
+// The same in a column whose heading says what a count is of.
+export const cell = (value, unit) => short(value, ['B', 's', 'USD', 'token/s', 'FLOP/s', '%'].includes(unit) ? unit : '1');
 
 // "+12 %", "x 3.4", "" when they are equal.
 export function change(value, base) {

@@ -2,9 +2,11 @@
 
 import * as charts from './charts.js';
 import {element} from './dom.js';
-import {change, short} from './format.js';
+import {cell, change, short} from './format.js';
 
 export const LETTERS = ['A', 'B', 'C', 'D'];
+
+const DRIVERS = 'One input at a time over its range, the others at their likely values';
 
 const isNumber = (row) => row !== undefined && typeof row === 'object';
 const shown = (row) => row === undefined ? '' : typeof row === 'string' ? row : row.shown ?? short(row.value, row.unit);
@@ -23,7 +25,7 @@ const origin = (row) => element('span', {class: `origin ${row.origin}`}, row.ori
 // The outputs whose drivers the report shows.
 function headlines(results) {
   const first = results.find(Boolean);
-  return first.tornados.map(({section, key, label}) => ({section, key, label}));
+  return first.tornados.filter(({headline}) => headline).map(({section, key, label}) => ({section, key, label}));
 }
 
 function headline({section, key, label}, scenarios) {
@@ -35,7 +37,7 @@ function headline({section, key, label}, scenarios) {
   });
   const [only] = bars;
   return element('li', {'data-key': key},
-    element('span', {class: 'what'}, `${section}: ${label}`),
+    element('span', {class: 'what'}, section === label ? section : `${section}: ${label}`),
     bars.length > 1 ? charts.compared(label, bars) : [
       element('strong', {}, shown(scenarios.find(({result}) => result).result.sections[section]?.[key])),
       only.low === undefined ? null
@@ -43,19 +45,41 @@ function headline({section, key, label}, scenarios) {
     ]);
 }
 
-function singleTable(rows) {
+// What drives a row, in a row below it that opens when its name is pressed.
+const openRows = new Set();
+function driversBelow(name, data, columns) {
+  const chart = element('tr', {class: 'drivers', hidden: !openRows.has(name)},
+    element('td', {colspan: columns}, element('figure', {}, element('figcaption', {}, DRIVERS), charts.tornado(data))));
+  const button = element('button', {type: 'button', class: 'why', 'aria-expanded': String(openRows.has(name)),
+    title: `What drives ${data.label}`, onclick: () => {
+      chart.hidden = !chart.hidden;
+      button.setAttribute('aria-expanded', String(!chart.hidden));
+      if (chart.hidden) openRows.delete(name);
+      else openRows.add(name);
+    }}, data.label);
+  return {button, chart};
+}
+
+function singleTable(section, rows, tornados) {
   const ranged = rows.some(([, [row]]) => isNumber(row) && row.low !== undefined);
   const head = [['What'], ['Value', 'number'], ranged ? ['90 % of samples', 'range-cell'] : null, ['Origin', 'origin-cell'],
                 ['Source, formula or published value']];
   return element('table', {class: 'rows'}, element('thead', {}, element('tr', {}, head.filter(Boolean).map(([title, kind]) =>
     element('th', {scope: 'col', class: kind ?? false}, title)))),
-  element('tbody', {}, rows.map(([key, [row]]) => !isNumber(row)
-    ? element('tr', {}, element('th', {scope: 'row'}, key), element('td', {class: 'text', colspan: ranged ? 4 : 3}, row))
-    : element('tr', {'data-key': key}, element('th', {scope: 'row'}, row.label ?? key), element('td', {class: 'number'}, shown(row)),
+  element('tbody', {}, rows.flatMap(([key, [row]]) => {
+    if (!isNumber(row)) {
+      return [element('tr', {}, element('th', {scope: 'row'}, key), element('td', {class: 'text', colspan: ranged ? 4 : 3}, row))];
+    }
+    const data = tornados.find((one) => one.section === section && one.key === key);
+    const below = data ? driversBelow(`${section}/${key}`, data, ranged ? 5 : 4) : null;
+    return [element('tr', {'data-key': key}, element('th', {scope: 'row'}, below?.button ?? row.label ?? key),
+      element('td', {class: 'number'}, shown(row)),
       ranged ? element('td', {class: 'range-cell'},
                        row.low === undefined ? '' : `${short(row.low, row.unit)} to ${short(row.high, row.unit)}`) : null,
       element('td', {}, origin(row)),
-      element('td', {class: row.note?.startsWith('published ') ? 'note checked' : 'note'}, row.note ?? '')))));
+      element('td', {class: row.note?.startsWith('published ') ? 'note checked' : 'note'}, row.note ?? '')),
+    below?.chart];
+  })));
 }
 
 // Scenario A is what the others are compared with.
@@ -82,6 +106,10 @@ function sections(scenarios, onlyDifferences) {
   const columns = scenarios.flatMap(({result}, i) => result ? [i] : []);
   const results = columns.map((i) => scenarios[i].result);
   const names = [...new Set(results.flatMap((result) => Object.keys(result.sections)))];
+  // What was given comes after what follows from it.
+  const isGiven = (name) => results.every((result) =>
+    Object.values(result.sections[name] ?? {}).every((row) => !isNumber(row) || row.origin === 'input'));
+  names.sort((a, b) => isGiven(a) - isGiven(b));
   return names.flatMap((name) => {
     const keys = [...new Set(results.flatMap((result) => Object.keys(result.sections[name] ?? {})))];
     const rows = keys.map((key) => {
@@ -90,36 +118,67 @@ function sections(scenarios, onlyDifferences) {
     }).filter(([, , differs]) => differs || !onlyDifferences);
     if (rows.length === 0) return [];
     return [element('section', {class: 'card'}, element('h2', {}, name), element('div', {class: 'scroll'},
-      columns.length > 1 ? comparedTable(rows, columns) : singleTable(rows)))];
+      columns.length > 1 ? comparedTable(rows, columns) : singleTable(name, rows, results[0].tornados)))];
   });
 }
 
-function sweeps(scenarios) {
-  const named = new Map();
+function numbersOf({columns, rows, labels, sources}, caption) {
+  const head = [labels ? element('th', {scope: 'col'}) : null,
+                ...columns.map((column) => element('th', {scope: 'col', class: 'number'}, column.label)),
+                sources ? element('th', {scope: 'col'}, 'Source') : null];
+  return element('div', {class: 'scroll'}, element('table', {}, caption ? element('caption', {}, caption) : null,
+    element('thead', {}, element('tr', {}, head)),
+    element('tbody', {}, rows.map((row, r) => element('tr', {}, labels ? element('th', {scope: 'row'}, labels[r]) : null,
+      row.map((value, i) => element('td', {class: 'number'}, cell(value, columns[i].unit))),
+      sources ? element('td', {class: 'note'}, sources[r]) : null)))));
+}
+
+// Columns of one unit share a chart; where scenarios are compared, every column has its own.
+function plots(tables, several) {
+  const {columns} = tables[0].table;
+  const points = ({rows}, column) => rows.map((row) => [row[0], row[column]]);
+  const over = (column) => ({xLabel: columns[0].label, xUnit: columns[0].unit, unit: columns[column].unit});
+  const figure = (title, chart) => element('figure', {}, element('figcaption', {}, title), chart);
+  const numbers = columns.map((_, i) => i).slice(1);
+  if (several) {
+    return numbers.map((column) => figure(columns[column].label, charts.lines(columns[column].label,
+      tables.filter(({table}) => table.columns.length === columns.length)
+        .map(({label, colour, table}) => ({label, colour, points: points(table, column)})), over(column))));
+  }
+  const units = [...new Set(numbers.map((column) => columns[column].unit))];
+  return units.map((unit) => {
+    const alike = numbers.filter((column) => columns[column].unit === unit);
+    const title = alike.length === 1 ? columns[alike[0]].label : '';
+    return figure(title, charts.lines(title || 'numbers', alike.map((column, i) =>
+      ({label: columns[column].label, colour: i, points: points(tables[0].table, column)})), over(alike[0])));
+  });
+}
+
+// Tables as curves; those whose rows have names as they are.
+function sweeps(scenarios, named) {
+  const byName = new Map();
+  const several = scenarios.filter(({result}) => result).length > 1;
   scenarios.forEach(({result}, i) => {
     for (const table of result?.tables ?? []) {
-      if (!named.has(table.name)) named.set(table.name, []);
-      named.get(table.name).push({label: LETTERS[i], colour: i, table});
+      if ((table.labels !== undefined) !== named) continue;
+      if (!byName.has(table.name)) byName.set(table.name, []);
+      byName.get(table.name).push({label: LETTERS[i], colour: i, table});
     }
   });
-  return [...named].map(([name, tables]) => {
-    const {columns, note, rows} = tables[0].table;
-    const plots = rows.length > 1 ? columns.slice(1).map((column, i) => element('figure', {},
-      element('figcaption', {}, column.label),
-      charts.lines(i + 1, tables.filter(({table}) => table.columns.length === columns.length)))) : [];
-    return element('section', {class: 'card'}, element('h2', {}, name), note ? element('p', {class: 'hint'}, note) : null, plots,
-      details(`numbers ${name}`, 'The numbers', tables.map(({label, table}) => element('div', {class: 'scroll'},
-        element('table', {}, element('caption', {}, scenarios.length > 1 ? label : ''),
-          element('thead', {}, element('tr', {}, table.columns.map((column) => element('th', {scope: 'col', class: 'number'}, column.label)))),
-          element('tbody', {}, table.rows.map((row) => element('tr', {}, row.map((value, i) =>
-            element('td', {class: 'number'}, short(value, table.columns[i].unit)))))))))));
+  return [...byName].map(([name, tables]) => {
+    const {note, rows} = tables[0].table;
+    const numbers = tables.map(({label, table}) => numbersOf(table, several ? label : ''));
+    const hint = note ? element('p', {class: 'hint'}, note) : null;
+    return element('section', {class: 'card'}, element('h2', {}, name), hint,
+      named || rows.length < 2 ? numbers
+        : [element('div', {class: 'charts'}, plots(tables, several)), details(`numbers ${name}`, 'The numbers', numbers)]);
   });
 }
 
 function drivers(scenario, letter) {
-  return (scenario.result?.tornados ?? []).map((data) => element('section', {class: 'card'},
+  return (scenario.result?.tornados ?? []).filter(({headline}) => headline).map((data) => element('section', {class: 'card'},
     element('h2', {}, `What drives ${data.label}${letter ? `, ${letter}` : ''}`),
-    element('figure', {}, element('figcaption', {}, 'One input at a time over its range, the others at their likely values: ',
+    element('figure', {}, element('figcaption', {}, DRIVERS, ': ',
       element('span', {class: 'key-low'}, 'at its low end'), ' ', element('span', {class: 'key-high'}, 'at its high end')),
     charts.tornado(data))));
 }
@@ -142,6 +201,7 @@ export function showResults(output, scenarios, selected, onlyDifferences, toggle
       onchange: (event) => toggle(event.target.checked)}), ' only what differs') : '',
     ...several ? tables : [],
     ...drivers(scenarios[selected], several ? LETTERS[selected] : ''),
-    ...sweeps(scenarios),
-    ...several ? [] : tables);
+    ...several ? [] : tables,
+    ...sweeps(scenarios, false),
+    ...sweeps(scenarios, true));
 }
