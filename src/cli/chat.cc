@@ -32,6 +32,7 @@ struct Arguments {
   PrecisionOption precision;
   SamplingOptions sampling;
   CacheOptions cache;
+  DraftOptions draft;
   std::filesystem::path directory;
   std::string system;
   int64_t max_tokens = 1024;
@@ -60,8 +61,9 @@ class Conversation {
     if (!arguments.system.empty()) messages_.push_back({"system", arguments.system});
     // The conversation, and a copy of the page that a turn begins in.
     const int64_t pages = KvCache::Pages(context_) + 1;
-    engine_.emplace(device_, model_, arguments.cache, pages, pages,
-                    EngineOptions{.max_running = 1, .max_length = context_});
+    EngineOptions options{.max_running = 1, .max_length = context_};
+    arguments.draft.Apply(model_, options);
+    engine_.emplace(device_, model_, arguments.cache, pages, pages, options);
   }
 
   void Run() {
@@ -236,6 +238,7 @@ void AddChatCommand(CLI::App& app) {
   command->add_flag_callback(
       "--no-think", [arguments] { arguments->think = false; }, "Let it answer at once");
   arguments->sampling.AddTo(*command);
+  arguments->draft.AddTo(*command);
   arguments->cache.AddTo(*command);
   arguments->precision.AddTo(*command);
   arguments->common.AddTo(*command);

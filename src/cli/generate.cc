@@ -28,6 +28,7 @@ struct Arguments {
   SamplingOptions sampling;
   BosOption bos;
   CacheOptions cache;
+  DraftOptions draft;
   std::filesystem::path directory;
   std::string prompt;
   std::optional<int64_t> max_tokens;
@@ -127,8 +128,9 @@ class Generation {
     // page to grow, which the scheduler asks for before it starts another one.
     const int64_t shared = std::min(prompt, length) / KvCache::kPageTokens;
     const int64_t pages = shared + 1 + arguments_.choices * (KvCache::Pages(length) - shared + 1);
-    engine_.emplace(device_, model_, arguments_.cache, pages, KvCache::Pages(length),
-                    EngineOptions{});
+    EngineOptions options;
+    arguments_.draft.Apply(model_, options);
+    engine_.emplace(device_, model_, arguments_.cache, pages, KvCache::Pages(length), options);
   }
 
   void Take(const EngineEvent& event, bool stream) {
@@ -175,6 +177,8 @@ class Generation {
       json["usage"].push_back({{"cached_tokens", usage.cached_tokens},
                                {"disk_tokens", usage.disk_tokens},
                                {"answer_tokens", usage.answer_tokens},
+                               {"guessed_tokens", usage.guessed_tokens},
+                               {"accepted_tokens", usage.accepted_tokens},
                                {"preemptions", usage.preemptions},
                                {"recomputed_tokens", usage.recomputed_tokens},
                                {"queue_seconds", usage.queue_seconds},
@@ -187,13 +191,20 @@ class Generation {
   }
 
   void Summary() const {
-    int64_t cached = 0;
-    for (const Choice& choice : choices_) cached += choice.usage.cached_tokens;
+    int64_t cached = 0, guessed = 0, accepted = 0;
+    for (const Choice& choice : choices_) {
+      cached += choice.usage.cached_tokens;
+      guessed += choice.usage.guessed_tokens;
+      accepted += choice.usage.accepted_tokens;
+    }
     fmt::print(
-        stderr, "{} prompt tokens{}, first token after {}; {} tokens at {:.1f} tokens/s; seed {}\n",
+        stderr,
+        "{} prompt tokens{}, first token after {}; {} tokens at {:.1f} tokens/s{}; seed {}\n",
         request_.prompt.size(),
         cached > 0 ? fmt::format(" ({} in all came out of the cache)", cached) : "",
-        FormatDuration(first_token_.count()), generated_, DecodeSpeed(), request_.sampling.seed);
+        FormatDuration(first_token_.count()), generated_, DecodeSpeed(),
+        guessed > 0 ? fmt::format(" ({} of {} guesses held)", accepted, guessed) : "",
+        request_.sampling.seed);
   }
 
   Arguments& arguments_;
@@ -227,6 +238,7 @@ void AddGenerateCommand(CLI::App& app) {
   command->add_flag("--ignore-eos", arguments->ignore_stop, "Do not stop at the end token");
   arguments->sampling.AddTo(*command);
   arguments->bos.AddTo(*command);
+  arguments->draft.AddTo(*command);
   arguments->cache.AddTo(*command);
   arguments->precision.AddTo(*command);
   arguments->common.AddTo(*command);

@@ -23,6 +23,28 @@ SamplingParams SamplingOptions::Resolve(const GenerationDefaults& defaults, uint
   return params;
 }
 
+void DraftOptions::AddTo(CLI::App& command) {
+  command
+      .add_option("--draft", mode,
+                  "Guess tokens ahead with the model's MTP module and verify them together: auto "
+                  "(while it pays), on, off; answers are the same")
+      ->check(CLI::IsMember({"auto", "on", "off"}))
+      ->capture_default_str();
+  command.add_option("--draft-tokens", tokens, "Tokens to guess at a time")
+      ->check(CLI::Range(1, 16))
+      ->capture_default_str();
+}
+
+void DraftOptions::Apply(const LoadedModel& model, EngineOptions& options) const {
+  if (mode == "on" && model.config().num_nextn_predict_layers == 0) {
+    throw UsageError("--draft on", "this model has no MTP module to guess with", "leave it away");
+  }
+  options.draft = mode == "on"    ? DraftMode::kOn
+                  : mode == "off" ? DraftMode::kOff
+                                  : DraftMode::kAuto;
+  options.draft_tokens = tokens;
+}
+
 void BosOption::AddTo(CLI::App& command) {
   CLI::Option* option = command.add_flag(
       "--bos", always,

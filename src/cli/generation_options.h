@@ -3,9 +3,11 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
+#include "infer/engine.h"
 #include "infer/loaded_model.h"
 
 namespace fathom {
@@ -17,6 +19,16 @@ struct SamplingOptions {
 
   void AddTo(CLI::App& command);
   SamplingParams Resolve(const GenerationDefaults& defaults, uint64_t seed) const;
+};
+
+// --draft, --draft-tokens: speculative decoding.
+struct DraftOptions {
+  std::string mode = "auto";
+  int64_t tokens = 1;
+
+  void AddTo(CLI::App& command);
+  // Sets the engine's options. UsageError when the model cannot draft and has to.
+  void Apply(const LoadedModel& model, EngineOptions& options) const;
 };
 
 // --bos, --no-bos: whether a text begins with the begin token; as tokenizer_config.json says if

@@ -44,7 +44,8 @@ class Benchmark {
                std::vector<double>& seconds) {
     Engine engine(executor_, {.step_tokens = step_tokens,
                               .max_running = sequences,
-                              .max_length = measured_.depth + prompt + answer});
+                              .max_length = measured_.depth + prompt + answer,
+                              .draft = DraftMode::kOff});
     std::vector<std::vector<int32_t>> prefixes;
     for (int64_t i = 0; i < sequences; ++i) {
       std::vector<int32_t>& prefix = prefixes.emplace_back();

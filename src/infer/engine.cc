@@ -147,15 +147,38 @@ void Engine::Release(int64_t request) {
   cache_.Release(sequence.cache, sequence.tokens);
 }
 
-Piece Engine::MakePiece(Sequence& sequence, const Scheduler::Grant& grant) {
-  const std::span<const int32_t> tokens = sequence.tokens;
-  const int64_t end = grant.first + grant.count;
-  Piece piece{
-      .tokens = tokens.subspan(static_cast<size_t>(grant.first), static_cast<size_t>(grant.count)),
-      .first_position = grant.first,
-      .pages = sequence.cache.pages,
-      .top = sequence.request.top_logprobs};
+bool Engine::Drafts(const Scheduler::Step& step) {
+  if (options_.draft == DraftMode::kOff || options_.draft_tokens == 0 || !executor_.drafts())
+    return false;
+  return options_.draft == DraftMode::kOn ||
+         policy_.ShouldDraft(static_cast<int64_t>(step.grants.size()));
+}
+
+Piece Engine::MakePiece(Sequence& sequence, const Scheduler::Grant& grant, bool drafts,
+                        std::vector<int32_t>& guessed) {
+  std::span<const int32_t> tokens = sequence.tokens;
+  const int64_t end = grant.first + grant.count - grant.guesses;
+  const auto count = static_cast<size_t>(end - grant.first);
+  std::span<const int32_t> computed = tokens.subspan(static_cast<size_t>(grant.first), count);
+  if (grant.guesses > 0) {
+    guessed.assign(computed.begin(), computed.end());
+    guessed.insert(guessed.end(), sequence.guesses.begin(),
+                   sequence.guesses.begin() + static_cast<std::ptrdiff_t>(grant.guesses));
+    computed = guessed;
+  }
+  Piece piece{.tokens = computed,
+              .guesses = grant.guesses,
+              .first_position = grant.first,
+              .pages = sequence.cache.pages,
+              .top = sequence.request.top_logprobs};
   if (end == sequence.length()) piece.sampler = &sequence.sampler;
+  if (drafts && sequence.request.max_tokens > 0) {
+    piece.draft = &sequence.draft;
+    // There is no use for guesses beyond the answer's last token.
+    const int64_t left =
+        sequence.request.max_tokens - sequence.usage.answer_tokens - 2 - grant.guesses;
+    piece.drafts = std::clamp<int64_t>(left, 0, options_.draft_tokens);
+  }
   const int64_t scored_end = std::min(end + 1, sequence.prompt());
   if (sequence.next_scored > 0 && sequence.next_scored < scored_end) {
     piece.first_scored = sequence.next_scored;
@@ -170,17 +193,31 @@ std::vector<EngineEvent> Engine::Step() {
   for (const int64_t id : step.preempted) ++sequences_.at(id).usage.preemptions;
   statistics_.preemptions += static_cast<int64_t>(step.preempted.size());
   std::vector<Piece> pieces;
+  std::vector<std::vector<int32_t>> guessed(step.grants.size());
+  const bool drafts = Drafts(step);
+  bool only_answers = true;
   for (const Scheduler::Grant& grant : step.grants) {
     Sequence& sequence = sequences_.at(grant.id);
     if (!sequence.started) sequence.usage.queue_seconds = SecondsSince(sequence.arrival);
     sequence.started = true;
-    pieces.push_back(MakePiece(sequence, grant));
+    only_answers =
+        only_answers && sequence.usage.answer_tokens > 0 && grant.count == 1 + grant.guesses;
+    pieces.push_back(MakePiece(sequence, grant, drafts, guessed[pieces.size()]));
   }
   std::vector<EngineEvent> events;
   if (pieces.empty()) return events;
   // Nothing before this changes what a request has got, so that after an exception the same step
   // can be tried again.
+  const auto start = Clock::now();
   std::vector<PieceResult> results = executor_.Compute(pieces);
+  // A step after which the way changes is neither: it makes guesses that nobody verifies, or
+  // verifies without making any.
+  if (only_answers && drafts == drafted_) {
+    int64_t written = 0;
+    for (const PieceResult& result : results) written += std::ssize(result.drawn);
+    policy_.Record(std::ssize(pieces), drafts, written, SecondsSince(start));
+  }
+  drafted_ = drafts;
   ++statistics_.steps;
   for (size_t i = 0; i < step.grants.size(); ++i) {
     const auto sequence = sequences_.find(step.grants[i].id);
@@ -189,10 +226,39 @@ std::vector<EngineEvent> Engine::Step() {
   return events;
 }
 
+void Engine::CountGuesses(Sequence& sequence, const Scheduler::Grant& grant,
+                          const PieceResult& result) {
+  const int64_t held = std::max<int64_t>(0, std::ssize(result.drawn) - 1);
+  sequence.usage.guessed_tokens += grant.guesses;
+  sequence.usage.accepted_tokens += held;
+  const auto places = static_cast<size_t>(grant.guesses);
+  if (statistics_.guessed.size() < places) {
+    statistics_.guessed.resize(places);
+    statistics_.accepted.resize(places);
+  }
+  for (int64_t i = 0; i < grant.guesses; ++i) {
+    ++statistics_.guessed[static_cast<size_t>(i)];
+    statistics_.accepted[static_cast<size_t>(i)] += i < held ? 1 : 0;
+  }
+}
+
 bool Engine::Take(Sequence& sequence, const Scheduler::Grant& grant, PieceResult result,
                   std::vector<EngineEvent>& events) {
-  const int64_t end = grant.first + grant.count;
   RequestUsage& usage = sequence.usage;
+  const std::vector<int32_t>& stops = sequence.request.stop_ids;
+  const int64_t most = sequence.request.max_tokens;
+  CountGuesses(sequence, grant, result);
+  // What comes after a stop id, or after the last token that is wanted, was never asked for.
+  std::vector<DrawnToken>& drawn = result.drawn;
+  const auto stop = std::ranges::find_if(drawn, [&](const DrawnToken& token) {
+    return std::ranges::find(stops, token.token) != stops.end();
+  });
+  const bool stopped = stop != drawn.end();
+  if (stopped) drawn.erase(stop + 1, drawn.end());
+  if (std::ssize(drawn) > most - usage.answer_tokens)
+    drawn.resize(static_cast<size_t>(most - usage.answer_tokens));
+  const int64_t held = std::max<int64_t>(0, std::ssize(drawn) - 1);  // guesses whose rows count
+  const int64_t end = grant.first + grant.count - grant.guesses + held;
   const int64_t cached = std::max<int64_t>(0, grant.first - sequence.seen);
   usage.cached_tokens += cached;
   usage.recomputed_tokens += std::max<int64_t>(0, std::min(sequence.seen, end) - grant.first);
@@ -201,6 +267,9 @@ bool Engine::Take(Sequence& sequence, const Scheduler::Grant& grant, PieceResult
   statistics_.tokens += std::max<int64_t>(0, end - sequence.seen);
   const bool prompt_ends = sequence.seen < sequence.prompt() && end >= sequence.prompt();
   sequence.seen = std::max(sequence.seen, end);
+  const int64_t first_drawn = sequence.length();
+  for (const DrawnToken& token : drawn) sequence.tokens.push_back(token.token);
+  sequence.guesses = std::move(result.guesses);
   cache_.Commit(sequence.cache, sequence.tokens, end, prompt_ends);
 
   for (ScoredToken& score : result.scores) {
@@ -213,33 +282,29 @@ bool Engine::Take(Sequence& sequence, const Scheduler::Grant& grant, PieceResult
                       .top = std::move(score.top)});
     ++sequence.next_scored;
   }
-  if (result.drawn) {
-    DrawnToken& drawn = *result.drawn;
+  for (size_t i = 0; i < drawn.size(); ++i) {
     events.push_back({.request = sequence.id,
-                      .token = drawn.token,
-                      .position = sequence.length(),
-                      .logprob = drawn.score.logprob,
-                      .sampled_logprob = drawn.sampled_logprob,
-                      .top = std::move(drawn.score.top)});
-    sequence.tokens.push_back(drawn.token);
+                      .token = drawn[i].token,
+                      .position = first_drawn + static_cast<int64_t>(i),
+                      .logprob = drawn[i].score.logprob,
+                      .sampled_logprob = drawn[i].sampled_logprob,
+                      .top = std::move(drawn[i].score.top)});
     if (++usage.answer_tokens == 1) usage.first_token_seconds = SecondsSince(sequence.arrival);
-  } else if (!result.error.empty()) {
-    events.push_back({.request = sequence.id, .position = sequence.length()});
   }
+  const bool failed = !result.error.empty() && !stopped && usage.answer_tokens < most;
+  if (failed) events.push_back({.request = sequence.id, .position = sequence.length()});
 
   FinishReason finish = FinishReason::kNone;
-  const std::vector<int32_t>& stops = sequence.request.stop_ids;
-  const int64_t most = sequence.request.max_tokens;
-  if (!result.error.empty()) {
+  if (failed) {
     finish = FinishReason::kFailed;
     events.back().error = result.error;
-  } else if (result.drawn && std::ranges::find(stops, result.drawn->token) != stops.end()) {
+  } else if (stopped) {
     finish = FinishReason::kStop;
-  } else if (result.drawn ? usage.answer_tokens == most : most == 0 && end == sequence.rows()) {
+  } else if (most > 0 ? usage.answer_tokens == most : end == sequence.rows()) {
     finish = FinishReason::kLength;
   }
   if (finish == FinishReason::kNone) {
-    scheduler_.Computed(sequence.id, end, sequence.rows());
+    scheduler_.Computed(sequence.id, end, sequence.rows(), std::ssize(sequence.guesses));
     return false;
   }
   usage.prompt_tokens = sequence.prompt();

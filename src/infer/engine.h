@@ -9,10 +9,17 @@
 #include <vector>
 
 #include "base/error.h"
+#include "infer/draft_policy.h"
 #include "infer/executor.h"
 #include "infer/scheduler/scheduler.h"
 
 namespace fathom {
+
+enum class DraftMode : uint8_t {
+  kAuto,  // as long as it pays, which is measured (DraftPolicy)
+  kOn,
+  kOff,
+};
 
 struct EngineOptions {
   int64_t step_tokens = 512;  // tokens computed in one step at most, over all requests
@@ -22,6 +29,10 @@ struct EngineOptions {
   // Requests that wait, over all and of one user; 0: any number.
   int64_t max_waiting = 0, max_waiting_per_user = 0;
   int64_t age_steps = 1024;  // SchedulerOptions::age_steps
+  // Speculative decoding, where the executor can guess: tokens guessed at a time. It changes how
+  // fast answers come, never what they are.
+  DraftMode draft = DraftMode::kAuto;
+  int64_t draft_tokens = 1;
   // The disk tier: files of prefixes, and what they are a function of besides the tokens
   // (ModelIdentity). Null: none. Has to outlive the engine.
   PrefixStore* store = nullptr;
@@ -59,6 +70,8 @@ struct RequestUsage {
   int64_t answer_tokens = 0;
   int64_t preemptions = 0;
   int64_t recomputed_tokens = 0;   // because of preemptions
+  int64_t guessed_tokens = 0;      // of the answer, that were guessed and verified
+  int64_t accepted_tokens = 0;     // of these, that held
   double queue_seconds = 0;        // until the first of it was computed
   double first_token_seconds = 0;  // from its arrival to its first token; 0: there was none
   double seconds = 0;              // from its arrival to its end
@@ -124,10 +137,14 @@ class Engine : private SequencePages {
     int64_t computed_tokens = 0;  // recomputed ones included
     int64_t cached_tokens = 0;
     int64_t preemptions = 0;
+    // By their place among a step's guesses of a sequence: how often there was one to verify, and
+    // how often it held (and those before it).
+    std::vector<int64_t> guessed, accepted;
   };
   const Statistics& statistics() const { return statistics_; }
   const Scheduler& scheduler() const { return scheduler_; }
   const PrefixCache& cache() const { return cache_; }
+  const DraftPolicy& draft_policy() const { return policy_; }
 
   // Aborts when pages are lost, owned twice, or counted wrongly. For tests; between steps.
   void CheckInvariants() const;
@@ -141,9 +158,11 @@ class Engine : private SequencePages {
     GenerationRequest request;
     Sampler sampler;
     CacheSequence cache;
-    std::vector<int32_t> tokens;  // prompt and answer
-    int64_t seen = 0;             // rows that it has had at some time
-    int64_t next_scored = 0;      // position; 0: none
+    std::vector<int32_t> tokens;   // prompt and answer
+    std::vector<int32_t> guesses;  // of what follows
+    DraftState draft;
+    int64_t seen = 0;         // rows that it has had at some time
+    int64_t next_scored = 0;  // position; 0: none
     Clock::time_point arrival;
     bool started = false;
     RequestUsage usage;
@@ -165,7 +184,12 @@ class Engine : private SequencePages {
   void Release(int64_t request) override;
 
   void Check(const GenerationRequest& request) const;
-  Piece MakePiece(Sequence& sequence, const Scheduler::Grant& grant);
+  // Whether the step drafts: all of its answers, and its prompts for the answers to come.
+  bool Drafts(const Scheduler::Step& step);
+  // guessed: memory for tokens and guesses side by side.
+  Piece MakePiece(Sequence& sequence, const Scheduler::Grant& grant, bool drafts,
+                  std::vector<int32_t>& guessed);
+  void CountGuesses(Sequence& sequence, const Scheduler::Grant& grant, const PieceResult& result);
   // Takes over what was computed; true when the request is finished.
   bool Take(Sequence& sequence, const Scheduler::Grant& grant, PieceResult result,
             std::vector<EngineEvent>& events);
@@ -178,6 +202,8 @@ class Engine : private SequencePages {
   std::map<int64_t, Sequence> sequences_;
   int64_t next_id_ = 0;
   Statistics statistics_;
+  DraftPolicy policy_;
+  bool drafted_ = false;  // in the last step
 };
 
 }  // namespace fathom

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,13 +15,28 @@ struct RankedToken {
   float logprob;
 };
 
+// What drafting remembers of a sequence from one step to the next; any state is a right one, an
+// outdated one only guesses worse.
+struct DraftState {
+  int64_t next = 0;           // rows of the draft module below this are in the cache
+  std::vector<float> hidden;  // the hidden state of position next - 1, where it is needed; or empty
+};
+
 // What is computed of one sequence in a step.
 struct Piece {
   std::span<const int32_t> tokens;
+  // The last ones of `tokens` that are guesses of what comes after the tokens that there are. A
+  // guess holds when the token drawn in its place is the same and the guess before it holds.
+  int64_t guesses = 0;
   int64_t first_position = 0;
   std::span<const int32_t> pages;  // of positions from 0 on, these tokens' included
-  // Not null: the token after the last one is drawn.
+  // Not null: the token after the last one is drawn; with guesses, those after each guess that
+  // holds too.
   Sampler* sampler = nullptr;
+  // Not null: the draft module's rows are computed too, and where a token is drawn, so many more
+  // are guessed, as many as there is room for in the pages.
+  DraftState* draft = nullptr;
+  int64_t drafts = 0;
   // The log-probabilities of known tokens, wanted from position first_scored on: targets[i] stands
   // at position first_scored + i, which is one of those after each of `tokens`.
   int64_t first_scored = 0;
@@ -47,8 +61,9 @@ struct DrawnToken {
 
 struct PieceResult {
   std::vector<ScoredToken> scores;  // of the targets
-  std::optional<DrawnToken> drawn;
-  std::string error;  // why nothing could be drawn: logits that are no numbers
+  std::vector<DrawnToken> drawn;    // one, and one for each guess that holds
+  std::vector<int32_t> guesses;     // of the tokens after those
+  std::string error;                // why no more could be drawn: logits that are no numbers
 };
 
 // Who computes the engine's steps: a model (TransformerExecutor), or what stands in for one in a
@@ -57,6 +72,7 @@ class Executor : public PageMemory {
  public:
   virtual int64_t vocabulary() const = 0;
   virtual int64_t max_length() const = 0;  // tokens of a sequence
+  virtual bool drafts() const = 0;         // whether it can guess
   // Computes the pieces as one batch and writes their rows to their pages. What it throws leaves
   // rows below first_position as they were.
   virtual std::vector<PieceResult> Compute(std::span<const Piece> pieces) = 0;

@@ -7,6 +7,7 @@
 #include "backend/planning/planning_backend.h"
 #include "base/log.h"
 #include "infer/forward.h"
+#include "infer/mtp_drafter.h"
 #include "infer/transformer_executor.h"
 
 namespace fathom {
@@ -32,14 +33,23 @@ InferenceMemory PlanInference(const ModelConfig& config, Precision precision, Pa
   std::vector<int32_t> page_list(static_cast<size_t>(pages));
   std::iota(page_list.begin(), page_list.end(), 0);
   const std::vector<int32_t> tokens(static_cast<size_t>(size.batch_tokens));
-  std::vector<int32_t> rows(static_cast<size_t>(std::min(size.logit_rows, size.batch_tokens)));
+  // Drafting wants the hidden states of all tokens.
+  const bool drafts = !transformer.mtp().empty();
+  std::vector<int32_t> rows(static_cast<size_t>(
+      drafts ? size.batch_tokens : std::min(size.logit_rows, size.batch_tokens)));
   std::iota(rows.begin(), rows.end(), 0);
   const Tensor h = ForwardRows(context, transformer, cache, tokens,
                                {{.count = size.batch_tokens, .pages = page_list}}, rows);
   const Tensor logits = workspace.New(
       precision.sum,
-      Shape({std::min(kLogitRows, static_cast<int64_t>(rows.size())), config.vocab_size}));
+      Shape({std::min({kLogitRows, size.logit_rows, size.batch_tokens}), config.vocab_size}));
   transformer.head().Logits(context, h.Rows(0, logits.dim(0)), logits);
+  if (drafts) {
+    DraftState state;
+    const Piece piece{.tokens = tokens, .pages = page_list, .draft = &state};
+    std::vector<PieceResult> results(1);
+    MtpDrafter(context, transformer, cache).Draft({&piece, 1}, h, results);
+  }
   const int64_t cache_tokens = size.pages * KvCache::kPageTokens;
   const int64_t decoded =
       size.format == CacheFormat::kAct

@@ -36,6 +36,7 @@ TransformerExecutor::TransformerExecutor(Context& context, const Transformer& tr
       cache_(transformer.config(), transformer.precision(), format, pages,
              context.backend->allocator()) {
   FATHOM_CHECK(transformer.precision().sum == DType::kF32);
+  if (!transformer.mtp().empty()) drafter_.emplace(context, transformer, cache_);
 }
 
 void TransformerExecutor::CopyPage(int32_t from, int32_t to) {
@@ -77,12 +78,23 @@ std::vector<PieceResult> TransformerExecutor::Compute(std::span<const Piece> pie
       (piece.top > 0 ? rows : lone)
           .push_back({p, static_cast<int32_t>(begin + row), piece.targets[i]});
     }
-    if (piece.sampler != nullptr) rows.push_back({p, static_cast<int32_t>(begin + count - 1), -1});
+    FATHOM_CHECK(piece.guesses >= 0 && piece.guesses < count);
+    for (int64_t row = count - 1 - piece.guesses; piece.sampler != nullptr && row < count; ++row) {
+      rows.push_back({p, static_cast<int32_t>(begin + row), -1, piece.first_position + row + 1});
+    }
   }
   const auto with_logits = static_cast<int64_t>(rows.size());
   rows.insert(rows.end(), lone.begin(), lone.end());
+  const auto all = static_cast<int64_t>(rows.size());
   std::vector<int32_t> batch_rows;
   for (const Row& row : rows) batch_rows.push_back(row.batch_row);
+  // Of pieces that draft all hidden states are wanted.
+  for (size_t p = 0; p < pieces.size(); ++p) {
+    if (pieces[p].draft == nullptr) continue;
+    FATHOM_CHECK(drafter_.has_value());
+    for (int64_t i = 0; i < batch[p].count; ++i)
+      batch_rows.push_back(static_cast<int32_t>(batch[p].begin + i));
+  }
 
   ArenaScope scope(*context_.workspace);
   const Tensor h =
@@ -93,11 +105,26 @@ std::vector<PieceResult> TransformerExecutor::Compute(std::span<const Piece> pie
     ReadWithLogits(pieces, {rows.data() + begin, static_cast<size_t>(end - begin)},
                    h.Rows(begin, end), results);
   }
-  const auto all = static_cast<int64_t>(rows.size());
   if (all > with_logits) {
     ReadLogProbs({rows.data() + with_logits, lone.size()}, h.Rows(with_logits, all), results);
   }
+  for (size_t p = 0; p < pieces.size(); ++p) KeepWhatHolds(pieces[p], results[p]);
+  if (h.dim(0) > all) drafter_->Draft(pieces, h.Rows(all, h.dim(0)), results);
   return results;
+}
+
+void TransformerExecutor::KeepWhatHolds(const Piece& piece, PieceResult& result) {
+  const auto guesses = piece.tokens.last(static_cast<size_t>(piece.guesses));
+  size_t hold = 0;
+  while (hold < guesses.size() && hold < result.drawn.size() &&
+         result.drawn[hold].token == guesses[hold]) {
+    ++hold;
+  }
+  // What went wrong behind a guess that does not hold never happened.
+  if (hold < result.drawn.size()) {
+    result.drawn.resize(hold + 1);
+    result.error.clear();
+  }
 }
 
 void TransformerExecutor::ReadWithLogits(std::span<const Piece> pieces, std::span<const Row> rows,
@@ -118,12 +145,12 @@ void TransformerExecutor::ReadWithLogits(std::span<const Piece> pieces, std::spa
   for (size_t r = 0; r < rows.size(); ++r) {
     const Piece& piece = pieces[rows[r].piece];
     int32_t target = rows[r].target;
-    if (target < 0) {
-      const int64_t position = piece.first_position + static_cast<int64_t>(piece.tokens.size());
+    std::string& error = results[rows[r].piece].error;
+    if (target < 0 && error.empty()) {
       try {
-        target = piece.sampler->Sample(row_logits(r), position);
-      } catch (const Error& error) {
-        results[rows[r].piece].error = error.what();
+        target = piece.sampler->Sample(row_logits(r), rows[r].position);
+      } catch (const Error& what) {
+        error = what.what();
       }
     }
     targets.push_back(target);
@@ -157,7 +184,7 @@ void TransformerExecutor::ReadWithLogits(std::span<const Piece> pieces, std::spa
     if (rows[r].target >= 0) {
       result.scores.push_back(std::move(score));
     } else {
-      result.drawn = {targets[r], std::move(score), sampled_logprobs[r]};
+      result.drawn.push_back({targets[r], std::move(score), sampled_logprobs[r]});
     }
   }
 }

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <optional>
+
 #include "infer/executor.h"
+#include "infer/mtp_drafter.h"
 #include "model/transformer.h"
 
 namespace fathom {
@@ -9,6 +12,8 @@ namespace fathom {
 inline constexpr int64_t kLogitRows = 64;
 
 // Steps of a model, each one forward in the absorbed form (exact mode) over a cache of its own.
+// Where the model has MTP modules, it can guess (MtpDrafter). What is drawn depends on the model's
+// logits alone, which no guess can change: with drafts and without, a request gets the same bits.
 class TransformerExecutor : public Executor {
  public:
   // The transformer is packed; both have to outlive it. pages: of KvCache::kPageTokens tokens.
@@ -24,6 +29,7 @@ class TransformerExecutor : public Executor {
 
   int64_t vocabulary() const override { return transformer_.config().vocab_size; }
   int64_t max_length() const override { return transformer_.config().max_position_embeddings; }
+  bool drafts() const override { return drafter_.has_value(); }
   std::vector<PieceResult> Compute(std::span<const Piece> pieces) override;
 
   const KvCache& cache() const { return cache_; }
@@ -33,16 +39,20 @@ class TransformerExecutor : public Executor {
   struct Row {
     size_t piece;
     int32_t batch_row;
-    int32_t target;  // -1: drawn
+    int32_t target;        // -1: drawn
+    int64_t position = 0;  // of what is drawn
   };
   // Rows [begin, end), whose hidden states are h: with their logits in memory, or without.
   void ReadWithLogits(std::span<const Piece> pieces, std::span<const Row> rows, ConstTensor h,
                       std::vector<PieceResult>& results);
   void ReadLogProbs(std::span<const Row> rows, ConstTensor h, std::vector<PieceResult>& results);
+  // Keeps what was drawn up to the first guess that does not hold.
+  static void KeepWhatHolds(const Piece& piece, PieceResult& result);
 
   Context& context_;
   const Transformer& transformer_;
   KvCache cache_;
+  std::optional<MtpDrafter> drafter_;  // of models with MTP modules
 };
 
 }  // namespace fathom

@@ -64,11 +64,11 @@ void KvCache::Write(Context& context, int64_t layer, const Batch& batch, ConstTe
   Backend& backend = *context.backend;
   for (const BatchSequence& sequence : batch.sequences) {
     for (int64_t i = 0; i < sequence.count;) {
-      const int64_t position = sequence.first_position + i;
-      const int64_t begin = position % kPageTokens;
+      const int64_t row = sequence.first_position + i + Shift(layer);
+      const int64_t begin = row % kPageTokens;
       const int64_t count = std::min(kPageTokens - begin, sequence.count - i);
-      const auto page = static_cast<size_t>(position / kPageTokens);
-      FATHOM_CHECK(page < sequence.pages.size(), "position {} has no page", position);
+      const auto page = static_cast<size_t>(row / kPageTokens);
+      FATHOM_CHECK(page < sequence.pages.size(), "row {} has no page", row);
       const Rows to = LayerRows(sequence.pages[page], layer);
       const ConstTensor from = rows.Rows(sequence.begin + i, sequence.begin + i + count);
       if (format_ == CacheFormat::kAct) {
@@ -97,7 +97,7 @@ KeyBlock KvCache::Block(ConstTensor rows) const {
 std::vector<std::vector<KeyBlock>> KvCache::Blocks(Context& context, int64_t layer,
                                                    const Batch& batch) const {
   Backend& backend = *context.backend;
-  std::map<int32_t, Tensor> decoded;  // by page
+  std::map<int32_t, Tensor> decoded;  // by page, from its first row on
   const auto decode = [&](int32_t page, int64_t count) {
     Tensor& rows = decoded[page];
     if (!rows.empty() && rows.dim(0) >= count) return rows.Rows(0, count);
@@ -108,17 +108,19 @@ std::vector<std::vector<KeyBlock>> KvCache::Blocks(Context& context, int64_t lay
     backend.Cast(context, from.rope.Rows(0, count), rows.Columns(rank, config_.latent_dim()));
     return rows;
   };
+  const int64_t shift = Shift(layer);
   std::vector<std::vector<KeyBlock>> blocks;
   blocks.reserve(batch.sequences.size());
   for (const BatchSequence& sequence : batch.sequences) {
-    const int64_t length = sequence.first_position + sequence.count;
+    const int64_t end = sequence.first_position + sequence.count + shift;
     std::vector<KeyBlock>& own = blocks.emplace_back();
-    for (int64_t begin = 0; begin < length; begin += kPageTokens) {
-      const int64_t count = std::min(kPageTokens, length - begin);
+    for (int64_t begin = shift; begin < end;) {
+      const int64_t first = begin % kPageTokens, last = std::min(kPageTokens, first + end - begin);
       const int32_t page = sequence.pages[static_cast<size_t>(begin / kPageTokens)];
-      own.push_back(Block(format_ == CacheFormat::kAct
-                              ? LayerRows(page, layer).values.Rows(0, count)
-                              : decode(page, count)));
+      const Tensor rows =
+          format_ == CacheFormat::kAct ? LayerRows(page, layer).values : decode(page, last);
+      own.push_back(Block(rows.Rows(first, last)));
+      begin += last - first;
     }
   }
   return blocks;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -25,9 +26,11 @@ std::string_view Name(CacheFormat format);  // "act", "fp8"
 // The memory of attention's keys and values: one row a token and layer (MTP modules are layers) of
 // cache_row_dim elements, [normalised latent | rotated key] in latent attention, [rotated keys |
 // values] of all kv heads in grouped-query attention. Rows lie in pages of kPageTokens tokens, all
-// layers of a page together. Which sequence a page belongs to, and what is in it, is known to
-// whoever hands pages out (infer/cache): here a sequence is the list of its pages that comes with a
-// batch.
+// layers of a page together. A row of the k-th MTP module lies k rows later than the token it
+// belongs to: it is a function of k tokens more, and so all that lies in the rows up to a token's
+// is a function of the tokens up to that one, which is what makes pages shareable. Which sequence a
+// page belongs to, and what is in it, is known to whoever hands pages out (infer/cache): here a
+// sequence is the list of its pages that comes with a batch.
 class KvCache {
  public:
   static constexpr int64_t kPageTokens = 64;
@@ -47,8 +50,13 @@ class KvCache {
   // Bytes that the pages take.
   int64_t bytes() const { return static_cast<int64_t>(arena_.used()); }
 
-  // Stores the rows of the batch's tokens, act [batch.size, cache_row_dim], at their positions;
-  // their sequences have the pages for them.
+  // How much later than a token its row of this layer lies: 0, for MTP modules 1, 2, ...
+  int64_t Shift(int64_t layer) const {
+    return std::max<int64_t>(0, layer - config_.num_hidden_layers + 1);
+  }
+
+  // Stores the rows of the batch's tokens, act [batch.size, cache_row_dim]; their sequences have
+  // the pages for them.
   void Write(Context& context, int64_t layer, const Batch& batch, ConstTensor rows);
   // The keys and values of positions [0, first_position + count) of each of the batch's sequences,
   // [n, kv_heads, d]. In latent attention there is one kv head, whose keys are the rows and whose

@@ -30,7 +30,10 @@ class Soak {
     executor_.emplace(4 + Below(28), page_tokens, 3 + static_cast<int32_t>(Below(50)));
     engine_.emplace(*executor_, EngineOptions{.step_tokens = 1 + Below(24),
                                               .max_running = 1 + Below(8),
-                                              .age_steps = Below(2) == 0 ? 0 : 1 + Below(100)});
+                                              .age_steps = Below(2) == 0 ? 0 : 1 + Below(100),
+                                              .draft = std::array{DraftMode::kOn, DraftMode::kAuto,
+                                                                  DraftMode::kOff}[Below(3)],
+                                              .draft_tokens = 1 + Below(4)});
     const int64_t load = 2 + Below(12);  // an arrival every so many steps
     const int64_t most_waiting = 1 + Below(40);
     // Texts that prompts begin with.

@@ -58,21 +58,36 @@ class StubExecutor : public Executor {
 
   int64_t vocabulary() const override { return vocabulary_; }
   int64_t max_length() const override { return 1 << 20; }
+  bool drafts() const override { return true; }
   std::vector<PieceResult> Compute(std::span<const Piece> pieces) override {
     std::vector<PieceResult> results;
     std::set<std::pair<int32_t, int64_t>> written;
     for (const Piece& piece : pieces) {
       uint64_t row = piece.first_position == 0 ? kFirst : Read(piece, piece.first_position - 1);
       int64_t position = piece.first_position;
-      for (const int32_t token : piece.tokens) {
+      PieceResult& result = results.emplace_back();
+      const int64_t known = std::ssize(piece.tokens) - piece.guesses;
+      bool holds = true;
+      uint64_t last = 0;
+      for (int64_t i = 0; i < std::ssize(piece.tokens); ++i) {
+        const int32_t token = piece.tokens[static_cast<size_t>(i)];
         row = Row(row, token);
+        // A guess holds when it is what was drawn in its place.
+        if (i >= known) holds = holds && token == result.drawn.back().token;
+        if (i >= known - 1 && holds && piece.sampler != nullptr) {
+          result.drawn.push_back({.token = Next(row)});
+          last = row;
+        }
         const int32_t page = piece.pages[static_cast<size_t>(position / page_tokens_)];
         if (!written.emplace(page, position % page_tokens_).second) ++overwritten_;
         At(page, position % page_tokens_) = row;
         ++position;
       }
-      PieceResult& result = results.emplace_back();
-      if (piece.sampler != nullptr) result.drawn = DrawnToken{.token = Next(row)};
+      for (int64_t i = 0; i < piece.drafts && piece.sampler != nullptr; ++i) {
+        last = Row(last, i == 0 ? result.drawn.back().token : result.guesses.back());
+        // Two of three guesses are right.
+        result.guesses.push_back(last % 3 == 0 ? static_cast<int32_t>(last % 7) : Next(last));
+      }
     }
     return results;
   }

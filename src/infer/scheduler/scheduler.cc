@@ -125,10 +125,11 @@ Scheduler::Step Scheduler::Schedule(SequencePages& pages) {
   return step;
 }
 
-void Scheduler::Computed(int64_t id, int64_t rows, int64_t length) {
+void Scheduler::Computed(int64_t id, int64_t rows, int64_t length, int64_t guesses) {
   Entry& entry = entries_.at(id);
   entry.rows = rows;
   entry.length = length;
+  entry.guesses = guesses;
 }
 
 bool Scheduler::PromptsWait() const {
@@ -147,6 +148,21 @@ void Scheduler::GrantAnswers(int64_t for_prompts, SequencePages& pages, Step& st
     if (budget_ <= for_prompts) break;
     // It may have been preempted for one before it.
     if (entry->running && TakePages(*entry, entry->length, pages, step)) Give(*entry, 1, step);
+  }
+  // Guesses come after everybody's answers, and take no page that somebody's answer may want next.
+  for (Entry* entry : answering) {
+    const int64_t guesses = std::min(entry->guesses, budget_ - for_prompts);
+    if (entry->grant < 0 || guesses <= 0) continue;
+    const int64_t wanted = Pages(entry->length + guesses);
+    if (wanted > entry->pages) {
+      if (pages.Available() < wanted - entry->pages + running()) continue;
+      if (!pages.Reserve(entry->id, entry->length + guesses)) continue;
+      entry->pages = wanted;
+    }
+    Grant& grant = step.grants[static_cast<size_t>(entry->grant)];
+    grant.guesses = guesses;
+    grant.count += guesses;
+    budget_ -= guesses;
   }
 }
 
@@ -296,7 +312,7 @@ void Scheduler::Preempt(Entry& entry, SequencePages& pages, Step& step) {
     entry.grant = -1;
   }
   pages.Release(entry.id);
-  entry.rows = entry.pages = 0;
+  entry.rows = entry.pages = entry.guesses = 0;
   entry.running = false;
   preempted_priority_ =
       std::max(EffectivePriority(entry), preempted_priority_.value_or(EffectivePriority(entry)));

@@ -40,11 +40,12 @@ class SequencePages {
 // Decides which tokens of which requests the next step computes. Pure: it sees lengths, priorities,
 // users and page counts, neither tensors nor clocks, and the same calls give the same decisions.
 //
-// A step first has one token of every answer under way, then pieces of prompts, as many tokens as
-// fit; a quarter of the step is left to prompts when there are any. Pages are taken as they are
-// needed. When there are none, the running request of the least priority, of those the one that
-// came last, is preempted: its pages are released (they stay cached as long as nobody needs them),
-// and it waits and goes on later from what is then left of them.
+// A step first has one token of every answer under way, with those guessed after it where they
+// take nothing from anybody, then pieces of prompts, as many tokens as fit; a quarter of the step
+// is left to prompts when there are any. Pages are taken as they are needed. When there are none,
+// the running request of the least priority, of those the one that came last, is preempted: its
+// pages are released (they stay cached as long as nobody needs them), and it waits and goes on
+// later from what is then left of them.
 //
 // Who is next: the highest priority; of that the user who has had the least so far (the virtual
 // token counter of Sheng et al., "Fairness in Serving Large Language Models", OSDI 2024: a user's
@@ -67,6 +68,7 @@ class Scheduler {
     int64_t id;
     int64_t first;  // positions [first, first + count) are to be computed; there are pages for them
     int64_t count;
+    int64_t guesses = 0;  // among these, the last
   };
   struct Step {
     std::vector<Grant> grants;  // by id
@@ -74,8 +76,9 @@ class Scheduler {
   };
   // Nothing is granted only when there are no requests.
   Step Schedule(SequencePages& pages);
-  // Tells what became of a grant: rows that are there now, and the tokens of the request.
-  void Computed(int64_t id, int64_t rows, int64_t length);
+  // Tells what became of a grant: rows that are there now, the tokens of the request, and how many
+  // more are guessed.
+  void Computed(int64_t id, int64_t rows, int64_t length, int64_t guesses = 0);
 
   int64_t waiting() const { return static_cast<int64_t>(entries_.size()) - running(); }
   int64_t running() const { return static_cast<int64_t>(running_.size()); }
@@ -97,6 +100,7 @@ class Scheduler {
     int64_t rows = 0;     // tokens whose rows it has
     int64_t pages = 0;    // that it holds
     int64_t charged = 0;  // positions that its user has been charged for
+    int64_t guesses = 0;
     bool running = false;
     int64_t grant = -1;  // its place in the step's grants
   };
