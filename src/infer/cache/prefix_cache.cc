@@ -209,6 +209,12 @@ uint64_t PrefixCache::UnitUnderWay(const CacheSequence& sequence, std::span<cons
   const int64_t begin = sequence.length / page_tokens_ * page_tokens_;
   const int64_t end = std::min(begin + page_tokens_, limit);
   const auto unit = tokens.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+  // With nothing but its last token to compute there is nothing to wait for: it is a unit of its
+  // own.
+  if (sequence.length == begin &&
+      tree_.FindLongest(LastNode(sequence), unit).second >= end - begin - 1) {
+    return reinterpret_cast<uint64_t>(&sequence);
+  }
   // Two units with one hash would only wait for each other.
   Hash64 hash;
   hash.UpdateField(reinterpret_cast<uint64_t>(LastNode(sequence)));
