@@ -13,13 +13,12 @@ namespace fathom {
 std::string InferenceMemory::ToString() const {
   const auto bytes = [](int64_t count) { return FormatBytes(static_cast<double>(count)); };
   return fmt::format("packed weights {} + cache {} + workspace {} = {}", bytes(packed),
-                     bytes(cache), bytes(workspace), bytes(total()));
+                     bytes(cache), bytes(workspace + scratch), bytes(total()));
 }
 
 InferenceMemory PlanInference(const ModelConfig& config, Precision precision, ParameterStore& store,
                               const Context& device, int64_t cache_tokens, int64_t batch_tokens,
                               int64_t logit_rows) {
-  constexpr int64_t kScratchOfThread = int64_t{4} << 20;
   PlanningBackend backend(*device.backend);
   Arena workspace(MemoryRole::kWorkspace, backend.allocator());
   Context context{&backend, device.pool, &workspace};
@@ -40,8 +39,8 @@ InferenceMemory PlanInference(const ModelConfig& config, Precision precision, Pa
   return {.packed = static_cast<int64_t>(transformer.packed_bytes()),
           .cache = KvCache::Pages(cache_tokens) * KvCache::kPageTokens *
                    KvCache::BytesPerToken(config, precision),
-          .workspace =
-              static_cast<int64_t>(workspace.peak()) + device.pool->threads() * kScratchOfThread};
+          .workspace = static_cast<int64_t>(workspace.peak()),
+          .scratch = device.pool->threads() * kKernelScratchOfThread};
 }
 
 }  // namespace fathom
