@@ -102,8 +102,11 @@ std::vector<MeasuredRun> CalibrationModel::Run(const std::vector<CalibrationSett
 CalibratedMemory CalibrationModel::PlanProcess(const CalibrationSetting& s) {
   CalibratedMemory planned{.name = NameOf(Describe(s)), .process = true};
   if (s.kind == Kind::kTraining) {
-    planned.predicted =
-        Bytes(PlanTraining(RunOf(s), config_, *device_.context().backend, device_.pool()).total());
+    const MemoryPlan plan =
+        PlanTraining(RunOf(s), config_, *device_.context().backend, device_.pool());
+    // The plan is of arenas alone.
+    planned.predicted = Bytes(plan.total() + static_cast<double>(device_.pool().threads()) *
+                                                 static_cast<double>(kKernelScratchOfThread));
     return planned;
   }
   ParameterStore store(config_, DType::kF32, HostAllocator());
@@ -161,7 +164,7 @@ MeasuredRun CalibrationModel::Infer(const CalibrationSetting& s, const Transform
     ParameterStore planned(config_, DType::kF32, HostAllocator());
     const InferenceMemory plan = PlanOf(measured, planned);
     memory->push_back({.name = run.name,
-                       .predicted = Bytes(static_cast<double>(plan.total())),
+                       .predicted = Bytes(static_cast<double>(plan.total() - plan.scratch)),
                        .measured = Bytes(static_cast<double>(transformer.packed_bytes()) +
                                          static_cast<double>(plan.cache) +
                                          static_cast<double>(workspace.peak()))});

@@ -15,12 +15,11 @@ namespace fathom {
 std::string InferenceMemory::ToString() const {
   const auto bytes = [](int64_t count) { return FormatBytes(static_cast<double>(count)); };
   return fmt::format("packed weights {} + cache {} + workspace {} = {}", bytes(packed),
-                     bytes(cache), bytes(workspace), bytes(total()));
+                     bytes(cache), bytes(workspace + scratch), bytes(total()));
 }
 
 InferenceMemory PlanInference(const ModelConfig& config, Precision precision, ParameterStore& store,
                               const Context& device, const InferenceSize& size) {
-  constexpr int64_t kScratchOfThread = int64_t{4} << 20;
   PlanningBackend backend(*device.backend);
   Arena workspace(MemoryRole::kWorkspace, backend.allocator());
   Context context{&backend, device.pool, &workspace};
@@ -57,8 +56,8 @@ InferenceMemory PlanInference(const ModelConfig& config, Precision precision, Pa
           : cache_tokens * config.latent_dim() * static_cast<int64_t>(SizeOf(precision.act));
   return {.packed = static_cast<int64_t>(transformer.packed_bytes()),
           .cache = cache_tokens * KvCache::BytesPerToken(config, precision, size.format),
-          .workspace = static_cast<int64_t>(workspace.peak()) + decoded +
-                       device.pool->threads() * kScratchOfThread};
+          .workspace = static_cast<int64_t>(workspace.peak()) + decoded,
+          .scratch = device.pool->threads() * kKernelScratchOfThread};
 }
 
 }  // namespace fathom

@@ -10,13 +10,17 @@
 
 namespace fathom {
 
+// What the kernels of a thread may keep for themselves, outside all arenas.
+constexpr int64_t kKernelScratchOfThread = int64_t{4} << 20;
+
 // Bytes that inference takes beside the mapped files, whose pages the system can drop.
 struct InferenceMemory {
   int64_t packed = 0;     // the weights as the backend multiplies with them
   int64_t cache = 0;      // the pages
-  int64_t workspace = 0;  // activations of one batch, its logits, and the kernels' scratch space
+  int64_t workspace = 0;  // activations of one batch and its logits
+  int64_t scratch = 0;    // of the kernels, all threads
 
-  int64_t total() const { return packed + cache + workspace; }
+  int64_t total() const { return packed + cache + workspace + scratch; }
   // "packed weights 1.2 GiB + cache 120 MiB + workspace 60.0 MiB = 1.4 GiB"
   std::string ToString() const;
 };

@@ -51,7 +51,12 @@ ModelConfig ConfigOf(const PlanOptions& options) {
 
 SourcedValue RentOf(const PlanOptions& options, const Prices& prices) {
   if (const auto rent = options.OptionalNumber("rent")) return GivenValue(*rent, "rent");
-  return prices.RentRange(options.Text("on"));
+  const std::string device = options.Text("on");
+  if (!prices.rent.contains(device)) {
+    throw UsageError("rent", fmt::format("there is no price of an hour of '{}'", device),
+                     "give one in dollars, or a file of prices");
+  }
+  return prices.RentRange(device);
 }
 
 // Nothing where no price of such a device is known.
