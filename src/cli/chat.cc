@@ -56,7 +56,7 @@ class Conversation {
     stop_ids_ = model_.defaults().stop_ids;
     for (const int32_t id : template_.StopIds(model_.RequireTokenizer())) stop_ids_.push_back(id);
     if (!arguments.system.empty()) messages_.push_back({"system", arguments.system});
-    model_.Pack(device_.context(), context_, kChunk, 1);
+    model_.Pack(device_.context(), context_, kChunk, 1, arguments.common.quiet);
     cache_ = std::make_unique<KvCache>(model_.config(), model_.precision(), context_,
                                        device_.context().backend->allocator());
   }

@@ -120,7 +120,8 @@ class Generation {
     for (int64_t i = 0; i < arguments_.choices; ++i) {
       choices_.emplace_back(model_.RequireTokenizer());
     }
-    model_.Pack(device_.context(), CacheTokens(), kChunk + arguments_.choices, arguments_.choices);
+    model_.Pack(device_.context(), CacheTokens(), kChunk + arguments_.choices, arguments_.choices,
+                arguments_.common.quiet);
   }
 
   int64_t CacheTokens() const {

@@ -65,7 +65,7 @@ void Score(const Arguments& arguments) {
   const auto count = static_cast<int64_t>(tokens.size());
   const int64_t chunk = arguments.options.chunk_tokens;
   model.Pack(device.context(), ScoreCacheTokens(model.config(), count, arguments.options), chunk,
-             chunk);
+             chunk, arguments.common.quiet);
   Progress progress("scoring", "tokens", static_cast<double>(count), arguments.common.quiet);
   const TokenScores scores =
       ScoreTokens(device.context(), model.transformer(), tokens, arguments.options,

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 
 #include "formats/mapped_model.h"
 #include "infer/generation_defaults.h"
@@ -37,14 +38,18 @@ class LoadedModel {
   // of batches of batch_tokens (with logits of logit_rows of them) fit into the available memory:
   // if not, throws Error with the arithmetic before anything is allocated. The context has to
   // outlive this object.
-  void Pack(Context& context, int64_t cache_tokens, int64_t batch_tokens, int64_t logit_rows);
+  // Unless quiet, shows its progress.
+  void Pack(Context& context, int64_t cache_tokens, int64_t batch_tokens, int64_t logit_rows,
+            bool quiet = true);
   // Fatal before Pack.
   const Transformer& transformer() const;
   const InferenceMemory& memory() const { return memory_; }
 
  private:
-  // What is used without being packed (embedding, norms, router biases) gets a value in a type that
-  // backends take: router biases f32, the rest f32 or bf16.
+  // What could be done when a model does not fit into so many bytes.
+  std::string WhatFits(int64_t available, int64_t cache_tokens) const;
+  // Norms, biases and router biases get a value in a type that backends take: router biases f32,
+  // the rest f32 or bf16.
   void DecodeSmallTensors();
 
   std::filesystem::path directory_;
