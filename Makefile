@@ -29,7 +29,8 @@ test-long: test
 	@$(MAKE) --no-print-directory all PRESET=tsan && ctest --preset tsan -j 1
 	@scripts/fuzz.sh 1000000
 
-# Products beside oneDNN's, a training step beside PyTorch's, the tokenizer beside Hugging Face's.
+# Products beside oneDNN's, inference beside llama.cpp's and ik_llama.cpp's where LLAMA_CPP and IK_LLAMA_CPP are the
+# directories of their llama-bench, a training step beside PyTorch's, the tokenizer beside Hugging Face's.
 bench:
 	@scripts/install-packages.sh bench
 	@$(MAKE) --no-print-directory all
@@ -37,6 +38,8 @@ bench:
 	@build/$(PRESET)/bench/fathom_gemm_bench --type f32 --isa avx2 --json build/gemm-f32-avx2.json
 	@build/$(PRESET)/bench/fathom_gemm_bench --grouped
 	@build/$(PRESET)/bench/fathom_kernels_bench
+	@bench/inference.py --fathom build/$(PRESET)/fathom $(if $(LLAMA_CPP),--llama-cpp $(LLAMA_CPP)) \
+		$(if $(IK_LLAMA_CPP),--ik-llama-cpp $(IK_LLAMA_CPP))
 	@bench/training_step.py --fathom build/$(PRESET)/fathom --recipe bf16 --recipe fp8
 	@if [ -d $(DATA) ]; then scripts/parity/tokenizer.py speed --data $(DATA) \
 		--bench build/$(PRESET)/bench/fathom_tokenizer_bench; fi

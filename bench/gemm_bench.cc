@@ -70,7 +70,8 @@ class Machine {
     ArenaScope scope(workspace_);
     const ConstTensor matrix = workspace_.New(dtype, {n, k});
     std::memset(const_cast<void*>(matrix.raw()), 0x3c, static_cast<size_t>(matrix.bytes()));
-    context_.backend->Pack(context_, {&matrix, 1}, false, packed);
+    const WeightPart part(matrix);
+    context_.backend->Pack(context_, {&part, 1}, false, packed);
     return packed;
   }
 

@@ -54,7 +54,8 @@ struct Machine {
     PackedMatrix packed{nullptr, backend->PackedBytes(dtype, n, k), dtype, n, k};
     packed.data = memory.NewBytes(packed.bytes);
     const ConstTensor matrix = Random(dtype, {n, k});
-    backend->Pack(context, {&matrix, 1}, false, packed);
+    const WeightPart part(matrix);
+    backend->Pack(context, {&part, 1}, false, packed);
     return packed;
   }
 };
@@ -154,7 +155,8 @@ void Pack(benchmark::State& state) {
   const bool transposed = state.range(0) != 0;
   const ConstTensor matrix = machine.Random(DType::kF32, {4096, 2048});
   const ConstTensor source = transposed ? matrix.Reshape({2048, 4096}) : matrix;
-  for (auto _ : state) machine.backend->Pack(machine.context, {&source, 1}, transposed, packed);
+  const WeightPart part(source);
+  for (auto _ : state) machine.backend->Pack(machine.context, {&part, 1}, transposed, packed);
   ReportBytes(state, static_cast<double>(matrix.bytes()) + static_cast<double>(packed.bytes));
 }
 BENCHMARK(Pack)->ArgNames({"transposed", "bf16"})->ArgsProduct({{0, 1}, {1, 0}})->Apply(Clock);

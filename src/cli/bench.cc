@@ -15,6 +15,7 @@
 #include "cli/model_engine.h"
 #include "infer/benchmark.h"
 #include "infer/loaded_model.h"
+#include "infer/roofline.h"
 
 namespace fathom {
 namespace {
@@ -34,11 +35,26 @@ struct Arguments {
   int64_t repetitions = 3;
 };
 
+// What this machine can do, measured right beside what is compared with it.
+struct Machine {
+  double peak_flops = 0;      // in the type of most weights
+  double read_bandwidth = 0;  // bytes a second
+};
+
 // One line of the result.
 struct Line {
   const char* test;
   int64_t depth, batch, tokens;  // tokens: computed in one repetition, over all sequences
   std::vector<double> seconds;
+  Machine machine;
+  double floor_bytes = 0, floor_flops = 0;  // of one repetition, at least
+
+  double ShareOf(double work, double rate) const {
+    const double median = Median(seconds);
+    return median > 0 && rate > 0 ? work / rate / median : 0;
+  }
+  double BandwidthShare() const { return ShareOf(floor_bytes, machine.read_bandwidth); }
+  double PeakShare() const { return ShareOf(floor_flops, machine.peak_flops); }
 
   double Speed() const {
     const double median = Median(seconds);
@@ -68,8 +84,13 @@ std::vector<Line> Measure(const Arguments& arguments, const std::vector<Benchmar
     work += BenchmarkWork(measured, arguments.repetitions);
   Progress progress("measuring", "tokens", static_cast<double>(work), arguments.common.quiet);
   InterruptGuard guard;
+  const ForwardFloor floor =
+      FloorOf(model.config(), model.precision(), model.transformer().parameters());
   std::vector<Line> lines;
   for (const BenchmarkCase& measured : cases) {
+    Context& context = device.context();
+    const Machine machine{context.backend->MeasurePeakFlops(context, floor.weights),
+                          context.backend->MeasureReadBandwidth(context)};
     const BenchmarkTimes times = RunBenchmark(
         device.context(), model.transformer(), arguments.cache.Get(), measured,
         arguments.repetitions, [&](int64_t tokens) {
@@ -80,23 +101,47 @@ std::vector<Line> Measure(const Arguments& arguments, const std::vector<Benchmar
     InterruptGuard::ThrowIfRequested("measuring");
     done += BenchmarkWork(measured, arguments.repetitions);
     if (measured.prompt > 0) {
-      lines.push_back({"prefill", measured.depth, 1, measured.prompt, times.prefill_seconds});
+      const auto tokens = static_cast<double>(measured.prompt);
+      const auto chunks =
+          static_cast<double>((measured.prompt + measured.chunk - 1) / measured.chunk);
+      lines.push_back(
+          {.test = "prefill",
+           .depth = measured.depth,
+           .batch = 1,
+           .tokens = measured.prompt,
+           .seconds = times.prefill_seconds,
+           .machine = machine,
+           .floor_bytes = floor.WeightBytes(std::min(measured.prompt, measured.chunk)) * chunks,
+           .floor_flops = floor.PromptFlops(measured.depth + measured.prompt / 2) * tokens});
     }
     if (measured.generate > 0) {
-      lines.push_back({"decode", measured.depth, measured.batch, measured.generate * measured.batch,
-                       times.decode_seconds});
+      const auto steps = static_cast<double>(measured.generate);
+      const auto batch = static_cast<double>(measured.batch);
+      const int64_t middle = measured.depth + measured.generate / 2;
+      lines.push_back({.test = "decode",
+                       .depth = measured.depth,
+                       .batch = measured.batch,
+                       .tokens = measured.generate * measured.batch,
+                       .seconds = times.decode_seconds,
+                       .machine = machine,
+                       .floor_bytes = steps * (floor.WeightBytes(measured.batch) +
+                                               batch * floor.CacheBytes(middle)),
+                       .floor_flops = steps * batch * floor.PromptFlops(middle)});
     }
   }
   return lines;
 }
 
 void PrintTable(const std::vector<Line>& lines) {
-  std::string table = fmt::format("{:<8} {:>8} {:>6} {:>8} {:>12} {:>14}\n", "test", "depth",
-                                  "batch", "tokens", "tokens/s", "ms a token");
+  std::string table =
+      fmt::format("{:<8} {:>8} {:>6} {:>8} {:>12} {:>14} {:>12} {:>9}\n", "test", "depth", "batch",
+                  "tokens", "tokens/s", "ms a token", "of bandwidth", "of peak");
   for (const Line& line : lines) {
     const double steps = static_cast<double>(line.tokens) / static_cast<double>(line.batch);
-    table += fmt::format("{:<8} {:>8} {:>6} {:>8} {:>12.1f} {:>14.3f}\n", line.test, line.depth,
-                         line.batch, line.tokens, line.Speed(), 1e3 * Median(line.seconds) / steps);
+    table += fmt::format("{:<8} {:>8} {:>6} {:>8} {:>12.1f} {:>14.3f} {:>10.0f} % {:>7.0f} %\n",
+                         line.test, line.depth, line.batch, line.tokens, line.Speed(),
+                         1e3 * Median(line.seconds) / steps, 100 * line.BandwidthShare(),
+                         100 * line.PeakShare());
   }
   WriteStandardOutput(table);
 }
@@ -111,10 +156,12 @@ void Bench(const Arguments& arguments) {
   int64_t pages = 0;
   for (const BenchmarkCase& measured : cases) pages = std::max(pages, BenchmarkPages(measured));
   const int64_t largest = *std::max_element(arguments.batches.begin(), arguments.batches.end());
-  model.Pack(device.context(), {.pages = pages,
-                                .format = arguments.cache.Get(),
-                                .batch_tokens = largest + arguments.chunk,
-                                .logit_rows = largest});
+  model.Pack(device.context(),
+             {.pages = pages,
+              .format = arguments.cache.Get(),
+              .batch_tokens = largest + arguments.chunk,
+              .logit_rows = largest},
+             arguments.common.quiet);
   const std::vector<Line> lines = Measure(arguments, cases, device, model);
 
   const auto packed = static_cast<int64_t>(model.transformer().packed_bytes());
@@ -134,7 +181,11 @@ void Bench(const Arguments& arguments) {
                                  {"batch", line.batch},
                                  {"tokens", line.tokens},
                                  {"tokens_per_second", line.Speed()},
-                                 {"seconds", line.seconds}});
+                                 {"seconds", line.seconds},
+                                 {"share_of_bandwidth", line.BandwidthShare()},
+                                 {"share_of_peak", line.PeakShare()},
+                                 {"read_bandwidth", line.machine.read_bandwidth},
+                                 {"peak_flops", line.machine.peak_flops}});
     }
     json["memory_bytes"] = {{"packed_weights", packed},
                             {"cache", model.memory().cache},

@@ -63,7 +63,8 @@ class Conversation {
     const int64_t pages = KvCache::Pages(context_) + 1;
     EngineOptions options{.max_running = 1, .max_length = context_};
     arguments.draft.Apply(model_, options);
-    engine_.emplace(device_, model_, arguments.cache, pages, pages, options);
+    engine_.emplace(device_, model_, arguments.cache, pages, pages, options,
+                    arguments.common.quiet);
   }
 
   void Run() {

@@ -130,7 +130,8 @@ class Generation {
     const int64_t pages = shared + 1 + arguments_.choices * (KvCache::Pages(length) - shared + 1);
     EngineOptions options;
     arguments_.draft.Apply(model_, options);
-    engine_.emplace(device_, model_, arguments_.cache, pages, KvCache::Pages(length), options);
+    engine_.emplace(device_, model_, arguments_.cache, pages, KvCache::Pages(length), options,
+                    arguments_.common.quiet);
   }
 
   void Take(const EngineEvent& event, bool stream) {

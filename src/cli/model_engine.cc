@@ -33,7 +33,7 @@ void CacheOptions::AddTo(CLI::App& command) {
 }
 
 ModelEngine::ModelEngine(Device& device, LoadedModel& model, const CacheOptions& cache,
-                         int64_t pages, int64_t least, EngineOptions options) {
+                         int64_t pages, int64_t least, EngineOptions options, bool quiet) {
   const CacheFormat format = cache.format.Get();
   const int64_t page_bytes =
       KvCache::kPageTokens * KvCache::BytesPerToken(model.config(), model.precision(), format);
@@ -48,10 +48,12 @@ ModelEngine::ModelEngine(Device& device, LoadedModel& model, const CacheOptions&
           fmt::format("give at least {}", FormatBytes(static_cast<double>(least * page_bytes))));
     }
   }
-  model.Pack(device.context(), {.pages = pages,
-                                .format = format,
-                                .batch_tokens = options.step_tokens,
-                                .logit_rows = std::min(options.step_tokens, options.max_running)});
+  model.Pack(device.context(),
+             {.pages = pages,
+              .format = format,
+              .batch_tokens = options.step_tokens,
+              .logit_rows = std::min(options.step_tokens, options.max_running)},
+             quiet);
   executor_ =
       std::make_unique<TransformerExecutor>(device.context(), model.transformer(), pages, format);
   if (!cache.disk.empty()) {

@@ -36,9 +36,9 @@ class ModelEngine {
  public:
   // Packs the model. pages: what the work at hand wants; fewer where --cache-memory says so. least:
   // what it cannot do without. Throws Error when --cache-memory is less than that, and when the
-  // memory is not there.
+  // memory is not there. Unless quiet, shows its progress.
   ModelEngine(Device& device, LoadedModel& model, const CacheOptions& cache, int64_t pages,
-              int64_t least, EngineOptions options);
+              int64_t least, EngineOptions options, bool quiet);
 
   Engine& engine() { return *engine_; }
 

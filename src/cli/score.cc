@@ -67,10 +67,12 @@ void Score(Arguments& arguments) {
   }
   const auto count = static_cast<int64_t>(tokens.size());
   const int64_t chunk = arguments.options.chunk_tokens;
-  model.Pack(device.context(), {.pages = ScorePages(model.config(), count, arguments.options),
-                                .format = arguments.options.format,
-                                .batch_tokens = chunk,
-                                .logit_rows = chunk});
+  model.Pack(device.context(),
+             {.pages = ScorePages(model.config(), count, arguments.options),
+              .format = arguments.options.format,
+              .batch_tokens = chunk,
+              .logit_rows = chunk},
+             arguments.common.quiet);
   Progress progress("scoring", "tokens", static_cast<double>(count), arguments.common.quiet);
   const TokenScores scores =
       ScoreTokens(device.context(), model.transformer(), tokens, arguments.options,

@@ -37,6 +37,23 @@ uint64_t BytesOf(const GgufTensor& tensor, int64_t elements) {
   return static_cast<uint64_t>(elements / layout.elements * layout.bytes);
 }
 
+// The type of codes of rows of so many elements.
+std::optional<DType> CodesOf(const GgufTensor& source, int64_t row) {
+  return row % LayoutOf(source.format).elements == 0 ? CodedType(source.format) : std::nullopt;
+}
+
+// `count` such rows, the i-th the file's row row_at(i).
+template <typename RowAt>
+CodedRows CodedRowsOf(const GgufTensor& source, int64_t row, int64_t count, RowAt row_at) {
+  const BlockLayout layout = LayoutOf(source.format);
+  CodedRows codes{.dtype = CodesOf(source, row).value()};
+  codes.rows.reserve(static_cast<size_t>(count));
+  for (int64_t i = 0; i < count; ++i) {
+    codes.rows.push_back(source.data + row_at(i) * (row / layout.elements * layout.bytes));
+  }
+  return codes;
+}
+
 // Rows of a tensor that lie one after the other: all of them, or those of one expert.
 class RowsTensor : public StoredTensor {
  public:
@@ -57,6 +74,14 @@ class RowsTensor : public StoredTensor {
   }
 
   void Read(int64_t begin, Tensor y) const override { Decode(source_, first_ + begin * row_, y); }
+  std::optional<DType> CodeType(int64_t, int64_t, bool transposed) const override {
+    if (transposed || shape().rank() != 2) return std::nullopt;
+    return CodesOf(source_, row_);
+  }
+  CodedRows Coded(int64_t begin, int64_t end, bool) const override {
+    return CodedRowsOf(source_, row_, end - begin,
+                       [&](int64_t i) { return first_ / row_ + begin + i; });
+  }
   void Release() const override {
     const BlockLayout layout = LayoutOf(source_.format);
     ReleasePages({source_.data + first_ / layout.elements * layout.bytes, bytes()});
@@ -77,16 +102,25 @@ class InterleavedRowsTensor : public StoredTensor {
         row_(shape.elements() / shape[0]) {}
 
   void Read(int64_t begin, Tensor y) const override {
-    const int64_t half = head_dim_ / 2;
     for (int64_t i = 0; i < y.dim(0); ++i) {
-      const int64_t head = (begin + i) / head_dim_, inside = (begin + i) % head_dim_;
-      const int64_t row = head * head_dim_ + 2 * (inside % half) + inside / half;
-      Decode(source_, row * row_, y.Rows(i, i + 1));
+      Decode(source_, FileRow(begin + i) * row_, y.Rows(i, i + 1));
     }
+  }
+  std::optional<DType> CodeType(int64_t, int64_t, bool transposed) const override {
+    if (transposed || shape().rank() != 2) return std::nullopt;
+    return CodesOf(source_, row_);
+  }
+  CodedRows Coded(int64_t begin, int64_t end, bool) const override {
+    return CodedRowsOf(source_, row_, end - begin, [&](int64_t i) { return FileRow(begin + i); });
   }
   void Release() const override { ReleasePages({source_.data, source_.bytes}); }
 
  private:
+  int64_t FileRow(int64_t row) const {
+    const int64_t half = head_dim_ / 2, inside = row % head_dim_;
+    return row - inside + 2 * (inside % half) + inside / half;
+  }
+
   const GgufTensor& source_;
   int64_t head_dim_, row_;
 };
@@ -120,6 +154,22 @@ class LatentUpTensor : public StoredTensor {
       }
       row += size;
     }
+  }
+  // A head's values, and the transpose of its keys, are rows of the file.
+  std::optional<DType> CodeType(int64_t begin, int64_t end, bool transposed) const override {
+    const int64_t all = nope_ + value_, inside = begin % all;
+    if (transposed) {
+      return inside == 0 && end - begin == nope_ ? CodesOf(k_, nope_) : std::nullopt;
+    }
+    return inside >= nope_ && end <= begin - inside + all ? CodesOf(v_, latent_) : std::nullopt;
+  }
+  CodedRows Coded(int64_t begin, int64_t end, bool transposed) const override {
+    const int64_t all = nope_ + value_, head = begin / all, inside = begin % all;
+    if (transposed) {
+      return CodedRowsOf(k_, nope_, latent_, [&](int64_t i) { return head * latent_ + i; });
+    }
+    return CodedRowsOf(v_, latent_, end - begin,
+                       [&](int64_t i) { return head * value_ + inside - nope_ + i; });
   }
   void Release() const override {
     ReleasePages({k_.data, k_.bytes});

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "tensor/float16.h"
 #include "tensor/float8.h"
+#include "tensor/quantize.h"
 
 namespace fathom {
 namespace {
@@ -117,6 +118,22 @@ class Fp8BlockTensor : public SafetensorsTensor {
         }
       }
     });
+  }
+
+  std::optional<DType> CodeType(int64_t, int64_t, bool transposed) const override {
+    if (transposed || block_columns_ != kScaleTile) return std::nullopt;
+    return DType::kE4M3;
+  }
+  CodedRows Coded(int64_t begin, int64_t end, bool) const override {
+    CodedRows codes{.dtype = DType::kE4M3};
+    const int64_t blocks = parts()[1].entry->shape[1];
+    for (int64_t row = begin; row < end; ++row) {
+      codes.rows.push_back(parts()[0].bytes.data() + row * shape()[1]);
+      for (int64_t block = 0; block < blocks; ++block) {
+        codes.scales.push_back(Scale(row / block_rows_ * blocks + block));
+      }
+    }
+    return codes;
   }
 
  private:

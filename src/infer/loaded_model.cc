@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/progress.h"
 #include "ops/backend.h"
 
 namespace fathom {
@@ -48,8 +49,8 @@ void LoadedModel::DecodeSmallTensors() {
     const bool bias = parameter->spec.kind == ParameterKind::kRouterBias;
     if (usable && (!bias || dtype == DType::kF32)) continue;
     const std::string& name = parameter->spec.name;
-    if (parameter->spec.kind == ParameterKind::kMatrix && name != kEmbedding) {
-      mapped_.store().SetValue(name, {});  // decoded when it is packed
+    if (parameter->spec.kind == ParameterKind::kMatrix) {
+      mapped_.store().SetValue(name, {});  // read when it is packed or looked up
       continue;
     }
     const Tensor value = converted_.New(bias ? DType::kF32 : precision_.act, parameter->spec.shape);
@@ -66,18 +67,47 @@ const Tokenizer& LoadedModel::RequireTokenizer() const {
   return *tokenizer_;
 }
 
-void LoadedModel::Pack(Context& context, const InferenceSize& size) {
+void LoadedModel::Pack(Context& context, const InferenceSize& size, bool quiet) {
   memory_ = PlanInference(config_, precision_, mapped_.store(), context, size);
   const int64_t available = AvailableMemory();
   if (memory_.total() > available) {
     throw Error(directory_.string(),
                 fmt::format("not enough memory: {}, and {} are available", memory_.ToString(),
                             FormatBytes(static_cast<double>(available))),
-                precision_.act == DType::kF32 ? "compute in bf16, or use a smaller model or context"
-                                              : "use a smaller model or context");
+                WhatFits(available, size));
   }
   transformer_.emplace(config_, precision_, mapped_.store(), context.backend->allocator());
-  transformer_->Pack(context, AttentionForm::kAbsorbed, /*training=*/false);
+  Progress progress("packing weights", "bytes", static_cast<double>(memory_.packed), quiet);
+  transformer_->Pack(context, AttentionForm::kAbsorbed, /*training=*/false,
+                     [&](size_t bytes) { progress.Update(static_cast<double>(bytes)); });
+}
+
+std::string LoadedModel::WhatFits(int64_t available, const InferenceSize& size) const {
+  const int64_t left = available - (memory_.total() - memory_.cache);
+  const int64_t tokens = left > 0
+                             ? left / KvCache::BytesPerToken(config_, precision_, size.format) /
+                                   KvCache::kPageTokens * KvCache::kPageTokens
+                             : 0;
+  if (tokens > 0) {
+    return fmt::format("a cache of {} tokens would fit, {} were asked for", tokens,
+                       size.pages * KvCache::kPageTokens);
+  }
+  if (precision_.act == DType::kF32) return "compute in bf16 (--dtype bf16)";
+  // Bits of a parameter in the formats that `fathom convert` writes and products read as they are.
+  const ParameterCounts counts = CountParameters(config_);
+  for (const auto& [name, bits] : {std::pair{"q8_0", 8.5}, {"q4_k", 4.6}}) {
+    const auto bytes = static_cast<double>(counts.total) * bits / 8;
+    if (bytes < 0.9 * static_cast<double>(memory_.packed) &&
+        bytes + static_cast<double>(memory_.workspace) < static_cast<double>(available)) {
+      return fmt::format(
+          "as {} its weights would take about {}: fathom convert {} model.gguf --dtype {}", name,
+          FormatBytes(bytes), directory_.string(), name);
+    }
+  }
+  return fmt::format(
+      "with weights of 4.6 bits (q4_k), a model of up to {:.3g} billion parameters "
+      "fits; this one has {:.3g} billion",
+      static_cast<double>(available) * 8 / 4.6e9, static_cast<double>(counts.total) / 1e9);
 }
 
 const Transformer& LoadedModel::transformer() const {

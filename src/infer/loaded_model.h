@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 
 #include "formats/mapped_model.h"
 #include "infer/generation_defaults.h"
@@ -34,16 +35,18 @@ class LoadedModel {
   const Tokenizer& RequireTokenizer() const;
 
   // Makes the packed copies, after checking that they, the cache and the workspace fit into the
-  // available memory: if not, throws Error with the arithmetic before anything is allocated. The
-  // context has to outlive this object.
-  void Pack(Context& context, const InferenceSize& size);
+  // available memory: if not, throws Error with the arithmetic before anything is allocated. Unless
+  // quiet, shows its progress. The context has to outlive this object.
+  void Pack(Context& context, const InferenceSize& size, bool quiet = true);
   // Fatal before Pack.
   const Transformer& transformer() const;
   const InferenceMemory& memory() const { return memory_; }
 
  private:
-  // What is used without being packed (embedding, norms, router biases) gets a value in a type that
-  // backends take: router biases f32, the rest f32 or bf16.
+  // What could be done when a model does not fit into so many bytes.
+  std::string WhatFits(int64_t available, const InferenceSize& size) const;
+  // Norms, biases and router biases get a value in a type that backends take: router biases f32,
+  // the rest f32 or bf16.
   void DecodeSmallTensors();
 
   std::filesystem::path directory_;

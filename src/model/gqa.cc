@@ -73,7 +73,7 @@ void Gqa::Forward(Context& context, const Pass& pass, int64_t layer, ConstTensor
       kept_as_made ? s.heads_out : context.workspace->New(precision_.act, heads_shape);
   context.backend->Attention(context, Queries(s.qkv), sequences.span(), rope_.softmax_scale,
                              heads_out.SplitLast(heads_, dim_), s.lse);
-  Matmul(context, out_.Forward(heads_out, x, /*accumulate=*/true));
+  out_.Run(context, heads_out, x, /*accumulate=*/true);
   if (!kept_as_made) context.backend->Cast(context, heads_out, s.heads_out);
   if (arenas.recomputable != arenas.kept) s.qkv = Tensor();
 }

@@ -33,49 +33,78 @@ Linear::Linear(std::vector<WeightRows> parts, std::vector<Parameter*> biases)
   }
 }
 
+namespace {
+
+WeightPart PartOf(const WeightRows& rows) {
+  const Parameter& parameter = *rows.parameter;
+  if (!parameter.value.empty()) return parameter.value.Rows(rows.begin, rows.end);
+  return {*parameter.stored, rows.begin, rows.end};
+}
+
+// The type of the packed copy of a part that is asked for in `dtype`.
+DType PackedType(const WeightPart& part, DType dtype, bool transposed) {
+  if (dtype != DType::kBF16 || !part.value.empty()) return dtype;
+  return part.stored->CodeType(part.begin, part.end, transposed).value_or(dtype);
+}
+
+}  // namespace
+
 void Linear::Pack(Context& context, DType dtype, PackedUse use, Arena& arena) {
   if (use == PackedUse()) return;
   dtype_ = dtype;
-  ArenaScope scope(*context.workspace);
-  std::vector<ConstTensor> views;
-  for (const WeightRows& part : parts_) {
-    const Parameter& parameter = *part.parameter;
-    if (!parameter.value.empty()) {
-      views.push_back(parameter.value.Rows(part.begin, part.end));
-      continue;
-    }
-    const DType decoded = IsQuantized(dtype) ? DType::kF32 : dtype;
-    const Tensor rows = context.workspace->New(decoded, Shape({part.end - part.begin, in_}));
-    context.backend->LoadRows(context, *parameter.stored, part.begin, rows);
-    views.push_back(rows);
-  }
-  const auto pack = [&](bool transposed, PackedMatrix& packed) {
+  const auto pack = [&](std::span<const WeightPart> parts, DType type, int64_t rows,
+                        bool transposed, PackedMatrix& packed) {
     if (packed.empty()) {
-      packed.dtype = dtype;
-      packed.n = transposed ? in_ : out_;
-      packed.k = transposed ? out_ : in_;
-      packed.bytes = context.backend->PackedBytes(dtype, packed.n, packed.k);
+      packed.dtype = type;
+      packed.n = transposed ? in_ : rows;
+      packed.k = transposed ? rows : in_;
+      packed.bytes = context.backend->PackedBytes(type, packed.n, packed.k);
       packed.data = arena.NewBytes(packed.bytes);
     }
-    context.backend->Pack(context, views, transposed, packed);
+    context.backend->Pack(context, parts, transposed, packed);
   };
-  if (use.forward) pack(false, forward_);
-  if (use.backward_input) pack(true, backward_);
+  std::vector<WeightPart> parts;
+  for (const WeightRows& rows : parts_) parts.push_back(PartOf(rows));
+  if (use.forward) {
+    size_t run = 0;
+    for (size_t begin = 0, end; begin < parts.size(); begin = end, ++run) {
+      const DType type = PackedType(parts[begin], dtype, /*transposed=*/false);
+      int64_t rows = 0;
+      for (end = begin; end < parts.size(); ++end) {
+        if (end > begin && PackedType(parts[end], dtype, false) != type) break;
+        rows += parts[end].rows();
+      }
+      if (run == forward_.size()) forward_.emplace_back();
+      pack(std::span(parts).subspan(begin, end - begin), type, rows, false, forward_[run]);
+    }
+  }
+  if (use.backward_input) {
+    const DType type = parts.size() == 1 ? PackedType(parts[0], dtype, true) : dtype;
+    pack(parts, type, out_, true, backward_);
+  }
 }
 
-MatmulProblem Linear::Forward(ConstTensor x, Tensor y, bool accumulate) const {
+void Linear::Forward(ConstTensor x, Tensor y, bool accumulate,
+                     std::vector<MatmulProblem>& problems) const {
   FATHOM_CHECK(!forward_.empty(), "weights were not packed for this product");
-  return {x, &forward_, y, accumulate};
+  int64_t row = 0;
+  for (const PackedMatrix& packed : forward_) {
+    problems.push_back({x, &packed, y.Columns(row, row + packed.n), accumulate});
+    row += packed.n;
+  }
 }
 
-void Linear::Run(Context& context, ConstTensor x, Tensor y) const {
+void Linear::Run(Context& context, ConstTensor x, Tensor y, bool accumulate) const {
+  FATHOM_CHECK(!accumulate || biases_.empty());
   int64_t row = 0;
   for (const Parameter* bias : biases_) {
     const int64_t rows = bias->spec.shape[0];
     context.backend->Cast(context, bias->value.Broadcast(0, y.dim(0)), y.Columns(row, row + rows));
     row += rows;
   }
-  Matmul(context, Forward(x, y, /*accumulate=*/!biases_.empty()));
+  std::vector<MatmulProblem> problems;
+  Forward(x, y, accumulate || !biases_.empty(), problems);
+  context.backend->Matmul(context, problems);
 }
 
 MatmulProblem Linear::BackwardInput(ConstTensor dy, Tensor dx, bool accumulate) const {

@@ -89,13 +89,16 @@ class Linear {
   int64_t out() const { return out_; }
 
   // Brings the packed copies of `use` up to date with the parameters' current values; memory comes
-  // from `arena` once.
+  // from `arena` once. In `dtype`, or, where that is bf16 and a file holds codes that backends
+  // multiply with, in those.
   void Pack(Context& context, DType dtype, PackedUse use, Arena& arena);
 
-  // x [m, in] -> y [m, out], without the bias.
-  MatmulProblem Forward(ConstTensor x, Tensor y, bool accumulate = false) const;
-  // Runs it, with the bias, in act: y = x W^T + b, rounded once.
-  void Run(Context& context, ConstTensor x, Tensor y) const;
+  // Appends what makes y [m, out] = x [m, in] W^T, or += with `accumulate`, without the bias: one
+  // product, or one for every run of parts that have codes of one type.
+  void Forward(ConstTensor x, Tensor y, bool accumulate,
+               std::vector<MatmulProblem>& problems) const;
+  // Runs it, with the bias: y = x W^T + b, rounded once.
+  void Run(Context& context, ConstTensor x, Tensor y, bool accumulate = false) const;
   // dy [m, out] -> dx [m, in]
   MatmulProblem BackwardInput(ConstTensor dy, Tensor dx, bool accumulate = false) const;
   // Gradient of every part, and of the biases, from dy [m, out] and x [m, in]; rounded to FP8 where
@@ -106,8 +109,9 @@ class Linear {
   std::vector<WeightRows> parts_;
   std::vector<Parameter*> biases_;  // none, or one a part
   int64_t in_ = 0, out_ = 0;
-  DType dtype_ = DType::kF32;  // of the packed copies
-  PackedMatrix forward_, backward_;
+  DType dtype_ = DType::kF32;          // that packed copies were asked for in
+  std::vector<PackedMatrix> forward_;  // over runs of parts, in order
+  PackedMatrix backward_;
 };
 
 // Runs one problem.

@@ -74,7 +74,7 @@ void Mla::Forward(Context& context, const Pass& pass, int64_t layer, ConstTensor
   s.heads_out = kept.New(kept_as_made ? precision_.act : precision_.kept_heads, heads_shape);
   if (saved != nullptr) s.lse = kept.New(precision_.sum, Shape({tokens, heads}));
 
-  Matmul(context, down_.Forward(h, s.down));
+  down_.Run(context, h, s.down);
   NormLatent(context, pass, s, *arenas.recomputable);
   if (pass.cache != nullptr) pass.cache->Write(context, layer, *pass.batch, s.latent);
 
@@ -87,7 +87,7 @@ void Mla::Forward(Context& context, const Pass& pass, int64_t layer, ConstTensor
   } else {
     AttendAbsorbed(context, pass, layer, s, heads_out, kept);
   }
-  Matmul(context, out_.Forward(heads_out, x, /*accumulate=*/true));
+  out_.Run(context, heads_out, x, /*accumulate=*/true);
   if (!kept_as_made) backend.Cast(context, heads_out, s.heads_out);
   if (arenas.recomputable != arenas.kept) s.latent = s.q_latent = s.q = s.up = Tensor();
 }
@@ -117,7 +117,7 @@ void Mla::ProjectUp(Context& context, const Pass& pass, MlaSaved& s, Arena& aren
       if (precision_.fp8()) backend.Cast(context, normed, s.q_latent);
     }
     const Tensor q = arena.New(precision_.act, Shape({tokens, heads * qk}));
-    Matmul(context, q_up_.Forward(s.q_latent, q));
+    q_up_.Run(context, s.q_latent, q);
     s.q = q.SplitLast(heads, qk);
   } else {
     // A copy, so that rotating it leaves `down` as it is and a recomputation gives the same.
@@ -128,7 +128,7 @@ void Mla::ProjectUp(Context& context, const Pass& pass, MlaSaved& s, Arena& aren
   if (pass.form == AttentionForm::kExpanded) {
     backend.Rope(context, q_rope, pass.rope_table, rope_.layout, false, q_rope);
     const Tensor up = arena.New(precision_.act, Shape({tokens, kv_up_.out()}));
-    Matmul(context, kv_up_.Forward(s.latent.Columns(0, kv_rank), up));
+    kv_up_.Run(context, s.latent.Columns(0, kv_rank), up);
     s.up = up.SplitLast(heads, nope + config_.v_head_dim);
     return;
   }
@@ -179,8 +179,8 @@ void Mla::AttendAbsorbed(Context& context, const Pass& pass, int64_t layer, MlaS
   const Tensor by_head = heads_out.SplitLast(heads, config_.v_head_dim);
   std::vector<MatmulProblem> problems;
   for (int64_t head = 0; head < heads; ++head) {
-    problems.push_back(value_up_[static_cast<size_t>(head)].Forward(s.attention_out.Select(1, head),
-                                                                    by_head.Select(1, head)));
+    value_up_[static_cast<size_t>(head)].Forward(s.attention_out.Select(1, head),
+                                                 by_head.Select(1, head), false, problems);
   }
   context.backend->Matmul(context, problems);
 }
@@ -298,7 +298,7 @@ void Mla::BackwardAbsorbed(Context& context, const Pass& pass, const MlaSaved& s
   for (int64_t head = 0; head < heads; ++head) {
     const Linear& up = key_up_[static_cast<size_t>(head)];
     const Tensor d_query = d_up.Select(1, head).Columns(0, kv_rank);
-    problems.push_back(up.Forward(d_query, dq.Select(1, head).Columns(0, nope)));
+    up.Forward(d_query, dq.Select(1, head).Columns(0, nope), false, problems);
     // query = q_nope W_UK, hence dW_UK = q_nope^T d_query.
     up.BackwardWeight(s.q.Select(1, head).Columns(0, nope), d_query, pending);
   }

@@ -25,9 +25,9 @@ void Mlp::Forward(Context& context, ConstTensor h, bool accumulate, Tensor y, Te
   const bool in_place = kept_gate_up != nullptr && precision_.kept_swiglu == precision_.act;
   const Tensor gate_up = in_place ? *kept_gate_up : context.workspace->New(precision_.act, shape);
   const Tensor activated = context.workspace->New(precision_.act, Shape({h.dim(0), down_.in()}));
-  Matmul(context, gate_up_.Forward(h, gate_up));
+  gate_up_.Run(context, h, gate_up);
   context.backend->SwiGlu(context, gate_up, activated);
-  Matmul(context, down_.Forward(activated, y, accumulate));
+  down_.Run(context, activated, y, accumulate);
   if (kept_gate_up != nullptr && !in_place) context.backend->Cast(context, gate_up, *kept_gate_up);
 }
 

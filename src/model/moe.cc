@@ -79,7 +79,7 @@ void Moe::Forward(Context& context, const Pass& pass, const NormedInput& h, Tens
 
   ArenaScope scope(*context.workspace);
   const Tensor logits = context.workspace->New(precision_.sum, Shape({tokens, experts}));
-  Matmul(context, router_.Forward(h.act, logits));
+  router_.Run(context, h.act, logits);
   backend.Route(context, logits, router_bias_ != nullptr ? router_bias_->value : ConstTensor(),
                 options_, s.scores, s.expert_ids, s.weights);
   if (!s.balance_f.empty()) {
@@ -97,14 +97,14 @@ void Moe::Forward(Context& context, const Pass& pass, const NormedInput& h, Tens
   backend.GatherRows(context, h.operand, s.rows.token_of_row, inputs);
   std::vector<MatmulProblem> problems;
   ForEachExpert(s.rows, [&](size_t expert, int64_t begin, int64_t end) {
-    problems.push_back(gate_up_[expert].Forward(inputs.Rows(begin, end), gate_up.Rows(begin, end)));
+    gate_up_[expert].Forward(inputs.Rows(begin, end), gate_up.Rows(begin, end), false, problems);
   });
   backend.Matmul(context, problems);
   backend.SwiGlu(context, gate_up, activated);
   if (!kept_as_made) backend.Cast(context, gate_up, s.gate_up);
   problems.clear();
   ForEachExpert(s.rows, [&](size_t expert, int64_t begin, int64_t end) {
-    problems.push_back(down_[expert].Forward(activated.Rows(begin, end), outputs.Rows(begin, end)));
+    down_[expert].Forward(activated.Rows(begin, end), outputs.Rows(begin, end), false, problems);
   });
   backend.Matmul(context, problems);
   backend.CombineExperts(context, outputs, s.rows, s.weights, shared_out, x);

@@ -1,5 +1,7 @@
 #include "model/mtp.h"
 
+#include "model/embedding.h"
+
 namespace fathom {
 namespace {
 
@@ -33,7 +35,7 @@ Tensor MtpModule::Forward(Context& context, const Pass& pass, ConstTensor previo
       StreamArena(context, precision_, saved).New(precision_.sum, Shape({tokens, hidden}));
   MtpSaved s;
   s.embedding = arena.New(precision_.norm_input, Shape({tokens, hidden}));
-  backend.GatherRows(context, embedding_->value, ids, s.embedding);
+  LookUp(context, *embedding_, ids, s.embedding);
   s.previous = arena.New(previous.dtype(), previous.shape());
   backend.Cast(context, previous, s.previous);
   s.e_inv_rms = arena.New(precision_.sum, Shape({tokens}));
@@ -42,7 +44,7 @@ Tensor MtpModule::Forward(Context& context, const Pass& pass, ConstTensor previo
   {
     ArenaScope scope(*context.workspace);
     s.joined = Join(context, s, recompute ? *context.workspace : arena);
-    Matmul(context, join_.Forward(s.joined, x));
+    join_.Run(context, s.joined, x);
   }
   if (recompute) s.joined = Tensor();
   if (mtp_saved != nullptr) *mtp_saved = s;

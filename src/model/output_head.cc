@@ -10,7 +10,7 @@ OutputHead::OutputHead(const ModelConfig& config, Precision precision, Parameter
           store.Get(config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight")) {}
 
 void OutputHead::Logits(Context& context, ConstTensor h, Tensor logits) const {
-  Matmul(context, head_.Forward(h, logits));
+  head_.Run(context, h, logits);
 }
 
 // Depends on the vocabulary alone, because the weight gradient's order of summation follows from

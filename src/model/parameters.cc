@@ -180,6 +180,13 @@ void ParameterStore::SetStored(std::string_view name, const StoredTensor& stored
   Get(name).stored = &stored;
 }
 
+void ParameterStore::ReleaseFiles(int64_t layer) const {
+  for (const auto& parameter : parameters_) {
+    if (parameter->spec.layer == layer && parameter->stored != nullptr)
+      parameter->stored->Release();
+  }
+}
+
 void InitializeParameters(const ModelConfig& config, uint64_t seed, ThreadPool& pool,
                           ParameterStore& store, bool quiet) {
   constexpr int64_t kPiece = int64_t{1} << 24;

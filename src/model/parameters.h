@@ -79,6 +79,10 @@ class ParameterStore {
   // Sets `stored`, and `value` to its view.
   void SetStored(std::string_view name, const StoredTensor& stored);
 
+  // Gives back the pages of files that hold the tensors of a layer (ParameterSpec::layer); they
+  // come in again when they are read.
+  void ReleaseFiles(int64_t layer) const;
+
   // Goes up when values change; packed copies of another version are stale.
   uint64_t version() const { return version_; }
   void MarkChanged() { ++version_; }

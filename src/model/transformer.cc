@@ -1,6 +1,7 @@
 #include "model/transformer.h"
 
 #include "base/error.h"
+#include "model/embedding.h"
 #include "model/kept.h"
 
 namespace fathom {
@@ -23,7 +24,8 @@ Transformer::Transformer(const ModelConfig& config, Precision precision, Paramet
   }
 }
 
-void Transformer::Pack(Context& context, AttentionForm form, bool training) {
+void Transformer::Pack(Context& context, AttentionForm form, bool training,
+                       FunctionRef<void(size_t)> progress) {
   if (packed_version_ != store_->version()) packed_uses_ = {};
   packed_version_ = store_->version();
   const PackedUse use{.forward = true, .backward_input = training};
@@ -31,9 +33,21 @@ void Transformer::Pack(Context& context, AttentionForm form, bool training) {
   (form == AttentionForm::kExpanded ? wanted.expanded : wanted.absorbed) = use;
   const PackedUses missing = wanted.Without(packed_uses_);
   if (missing == PackedUses()) return;
-  for (const auto& layer : layers_) layer->Pack(context, missing, packed_);
-  for (const auto& module : mtp_) module->Pack(context, missing, packed_);
+  int64_t layer = 0;
+  const auto done = [&](int64_t which) {
+    store_->ReleaseFiles(which);
+    progress(packed_.used());
+  };
+  for (const auto& part : layers_) {
+    part->Pack(context, missing, packed_);
+    done(layer++);
+  }
+  for (const auto& module : mtp_) {
+    module->Pack(context, missing, packed_);
+    done(layer++);
+  }
   head_.Pack(context, missing.common, packed_);
+  done(-1);
   packed_uses_ = packed_uses_.With(missing);
 }
 
@@ -53,7 +67,7 @@ Tensor Transformer::Forward(Context& context, const Pass& pass, SavedActivations
 
 Tensor Transformer::Embed(Context& context, ConstTensor ids, Arena& arena) const {
   const Tensor x = arena.New(precision_.sum, Shape({ids.dim(0), config_.hidden_size}));
-  context.backend->GatherRows(context, embedding_->value, ids, x);
+  LookUp(context, *embedding_, ids, x);
   return x;
 }
 

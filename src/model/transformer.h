@@ -3,6 +3,8 @@
 #include <memory>
 #include <vector>
 
+#include "base/function_ref.h"
+
 #include "model/decoder_layer.h"
 #include "model/mtp.h"
 #include "model/output_head.h"
@@ -23,11 +25,15 @@ class Transformer {
   const OutputHead& head() const { return head_; }
   const std::vector<std::unique_ptr<DecoderLayer>>& layers() const { return layers_; }
   const std::vector<std::unique_ptr<MtpModule>>& mtp() const { return mtp_; }
+  const ParameterStore& parameters() const { return *store_; }
   size_t packed_bytes() const { return packed_.used(); }
 
   // Brings the packed copies of the weights that a forward in `form` reads up to date, and with
-  // `training` those that backward reads; does nothing for copies that are.
-  void Pack(Context& context, AttentionForm form, bool training);
+  // `training` those that backward reads; does nothing for copies that are. Pages of files that
+  // were read are given back layer by layer. progress: bytes packed so far.
+  void Pack(
+      Context& context, AttentionForm form, bool training,
+      FunctionRef<void(size_t bytes)> progress = [](size_t) {});
 
   // What all layers of a forward share; the rotation table is allocated in `arena`.
   Pass MakePass(Context& context, const Batch& batch, KvCache* cache, AttentionForm form,

@@ -17,7 +17,7 @@ namespace fathom {
 
 // C [m, n] = A [m, k] B[n, k]^T, or C += that when `accumulate` is set. Where B is quantised (E4M3,
 // scales of 128 x 128 squares), A is too (scales of 1 x 128 tiles): it comes so, or is rounded on
-// the way, to B's type.
+// the way, to B's type. Where B is block-coded, A is rounded to integers of 8 bits on the way.
 struct MatmulProblem {
   ConstTensor a;
   const PackedMatrix* b = nullptr;
@@ -56,7 +56,11 @@ class Backend {
   virtual std::string_view name() const = 0;
   // FLOP/s (two a multiply-add) of matrix products in `dtype` with all operands in the nearest
   // memory, on all threads of the pool: what utilisation is measured against. Takes some 100 ms.
+  // Of block-coded types: with activations as integers.
   virtual double MeasurePeakFlops(Context& context, DType dtype) = 0;
+  // Bytes a second that all threads of the pool together read from memory, from far more of it than
+  // caches hold. Takes some 100 ms.
+  virtual double MeasureReadBandwidth(Context& context) = 0;
 
   // ---- Memory
 
@@ -88,6 +92,9 @@ class Backend {
   // y[r] = x[index[r]]; index i32 [rows], every entry in [0, rows of x). Embedding look-up, and
   // dispatch to experts. Quantised rows go to rows of the same type.
   virtual void GatherRows(Context& context, ConstTensor x, ConstTensor index, Tensor y) = 0;
+  // The same out of a tensor in a file, decoded (StoredTensor::Read); y f64, f32 or bf16.
+  virtual void GatherStoredRows(Context& context, const StoredTensor& x, ConstTensor index,
+                                Tensor y) = 0;
   // dtable[ids[r]] += dy[r], rows in ascending order; dtable f32.
   virtual void EmbeddingBackward(Context& context, ConstTensor ids, ConstTensor dy,
                                  Tensor dtable) = 0;
@@ -113,10 +120,12 @@ class Backend {
   virtual size_t PackedBytes(DType dtype, int64_t n, int64_t k) const = 0;
   // Fills packed (data, bytes, dtype, n and k are set) with the matrix made of `parts`, stacked
   // along their rows: parts [n_i, k] with sum n_i = n. With `transposed` the result is the
-  // transpose of the stack: parts [k_i, n] with sum k_i = k. Parts are f64, f32 or bf16 and may be
-  // strided. Rounded to packed.dtype; E4M3 with one scale a square of 128 x 128 of the stack, the
-  // same for both directions.
-  virtual void Pack(Context& context, std::span<const ConstTensor> parts, bool transposed,
+  // transpose of the stack: parts [k_i, n] with sum k_i = k. Parts in memory are f64, f32 or bf16
+  // and may be strided. Rounded to packed.dtype; E4M3 with one scale a square of 128 x 128 of the
+  // stack, the same for both directions. Where all parts are in files and have codes of
+  // packed.dtype (StoredTensor::Coded), these are kept as they are; a block-coded dtype asks for
+  // that.
+  virtual void Pack(Context& context, std::span<const WeightPart> parts, bool transposed,
                     const PackedMatrix& packed) = 0;
   // All the problems, as one piece of parallel work: a linear layer, one matrix per expert over its
   // rows, one per head. Every C[i, j] is one sum over ascending k in f32 (bf16 pairs 2i, 2i + 1 as
@@ -127,6 +136,12 @@ class Backend {
   // Quantised: with a, b the codes' values and s their scales, C = sum over blocks of 128 of k of
   // (s_a s_b) sum_k a_k b_k: the inner sums in f32 as for bf16 (codes are exact in it), the outer
   // one in f32 by ascending blocks (the promotion of the V3 report, section 3.3.2).
+  //
+  // Block-coded: A is rounded to integers with a scale s_a for every 32 or 256 of k
+  // (tensor/quantize.h). What a block adds is an exact sum of integers, times (s_a d) in one fused
+  // multiply-add, by ascending blocks; the minima of Q4_K are a second such sum, times (s_a m),
+  // taken away after it. The same bits on every instruction set. From the product with the decoded
+  // weights this differs by A's rounding alone: about 0.5 % of |a| |b| in the norm.
   virtual void Matmul(Context& context, std::span<const MatmulProblem> problems) = 0;
   // Sums over tokens run in fixed blocks of kWeightGradientBlock tokens from the problem's first
   // row, each block a sequential sum in f32 (with fp8, of tiles as in Matmul) that is then added to

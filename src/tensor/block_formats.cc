@@ -174,6 +174,36 @@ std::string_view BlockTypeName(uint32_t type_number) {
   return type == nullptr ? "unknown" : type->layout.name;
 }
 
+std::optional<DType> CodedType(BlockFormat format) {
+  switch (format) {
+    case BlockFormat::kQ8_0:
+      return DType::kQ8_0;
+    case BlockFormat::kQ4_0:
+      return DType::kQ4_0;
+    case BlockFormat::kQ4K:
+      return DType::kQ4K;
+    case BlockFormat::kQ6K:
+      return DType::kQ6K;
+    default:
+      return std::nullopt;
+  }
+}
+
+BlockFormat FormatOf(DType coded) {
+  switch (coded) {
+    case DType::kQ8_0:
+      return BlockFormat::kQ8_0;
+    case DType::kQ4_0:
+      return BlockFormat::kQ4_0;
+    case DType::kQ4K:
+      return BlockFormat::kQ4K;
+    case DType::kQ6K:
+      return BlockFormat::kQ6K;
+    default:
+      FATHOM_CHECK(false, "{} is no block format", Name(coded));
+  }
+}
+
 void DecodeBlocks(BlockFormat format, const std::byte* x, int64_t begin, int64_t count, float* y) {
   const BlockLayout layout = LayoutOf(format);
   if (layout.elements == 1) {

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string_view>
 
+#include "tensor/dtype.h"
+
 namespace fathom {
 
 // How GGUF files hold the elements of a tensor. Values are the type numbers in those files. Rows of
@@ -33,6 +35,12 @@ BlockLayout LayoutOf(BlockFormat format);
 std::optional<BlockFormat> BlockFormatOf(uint32_t type_number);
 // What GGUF's authors call a type number, also where it is not supported; "unknown" for others.
 std::string_view BlockTypeName(uint32_t type_number);
+
+// The type of a packed weight that is multiplied in this format's own codes; nothing where products
+// need it decoded.
+std::optional<DType> CodedType(BlockFormat format);
+// The reverse; fatal for types that are not block-coded.
+BlockFormat FormatOf(DType coded);
 
 // y[0, count) = elements [begin, begin + count) of the row that starts at x, which need not be
 // aligned; begin and count need not be multiples of the block.

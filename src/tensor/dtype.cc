@@ -17,6 +17,11 @@ size_t SizeOf(DType dtype) {
     case DType::kE4M3Ue8m0:
     case DType::kE5M6:
       return 1;
+    case DType::kQ8_0:
+    case DType::kQ4_0:
+    case DType::kQ4K:
+    case DType::kQ6K:
+      break;
   }
   FATHOM_CHECK(false, "dtype {}", static_cast<int>(dtype));
 }
@@ -37,6 +42,14 @@ std::string_view Name(DType dtype) {
       return "e4m3-ue8m0";
     case DType::kE5M6:
       return "e5m6";
+    case DType::kQ8_0:
+      return "q8_0";
+    case DType::kQ4_0:
+      return "q4_0";
+    case DType::kQ4K:
+      return "q4_k";
+    case DType::kQ6K:
+      return "q6_k";
   }
   FATHOM_CHECK(false, "dtype {}", static_cast<int>(dtype));
 }

@@ -115,4 +115,13 @@ void DequantizeRow(DType dtype, const void* row, std::span<float> y) {
   }
 }
 
+float IntegerScale(float largest) {
+  if (!std::isfinite(largest)) return std::bit_cast<float>(0x7fc00000u);
+  return largest == 0 ? 1 : std::max(largest / 127, 0x1p-120F);
+}
+
+int RoundToInteger(float x, float scale) {
+  return std::isnan(scale) ? 0 : static_cast<int>(std::nearbyint(x * (1.0F / scale)));
+}
+
 }  // namespace fathom

@@ -52,4 +52,18 @@ int64_t QuantizedScalesOffset(DType dtype, int64_t d);
 void QuantizeRow(DType dtype, std::span<const float> x, void* row);
 void DequantizeRow(DType dtype, const void* row, std::span<float> y);
 
+// ---- Activations of products with block-coded weights
+//
+// Every ActivationBlock(type) elements of a row (32 for Q8_0 and Q4_0, 256 for Q4_K and Q6_K, from
+// its first) become integers in [-127, 127] with one scale.
+
+constexpr int64_t ActivationBlock(DType weights) {
+  return weights == DType::kQ8_0 || weights == DType::kQ4_0 ? 32 : 256;
+}
+// Of a block from its largest magnitude, as TileScale: largest / 127, at least 2^-120.
+float IntegerScale(float largest);
+// x times the scale's reciprocal (both f32) to the nearest integer, halves to even; 0 where the
+// scale is NaN.
+int RoundToInteger(float x, float scale);
+
 }  // namespace fathom

@@ -220,20 +220,24 @@ class TestRun {
 // A matrix packed by a backend, with its memory.
 class TestPacked {
  public:
-  TestPacked(TestRun& run, std::span<const ConstTensor> parts, DType dtype,
+  TestPacked(TestRun& run, std::span<const WeightPart> parts, DType dtype,
              bool transposed = false) {
     int64_t stacked = 0;
-    for (const ConstTensor& part : parts) stacked += part.dim(0);
+    for (const WeightPart& part : parts) stacked += part.rows();
     packed_.dtype = dtype;
-    packed_.n = transposed ? parts[0].dim(1) : stacked;
-    packed_.k = transposed ? stacked : parts[0].dim(1);
+    packed_.n = transposed ? parts[0].columns() : stacked;
+    packed_.k = transposed ? stacked : parts[0].columns();
     packed_.bytes = run->PackedBytes(dtype, packed_.n, packed_.k);
     memory_ = std::make_shared<TestMemory>(packed_.bytes);
     packed_.data = memory_->data();
     run->Pack(run.context(), parts, transposed, packed_);
   }
+  TestPacked(TestRun& run, std::span<const ConstTensor> parts, DType dtype, bool transposed = false)
+      : TestPacked(run, std::vector<WeightPart>(parts.begin(), parts.end()), dtype, transposed) {}
+  TestPacked(TestRun& run, const WeightPart& part, DType dtype, bool transposed = false)
+      : TestPacked(run, std::span(&part, 1), dtype, transposed) {}
   TestPacked(TestRun& run, const ConstTensor& matrix, DType dtype, bool transposed = false)
-      : TestPacked(run, std::span(&matrix, 1), dtype, transposed) {}
+      : TestPacked(run, WeightPart(matrix), dtype, transposed) {}
   const PackedMatrix* get() const { return &packed_; }
 
  private:

@@ -28,7 +28,8 @@ bool HasCpuTarget(CpuTarget target) {
   if (target != CpuTarget::kAvx512) return avx2;
   return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bf16");
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bf16") &&
+         __builtin_cpu_supports("avx512vnni");
 }
 
 std::unique_ptr<Backend> CreateCpuBackend(CpuTarget target) {
@@ -38,8 +39,9 @@ std::unique_ptr<Backend> CreateCpuBackend(CpuTarget target) {
   if (!HasCpuTarget(target)) {
     throw Error(
         "cpu",
-        target == CpuTarget::kAvx2 ? "this processor has no AVX2 with FMA, which the kernels need"
-                                   : "this processor has no AVX-512 with bf16 dot products",
+        target == CpuTarget::kAvx2
+            ? "this processor has no AVX2 with FMA, which the kernels need"
+            : "this processor has no AVX-512 with bf16 and int8 dot products",
         target == CpuTarget::kAvx2 ? "any x86-64 processor made since about 2015 has them" : "");
   }
   return std::make_unique<CpuBackend>(target == CpuTarget::kAvx512 ? cpu::Avx512Kernels()

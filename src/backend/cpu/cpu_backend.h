@@ -13,7 +13,7 @@ namespace fathom {
 enum class CpuTarget {
   kBest,    // the best that this machine has
   kAvx2,    // AVX2, FMA, F16C, BMI2
-  kAvx512,  // AVX-512 F, BW, CD, DQ, VL and BF16
+  kAvx512,  // AVX-512 F, BW, CD, DQ, VL, BF16 and VNNI
 };
 
 // Tensors in host memory, f32 or bf16, computed with vector instructions on the threads of the
@@ -27,6 +27,7 @@ class CpuBackend : public Backend {
 
   std::string_view name() const override { return kernels_.name; }
   double MeasurePeakFlops(Context& context, DType dtype) override;
+  double MeasureReadBandwidth(Context& context) override;
 
   Allocator& allocator() override { return HostAllocator(); }
   void CopyFromHost(ConstTensor host, Tensor y) override;
@@ -39,6 +40,8 @@ class CpuBackend : public Backend {
   void Lerp(Context& context, ConstTensor x, double t, Tensor y) override;
 
   void GatherRows(Context& context, ConstTensor x, ConstTensor index, Tensor y) override;
+  void GatherStoredRows(Context& context, const StoredTensor& x, ConstTensor index,
+                        Tensor y) override;
   void EmbeddingBackward(Context& context, ConstTensor ids, ConstTensor dy, Tensor dtable) override;
 
   void RmsNorm(Context& context, ConstTensor x, ConstTensor gain, double eps, Tensor y,
@@ -49,7 +52,7 @@ class CpuBackend : public Backend {
                              Tensor dgain) override;
 
   size_t PackedBytes(DType dtype, int64_t n, int64_t k) const override;
-  void Pack(Context& context, std::span<const ConstTensor> parts, bool transposed,
+  void Pack(Context& context, std::span<const WeightPart> parts, bool transposed,
             const PackedMatrix& packed) override;
   void Matmul(Context& context, std::span<const MatmulProblem> problems) override;
   void MatmulBackwardWeight(Context& context,

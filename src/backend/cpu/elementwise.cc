@@ -89,6 +89,21 @@ void CpuBackend::GatherRows(Context& context, ConstTensor x, ConstTensor index, 
   });
 }
 
+void CpuBackend::GatherStoredRows(Context& context, const StoredTensor& x, ConstTensor index,
+                                  Tensor y) {
+  const int64_t rows = index.dim(0), d = x.shape()[1], limit = x.shape()[0];
+  FATHOM_CHECK(index.rank() == 1);
+  cpu::CheckShape(y, {rows, d}, "y");
+  const auto* from_row = index.data<int32_t>();
+  cpu::ForRows(*context.pool, rows, d, [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r) {
+      const int64_t i = from_row[r];
+      FATHOM_CHECK(i >= 0 && i < limit, "row {} of {}", i, limit);
+      x.Read(i, y.Rows(r, r + 1));
+    }
+  });
+}
+
 void CpuBackend::EmbeddingBackward(Context& context, ConstTensor ids, ConstTensor dy,
                                    Tensor dtable) {
   const int64_t rows = ids.dim(0), d = dtable.dim(1), limit = dtable.dim(0);

@@ -1,6 +1,7 @@
 #include "backend/cpu/fp8.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace fathom::cpu {
 
@@ -44,6 +45,34 @@ void PackSquares(const KernelTable& kernels, Element from, const void* const* ro
       kernels.encode_codes(panels + j * k_even, k_even * width,
                            layout.Codes(packed, panel) + k_begin * width);
       std::fill_n(layout.Scales(packed, panel) + k_begin / kSide * width, width, scale);
+    }
+  }
+}
+
+void PackCodePanels(const KernelTable& kernels, const CodedRows& rows, int64_t begin, int64_t end,
+                    const PackedMatrix& packed) {
+  const CodePanels layout(kernels, packed.n, packed.k);
+  const int64_t width = kernels.panel, pairs = packed.k / 2, blocks = ScaleBlocks(packed.k);
+  for (int64_t panel = begin; panel < end; ++panel) {
+    uint8_t* codes = layout.Codes(packed, panel);
+    float* scales = layout.Scales(packed, panel);
+    for (int64_t lane = 0; lane < width; ++lane) {
+      const int64_t row = panel * width + lane;
+      uint8_t* to = codes + 2 * lane;
+      if (row >= packed.n) {
+        for (int64_t p = 0; p < (packed.k + 1) / 2; ++p) std::fill_n(to + p * 2 * width, 2, 0);
+        for (int64_t b = 0; b < blocks; ++b) scales[b * width + lane] = 0;
+        continue;
+      }
+      const std::byte* from = rows.rows[static_cast<size_t>(row)];
+      for (int64_t p = 0; p < pairs; ++p) std::memcpy(to + p * 2 * width, from + 2 * p, 2);
+      if (packed.k % 2 != 0) {
+        to[pairs * 2 * width] = std::to_integer<uint8_t>(from[packed.k - 1]);
+        to[pairs * 2 * width + 1] = 0;
+      }
+      for (int64_t b = 0; b < blocks; ++b) {
+        scales[b * width + lane] = rows.scales[static_cast<size_t>(row * blocks + b)];
+      }
     }
   }
 }

@@ -40,6 +40,10 @@ struct CodePanels {
 void PackSquares(const KernelTable& kernels, Element from, const void* const* rows, bool transposed,
                  int64_t n_block, const PackedMatrix& packed);
 
+// Panels [begin, end) of the packed matrix, from rows of codes and their scales.
+void PackCodePanels(const KernelTable& kernels, const CodedRows& rows, int64_t begin, int64_t end,
+                    const PackedMatrix& packed);
+
 // Rows of A that are rounded at a time; scratch for the values of so many of depth k is what
 // PackRoundedStrips needs.
 inline int64_t RoundedStripBytes(const KernelTable& kernels, int64_t k) {

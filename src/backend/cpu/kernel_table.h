@@ -79,10 +79,13 @@ struct AdamWKernelArgs {
   float beta1, one_beta1, beta2, one_beta2, decay, step, inv_bias2, eps, grad_scale;
 };
 
+struct CodedKernels;  // coded_kernels.h
+
 struct KernelTable {
   const char* name;
-  int64_t panel;      // columns of a packed panel
-  int64_t strip_f32;  // most rows of a strip, by type
+  const CodedKernels* coded;  // products with block-coded weights
+  int64_t panel;              // columns of a packed panel
+  int64_t strip_f32;          // most rows of a strip, by type
   int64_t strip_bf16;
   int64_t strip_few;  // most rows of strips that take two panels at a time
 

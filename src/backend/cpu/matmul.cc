@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "backend/cpu/coded.h"
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/fp8.h"
 #include "backend/cpu/work.h"
@@ -16,6 +17,8 @@ using cpu::Strips;
 // while the panels of B pass by.
 constexpr int64_t kBlockBytes = 256 << 10;
 constexpr int64_t kMostBlockRows = 192;
+// Integers are passed by so much faster than they are multiplied that the third level will do.
+constexpr int64_t kCodedBlockBytes = 2 << 20;
 // A thread is worth waking for about this many multiply-adds (a few microseconds).
 constexpr int64_t kLeastCost = 1 << 18;
 // Passing a panel costs about as much as this many rows of arithmetic.
@@ -29,6 +32,18 @@ struct Block {
 // The type that a product multiplies in.
 Element ProductType(const PackedMatrix& b) {
   return IsQuantized(b.dtype) ? Element::kBF16 : ElementOf(b.dtype);
+}
+
+// Most rows of a problem's blocks.
+int64_t MostRows(const cpu::KernelTable& kernels, const PackedMatrix& b) {
+  if (IsBlockCoded(b.dtype)) {
+    const int64_t row = std::max<int64_t>(1, kernels.coded->row_bytes(cpu::BlocksOf(b.dtype), b.k));
+    return std::clamp(kCodedBlockBytes / row, int64_t{24}, kMostBlockRows);
+  }
+  const Element type = ProductType(b);
+  const int64_t strip = cpu::StripRows(kernels, type);
+  const int64_t row = std::max<int64_t>(1, cpu::EvenDepth(type, b.k)) * cpu::SizeOf(type);
+  return std::clamp(kBlockBytes / row, strip, std::max(strip, kMostBlockRows)) / strip * strip;
 }
 
 // What a thread needs for one block of rows: A in strips, and for FP8 its scales, the values of one
@@ -84,19 +99,16 @@ void CpuBackend::Matmul(Context& context, std::span<const MatmulProblem> problem
     FATHOM_CHECK(!IsQuantized(problem.a.dtype()) || problem.a.dtype() == problem.b->dtype,
                  "A is {}, B {}", Name(problem.a.dtype()), Name(problem.b->dtype));
     if (m == 0 || n == 0) continue;
-    const Element type = ProductType(*problem.b);
-    const int64_t strip = cpu::StripRows(kernels_, type);
-    const int64_t row_bytes = std::max<int64_t>(1, cpu::EvenDepth(type, k)) * cpu::SizeOf(type);
-    const int64_t most =
-        std::clamp(kBlockBytes / row_bytes, strip, std::max(strip, kMostBlockRows)) / strip * strip;
-    const Strips cut = Strips::Of(m, most);
+    const Strips cut = Strips::Of(m, MostRows(kernels_, *problem.b));
     const int64_t panels = (n + kernels_.panel - 1) / kernels_.panel;
     for (int64_t i = 0; i < cut.count; ++i) {
       const int64_t begin = cut.Begin(i), rows = cut.Begin(i + 1) - begin;
       blocks.push_back({&problem, begin, rows});
       work.Add(panels, (rows + kPanelRows) * std::max<int64_t>(k, 1) * kernels_.panel);
       scratch_bytes =
-          std::max(scratch_bytes, BlockMemory(nullptr, kernels_, *problem.b, rows).bytes);
+          std::max(scratch_bytes, IsBlockCoded(problem.b->dtype)
+                                      ? cpu::CodedScratchBytes(kernels_, *problem.b, rows)
+                                      : BlockMemory(nullptr, kernels_, *problem.b, rows).bytes);
     }
   }
   if (blocks.empty()) return;
@@ -111,6 +123,11 @@ void CpuBackend::Matmul(Context& context, std::span<const MatmulProblem> problem
     const ConstTensor& a = block.problem->a;
     const PackedMatrix& b = *block.problem->b;
     const Tensor& c = block.problem->c;
+    if (IsBlockCoded(b.dtype)) {
+      cpu::MultiplyCodedPanels(kernels_, a, b, c, block.problem->accumulate, block.begin,
+                               block.rows, begin, end, scratch + part * scratch_bytes);
+      return;
+    }
     const Element type = ProductType(b);
     const BlockMemory memory(scratch + part * scratch_bytes, kernels_, b, block.rows);
     const int64_t column = begin * kernels_.panel;

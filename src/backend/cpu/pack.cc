@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "backend/cpu/coded.h"
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/fp8.h"
 #include "backend/cpu/work.h"
@@ -11,6 +12,10 @@ using cpu::Element;
 using cpu::ElementOf;
 
 size_t CpuBackend::PackedBytes(DType dtype, int64_t n, int64_t k) const {
+  if (IsBlockCoded(dtype)) {
+    const int64_t panels = (n + kernels_.panel - 1) / kernels_.panel;
+    return static_cast<size_t>(panels * cpu::CodedPanelBytes(kernels_, dtype, k));
+  }
   if (IsQuantized(dtype)) return static_cast<size_t>(cpu::CodePanels(kernels_, n, k).bytes());
   const Element type = ElementOf(dtype);
   const int64_t panels = (n + kernels_.panel - 1) / kernels_.panel;
@@ -19,33 +24,43 @@ size_t CpuBackend::PackedBytes(DType dtype, int64_t n, int64_t k) const {
 
 namespace {
 
-// Rows of the stack that a panel needs, as f32 or bf16: f64 rows are rounded into `converted`.
+// Rows of the stack that a panel needs, as f32 or bf16: f64 rows are rounded, and rows in files
+// are read, into `converted`.
 class StackRows {
  public:
-  explicit StackRows(std::span<const ConstTensor> parts) : parts_(parts) {}
+  explicit StackRows(std::span<const WeightPart> parts) : parts_(parts) {}
 
   // The stack's rows [begin, begin + count), from column `first`, `width` elements of each, into
   // rows[]. They are of one type: f64 and mixed stacks come as f32.
   Element Fetch(int64_t begin, int64_t count, int64_t first, int64_t width, const void** rows,
                 std::vector<float>* converted) const {
-    DType common = parts_[0].dtype();
-    for (const ConstTensor& part : parts_) {
-      if (part.dtype() != common) common = DType::kF64;
+    DType common = parts_[0].value.dtype();
+    for (const WeightPart& part : parts_) {
+      if (part.value.empty() || part.value.dtype() != common) common = DType::kF64;
     }
     if (common == DType::kF64) converted->resize(static_cast<size_t>(count * width));
     int64_t i = 0, skip = begin;
-    for (const ConstTensor& part : parts_) {
-      for (; i < count && skip < part.dim(0); ++i, ++skip) {
-        const std::byte* row = At(part, skip) + first * static_cast<int64_t>(SizeOf(part.dtype()));
+    for (const WeightPart& part : parts_) {
+      for (; i < count && skip < part.rows(); ++i, ++skip) {
+        if (part.value.empty()) {
+          FATHOM_CHECK(first == 0 && width == part.columns());
+          float* to = converted->data() + i * width;
+          part.stored->Read(part.begin + skip, Tensor(to, DType::kF32, Shape({1, width})));
+          rows[i] = to;
+          continue;
+        }
+        const ConstTensor& value = part.value;
+        const std::byte* row =
+            At(value, skip) + first * static_cast<int64_t>(SizeOf(value.dtype()));
         if (common != DType::kF64) {
           rows[i] = row;
           continue;
         }
         float* to = converted->data() + i * width;
-        for (int64_t j = 0; j < width; ++j) to[j] = LoadFloat(part.dtype(), row, j);
+        for (int64_t j = 0; j < width; ++j) to[j] = LoadFloat(value.dtype(), row, j);
         rows[i] = to;
       }
-      skip -= part.dim(0);
+      skip -= part.rows();
       if (skip < 0) skip = 0;
     }
     return common == DType::kBF16 ? Element::kBF16 : Element::kF32;
@@ -65,22 +80,71 @@ class StackRows {
     }
   }
 
-  std::span<const ConstTensor> parts_;
+  std::span<const WeightPart> parts_;
 };
+
+// The parts' codes, when all of them are in files and have codes of this type. (Columns of several
+// parts would stand side by side, in the middle of blocks.)
+std::optional<CodedRows> CodesOf(std::span<const WeightPart> parts, bool transposed, DType dtype) {
+  if (transposed && parts.size() > 1) return std::nullopt;
+  CodedRows all{.dtype = dtype};
+  for (const WeightPart& part : parts) {
+    if (!part.value.empty()) return std::nullopt;
+    if (part.stored->CodeType(part.begin, part.end, transposed) != dtype) return std::nullopt;
+    CodedRows rows = part.stored->Coded(part.begin, part.end, transposed);
+    all.rows.insert(all.rows.end(), rows.rows.begin(), rows.rows.end());
+    all.scales.insert(all.scales.end(), rows.scales.begin(), rows.scales.end());
+  }
+  return all;
+}
 
 }  // namespace
 
-void CpuBackend::Pack(Context& context, std::span<const ConstTensor> parts, bool transposed,
+void CpuBackend::Pack(Context& context, std::span<const WeightPart> parts, bool transposed,
                       const PackedMatrix& packed) {
   FATHOM_CHECK(packed.bytes >= PackedBytes(packed.dtype, packed.n, packed.k) && !parts.empty());
   int64_t stacked = 0;
-  for (const ConstTensor& part : parts) {
-    FATHOM_CHECK(part.rank() == 2 && part.dim(1) == (transposed ? packed.n : packed.k),
-                 "a part {} of [{}, {}]", part.shape().ToString(), packed.n, packed.k);
-    stacked += part.dim(0);
+  for (const WeightPart& part : parts) {
+    FATHOM_CHECK(part.columns() == (transposed ? packed.n : packed.k),
+                 "a part of {} columns of [{}, {}]", part.columns(), packed.n, packed.k);
+    stacked += part.rows();
   }
   FATHOM_CHECK(stacked == (transposed ? packed.k : packed.n), "{} rows in [{}, {}]", stacked,
                packed.n, packed.k);
+  const auto codes = CodesOf(parts, transposed, packed.dtype);
+  if (IsBlockCoded(packed.dtype)) {
+    FATHOM_CHECK(codes && static_cast<int64_t>(codes->rows.size()) == packed.n,
+                 "weights are not {}", Name(packed.dtype));
+    const int64_t panels = (packed.n + kernels_.panel - 1) / kernels_.panel;
+    cpu::ForRows(*context.pool, panels, kernels_.panel * packed.k,
+                 [&](int64_t begin, int64_t end, int) {
+                   cpu::PackCodedPanels(kernels_, *codes, begin, end, packed);
+                 });
+    return;
+  }
+  if (codes && IsQuantized(packed.dtype)) {
+    const int64_t panels = (packed.n + kernels_.panel - 1) / kernels_.panel;
+    cpu::ForRows(*context.pool, panels, kernels_.panel * packed.k,
+                 [&](int64_t begin, int64_t end, int) {
+                   cpu::PackCodePanels(kernels_, *codes, begin, end, packed);
+                 });
+    return;
+  }
+  // A transpose needs columns of all rows at a time.
+  ArenaScope scope(*context.workspace);
+  std::vector<WeightPart> in_memory;
+  if (transposed) {
+    for (const WeightPart& part : parts) {
+      if (!part.value.empty()) {
+        in_memory.push_back(part);
+        continue;
+      }
+      const Tensor rows = context.workspace->New(DType::kF32, Shape({part.rows(), packed.n}));
+      LoadRows(context, *part.stored, part.begin, rows);
+      in_memory.emplace_back(rows);
+    }
+    parts = in_memory;
+  }
   const StackRows stack(parts);
   if (IsQuantized(packed.dtype)) {
     const int64_t squares = (packed.n + kScaleTile - 1) / kScaleTile;

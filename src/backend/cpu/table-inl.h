@@ -12,8 +12,9 @@
 HWY_BEFORE_NAMESPACE();
 namespace fathom::cpu::HWY_NAMESPACE {
 
-constexpr KernelTable MakeTable(const char* name) {
+constexpr KernelTable MakeTable(const char* name, const CodedKernels* coded) {
   return {.name = name,
+          .coded = coded,
           .panel = kPanel,
           .strip_f32 = kStrip<Element::kF32>,
           .strip_bf16 = kStrip<Element::kBF16>,

@@ -16,6 +16,7 @@ class PlanningBackend : public Backend {
 
   std::string_view name() const override { return "planning"; }
   double MeasurePeakFlops(Context&, DType) override { return 0; }
+  double MeasureReadBandwidth(Context&) override { return 0; }
   Allocator& allocator() override { return allocator_; }
   void CopyFromHost(ConstTensor, Tensor) override {}
   void CopyToHost(ConstTensor x, Tensor host) override;
@@ -26,6 +27,7 @@ class PlanningBackend : public Backend {
   void Add(Context&, ConstTensor, Tensor) override {}
   void Lerp(Context&, ConstTensor, double, Tensor) override {}
   void GatherRows(Context&, ConstTensor, ConstTensor, Tensor) override {}
+  void GatherStoredRows(Context&, const StoredTensor&, ConstTensor, Tensor) override {}
   void EmbeddingBackward(Context&, ConstTensor, ConstTensor, Tensor) override {}
   void RmsNorm(Context&, ConstTensor, ConstTensor, double, Tensor, Tensor) override {}
   void RmsNormBackwardInput(Context&, ConstTensor, ConstTensor, ConstTensor, ConstTensor, bool,
@@ -34,7 +36,7 @@ class PlanningBackend : public Backend {
   size_t PackedBytes(DType dtype, int64_t n, int64_t k) const override {
     return device_.PackedBytes(dtype, n, k);
   }
-  void Pack(Context&, std::span<const ConstTensor>, bool, const PackedMatrix&) override {}
+  void Pack(Context&, std::span<const WeightPart>, bool, const PackedMatrix&) override {}
   void Matmul(Context&, std::span<const MatmulProblem>) override {}
   void MatmulBackwardWeight(Context&, std::span<const WeightGradientProblem>) override {}
   void BiasBackward(Context&, ConstTensor, Tensor) override {}

@@ -75,9 +75,13 @@ auto ProfilingBackend::RunOver(std::string_view name, Operation operation,
   return Run(name, {.bytes = Bytes(tensors...)}, operation);
 }
 
-// A measurement is not a part of what is profiled.
+// Measurements are not a part of what is profiled.
 double ProfilingBackend::MeasurePeakFlops(Context& context, DType dtype) {
   return device_.MeasurePeakFlops(context, dtype);
+}
+
+double ProfilingBackend::MeasureReadBandwidth(Context& context) {
+  return device_.MeasureReadBandwidth(context);
 }
 
 void ProfilingBackend::CopyFromHost(ConstTensor host, Tensor y) {
@@ -114,6 +118,11 @@ void ProfilingBackend::GatherRows(Context& context, ConstTensor x, ConstTensor i
   RunOver(
       "GatherRows", [&] { device_.GatherRows(context, x, index, y); }, y, y);
 }
+void ProfilingBackend::GatherStoredRows(Context& context, const StoredTensor& x, ConstTensor index,
+                                        Tensor y) {
+  RunOver(
+      "GatherStoredRows", [&] { device_.GatherStoredRows(context, x, index, y); }, y);
+}
 void ProfilingBackend::EmbeddingBackward(Context& context, ConstTensor ids, ConstTensor dy,
                                          Tensor dtable) {
   RunOver(
@@ -141,10 +150,12 @@ void ProfilingBackend::RmsNormBackwardWeight(Context& context, ConstTensor dy, C
       [&] { device_.RmsNormBackwardWeight(context, dy, x, inv_rms, dgain); }, dy, x);
 }
 
-void ProfilingBackend::Pack(Context& context, std::span<const ConstTensor> parts, bool transposed,
+void ProfilingBackend::Pack(Context& context, std::span<const WeightPart> parts, bool transposed,
                             const PackedMatrix& packed) {
   Work work{.bytes = static_cast<double>(packed.bytes)};
-  for (const ConstTensor& part : parts) work.bytes += Bytes(part);
+  for (const WeightPart& part : parts) {
+    if (!part.value.empty()) work.bytes += Bytes(part.value);
+  }
   Run("Pack", std::move(work), [&] { device_.Pack(context, parts, transposed, packed); });
 }
 void ProfilingBackend::Matmul(Context& context, std::span<const MatmulProblem> problems) {

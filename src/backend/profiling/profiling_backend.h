@@ -19,6 +19,7 @@ class ProfilingBackend : public Backend {
 
   std::string_view name() const override { return device_.name(); }
   double MeasurePeakFlops(Context& context, DType dtype) override;
+  double MeasureReadBandwidth(Context& context) override;
   Allocator& allocator() override { return device_.allocator(); }
   void CopyFromHost(ConstTensor host, Tensor y) override;
   void CopyToHost(ConstTensor x, Tensor host) override;
@@ -29,6 +30,8 @@ class ProfilingBackend : public Backend {
   void Add(Context& context, ConstTensor x, Tensor y) override;
   void Lerp(Context& context, ConstTensor x, double t, Tensor y) override;
   void GatherRows(Context& context, ConstTensor x, ConstTensor index, Tensor y) override;
+  void GatherStoredRows(Context& context, const StoredTensor& x, ConstTensor index,
+                        Tensor y) override;
   void EmbeddingBackward(Context& context, ConstTensor ids, ConstTensor dy, Tensor dtable) override;
   void RmsNorm(Context& context, ConstTensor x, ConstTensor gain, double eps, Tensor y,
                Tensor inv_rms) override;
@@ -39,7 +42,7 @@ class ProfilingBackend : public Backend {
   size_t PackedBytes(DType dtype, int64_t n, int64_t k) const override {
     return device_.PackedBytes(dtype, n, k);
   }
-  void Pack(Context& context, std::span<const ConstTensor> parts, bool transposed,
+  void Pack(Context& context, std::span<const WeightPart> parts, bool transposed,
             const PackedMatrix& packed) override;
   void Matmul(Context& context, std::span<const MatmulProblem> problems) override;
   void MatmulBackwardWeight(Context& context,

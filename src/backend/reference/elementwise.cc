@@ -67,6 +67,12 @@ void ReferenceBackend::GatherRows(Context&, ConstTensor x, ConstTensor index, Te
   }
 }
 
+void ReferenceBackend::GatherStoredRows(Context&, const StoredTensor& x, ConstTensor index,
+                                        Tensor y) {
+  CheckShape(y, {index.dim(0), x.shape()[1]}, "y");
+  for (int64_t r = 0; r < y.dim(0); ++r) x.Read(LoadIndex(index, r), y.Rows(r, r + 1));
+}
+
 void ReferenceBackend::EmbeddingBackward(Context&, ConstTensor ids, ConstTensor dy, Tensor dtable) {
   CheckShape(dy, {ids.dim(0), dtable.dim(1)}, "dy");
   for (int64_t r = 0; r < dy.dim(0); ++r) {

@@ -8,9 +8,11 @@
 namespace fathom {
 namespace {
 
-// Here a packed matrix is the matrix itself; a quantised one holds its values as doubles, in which
+// Here a packed matrix is the matrix itself; one of codes holds its values as doubles, in which
 // code times scale is exact.
-DType PackedType(DType dtype) { return IsQuantized(dtype) ? DType::kF64 : dtype; }
+DType PackedType(DType dtype) {
+  return IsQuantized(dtype) || IsBlockCoded(dtype) ? DType::kF64 : dtype;
+}
 
 Tensor AsTensor(const PackedMatrix& packed) {
   return {packed.data, PackedType(packed.dtype), {packed.n, packed.k}};
@@ -49,6 +51,40 @@ void RoundColumns(std::vector<std::vector<double>>& rows) {
   }
 }
 
+// A row as products with block-coded weights take it.
+std::vector<double> RoundToIntegers(DType weights, std::vector<double> row) {
+  const auto block = static_cast<size_t>(ActivationBlock(weights));
+  for (size_t begin = 0; begin < row.size(); begin += block) {
+    const size_t end = std::min(row.size(), begin + block);
+    float largest = 0;
+    for (size_t j = begin; j < end; ++j) {
+      const float magnitude = std::abs(static_cast<float>(row[j]));
+      if (!(magnitude <= largest)) largest = magnitude;
+    }
+    const float scale = IntegerScale(largest);
+    for (size_t j = begin; j < end; ++j) {
+      row[j] = RoundToInteger(static_cast<float>(row[j]), scale) * static_cast<double>(scale);
+    }
+  }
+  return row;
+}
+
+// The rows of a part, decoded.
+std::vector<std::vector<double>> RowsOf(const WeightPart& part) {
+  std::vector<std::vector<double>> rows;
+  const int64_t columns = part.columns();
+  std::vector<double> values(static_cast<size_t>(columns));
+  for (int64_t i = 0; i < part.rows(); ++i) {
+    if (part.value.empty()) {
+      part.stored->Read(part.begin + i, Tensor(values.data(), DType::kF64, Shape({1, columns})));
+      rows.push_back(values);
+    } else {
+      rows.push_back(LoadRow(part.value, i));
+    }
+  }
+  return rows;
+}
+
 double Dot(const std::vector<double>& a, const std::vector<double>& b) {
   double sum = 0;
   for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
@@ -61,28 +97,29 @@ size_t ReferenceBackend::PackedBytes(DType dtype, int64_t n, int64_t k) const {
   return static_cast<size_t>(n * k) * SizeOf(PackedType(dtype));
 }
 
-void ReferenceBackend::Pack(Context&, std::span<const ConstTensor> parts, bool transposed,
+void ReferenceBackend::Pack(Context&, std::span<const WeightPart> parts, bool transposed,
                             const PackedMatrix& packed) {
   FATHOM_CHECK(packed.bytes >= PackedBytes(packed.dtype, packed.n, packed.k), "{} bytes",
                packed.bytes);
   const Tensor matrix = AsTensor(packed);
   int64_t stacked = 0;  // rows of the parts so far
-  for (const ConstTensor& part : parts) {
-    FATHOM_CHECK(part.rank() == 2 && part.dim(1) == (transposed ? packed.n : packed.k),
-                 "part {} of [{}, {}]", part.shape().ToString(), packed.n, packed.k);
-    for (int64_t i = 0; i < part.dim(0); ++i) {
-      for (int64_t j = 0; j < part.dim(1); ++j) {
-        if (transposed) {
-          Store(matrix, j, stacked + i, Load(part, i, j));
-        } else {
-          Store(matrix, stacked + i, j, Load(part, i, j));
-        }
+  bool coded = true;
+  for (const WeightPart& part : parts) {
+    FATHOM_CHECK(part.columns() == (transposed ? packed.n : packed.k), "a part of {} columns",
+                 part.columns());
+    coded = coded && part.value.empty() &&
+            part.stored->CodeType(part.begin, part.end, transposed) == packed.dtype;
+    for (const std::vector<double>& row : RowsOf(part)) {
+      for (int64_t j = 0; j < part.columns(); ++j) {
+        const double value = row[static_cast<size_t>(j)];
+        transposed ? Store(matrix, j, stacked, value) : Store(matrix, stacked, j, value);
       }
+      ++stacked;
     }
-    stacked += part.dim(0);
   }
   FATHOM_CHECK(stacked == (transposed ? packed.k : packed.n), "parts have {} rows", stacked);
-  if (IsQuantized(packed.dtype)) RoundSquares(packed.dtype, matrix);
+  FATHOM_CHECK(coded || !IsBlockCoded(packed.dtype), "{} of something else", Name(packed.dtype));
+  if (IsQuantized(packed.dtype) && !coded) RoundSquares(packed.dtype, matrix);
 }
 
 void ReferenceBackend::Matmul(Context&, std::span<const MatmulProblem> problems) {
@@ -95,7 +132,9 @@ void ReferenceBackend::Matmul(Context&, std::span<const MatmulProblem> problems)
     for (int64_t j = 0; j < n; ++j) b_rows.push_back(LoadRow(AsTensor(*problem.b), j));
     for (int64_t i = 0; i < m; ++i) {
       std::vector<double> a_row = LoadRow(problem.a, i);
-      if (!IsQuantized(problem.b->dtype)) {
+      if (IsBlockCoded(problem.b->dtype)) {
+        a_row = RoundToIntegers(problem.b->dtype, std::move(a_row));
+      } else if (!IsQuantized(problem.b->dtype)) {
         for (double& value : a_row) value = RoundTo(problem.b->dtype, value);
       } else if (!IsQuantized(problem.a.dtype())) {
         a_row = RoundToTiles(problem.b->dtype, a_row);

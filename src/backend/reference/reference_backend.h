@@ -16,6 +16,7 @@ class ReferenceBackend : public Backend {
  public:
   std::string_view name() const override { return "reference"; }
   double MeasurePeakFlops(Context& context, DType dtype) override;
+  double MeasureReadBandwidth(Context& context) override;
 
   Allocator& allocator() override { return HostAllocator(); }
   void CopyFromHost(ConstTensor host, Tensor y) override;
@@ -28,6 +29,8 @@ class ReferenceBackend : public Backend {
   void Lerp(Context& context, ConstTensor x, double t, Tensor y) override;
 
   void GatherRows(Context& context, ConstTensor x, ConstTensor index, Tensor y) override;
+  void GatherStoredRows(Context& context, const StoredTensor& x, ConstTensor index,
+                        Tensor y) override;
   void EmbeddingBackward(Context& context, ConstTensor ids, ConstTensor dy, Tensor dtable) override;
 
   void RmsNorm(Context& context, ConstTensor x, ConstTensor gain, double eps, Tensor y,
@@ -38,7 +41,7 @@ class ReferenceBackend : public Backend {
                              Tensor dgain) override;
 
   size_t PackedBytes(DType dtype, int64_t n, int64_t k) const override;
-  void Pack(Context& context, std::span<const ConstTensor> parts, bool transposed,
+  void Pack(Context& context, std::span<const WeightPart> parts, bool transposed,
             const PackedMatrix& packed) override;
   void Matmul(Context& context, std::span<const MatmulProblem> problems) override;
   void MatmulBackwardWeight(Context& context,

@@ -1,4 +1,5 @@
 #include <chrono>
+#include <numeric>
 #include <vector>
 
 #include "backend/reference/reference_backend.h"
@@ -17,6 +18,15 @@ double ReferenceBackend::MeasurePeakFlops(Context& context, DType dtype) {
   Matmul(context, {&problem, 1});
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   return 2.0 * kSize * kSize * kSize / seconds.count();
+}
+
+double ReferenceBackend::MeasureReadBandwidth(Context&) {
+  const std::vector<uint64_t> words(size_t{1} << 23, 1);
+  const auto start = std::chrono::steady_clock::now();
+  const uint64_t sum = std::accumulate(words.begin(), words.end(), uint64_t{0});
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  FATHOM_CHECK(sum == words.size());
+  return static_cast<double>(words.size() * sizeof(uint64_t)) / seconds.count();
 }
 
 }  // namespace fathom

@@ -1,0 +1,359 @@
+#pragma once
+
+// The micro-kernels of products with block-coded weights: a strip of rows times a panel, integers
+// within a block, f32 over blocks. Few rows take codes out of the panel as it streams by from
+// memory; many take them from a copy of some blocks in the first-level cache, with every code
+// where the products want it.
+
+#include <type_traits>
+#include <utility>
+
+#include "backend/cpu/coded_formats-inl.h"
+#include "backend/cpu/tile-inl.h"
+
+#define FATHOM_INLINE_LAMBDA __attribute__((always_inline))
+
+HWY_BEFORE_NAMESPACE();
+namespace fathom::cpu::HWY_NAMESPACE {
+
+// Most rows of a strip, and how many rows are few.
+inline constexpr int64_t kCodedStrip = kVnni ? 12 : 6;
+inline constexpr int64_t kFewRows = 4;
+// Elements of the depth that are decoded at a time.
+inline constexpr int64_t kChunk = 256;
+// How far ahead of the products a panel is fetched, in bytes.
+inline constexpr int64_t kFetchAhead = 4096;
+
+FATHOM_INLINE Strips CodedStrips(int64_t rows) {
+  return Strips::Of(rows, rows <= kFewRows ? kFewRows : kCodedStrip);
+}
+
+// Where the compiler keeps it in memory: what is added to once a block would otherwise compete for
+// registers with what is added to all the time.
+template <typename T>
+FATHOM_INLINE T* InMemory(T* p) {
+  asm("" : "+r"(p) : : "memory");
+  return p;
+}
+
+FATHOM_INLINE void Fetch(const uint8_t* from, int64_t bytes) {
+  for (int64_t at = 0; at < bytes; at += 64) _mm_prefetch(from + kFetchAhead + at, _MM_HINT_T0);
+}
+
+// Calls f(integral constant) for 0 .. kCount - 1.
+template <int kCount, typename F>
+FATHOM_INLINE void ForEachOf(F&& f) {
+  [&]<int... kIndex>(std::integer_sequence<int, kIndex...>) FATHOM_INLINE_LAMBDA {
+    (f(std::integral_constant<int, kIndex>()), ...);
+  }
+  (std::make_integer_sequence<int, kCount>());
+}
+
+// ---- Formats of 32 elements
+
+template <typename F>
+struct Blocks32 {
+  using Record = typename F::Record;
+  static constexpr int64_t kElements = 32;
+  static constexpr int64_t kRecord = sizeof(Record);
+  static constexpr int64_t kBlockBytes = ShapeOf(F::kType).bytes * kPanel;
+  static constexpr int64_t kWords = ShapeOf(F::kType).words;
+  static constexpr bool kDecodes = F::kDecodes;
+  struct Decoded {
+    Codes codes[8][F::kParts][kPanelVectors];
+    Floats step[kPanelVectors];
+  };
+
+  static HWY_INLINE void Decode(const uint8_t* block, Decoded* out) {
+    HWY_UNROLL(8)
+    for (int group = 0; group < 8; ++group) {
+      ForEachOf<F::kParts>([&](auto part) FATHOM_INLINE_LAMBDA {
+        HWY_UNROLL(2)
+        for (int v = 0; v < kPanelVectors; ++v) {
+          out->codes[group][part][v] = F::template Code<part()>(block, group, v);
+        }
+      });
+    }
+    HWY_UNROLL(2)
+    for (int v = 0; v < kPanelVectors; ++v) out->step[v] = Step(block, v);
+  }
+  static HWY_INLINE Floats Step(const uint8_t* block, int v) {
+    return FromHalfPrecision(HalvesOf(block, kWords) + v * kLanes * 2);
+  }
+
+  // Block: what Decode made, or the panel's own bytes.
+  template <int kRows, typename Block>
+  static HWY_INLINE void Add(const Block* block, const uint8_t* a, float* sums) {
+    constexpr bool kReady = !std::is_same_v<Block, uint8_t>;
+    Codes sum[kRows][kPanelVectors];
+    HWY_UNROLL(12)
+    for (int i = 0; i < kRows; ++i) sum[i][0] = sum[i][1] = ZeroCodes();
+    HWY_UNROLL(8)
+    for (int group = 0; group < 8; ++group) {
+      ForEachOf<F::kParts>([&](auto part) FATHOM_INLINE_LAMBDA {
+        Codes codes[kPanelVectors];
+        HWY_UNROLL(2)
+        for (int v = 0; v < kPanelVectors; ++v) {
+          if constexpr (kReady) {
+            codes[v] = block->codes[group][part][v];
+          } else {
+            codes[v] = F::template Code<part()>(block, group, v);
+          }
+        }
+        HWY_UNROLL(12)
+        for (int i = 0; i < kRows; ++i) {
+          const Codes x = SetWord(WordAt(a + i * kRecord + (group * F::kParts + part) * 4));
+          HWY_UNROLL(2)
+          for (int v = 0; v < kPanelVectors; ++v) sum[i][v] = F::Add(sum[i][v], codes[v], x);
+        }
+      });
+    }
+    Floats step[kPanelVectors];
+    HWY_UNROLL(2)
+    for (int v = 0; v < kPanelVectors; ++v) {
+      if constexpr (kReady) {
+        step[v] = block->step[v];
+      } else {
+        step[v] = Step(block, v);
+      }
+    }
+    HWY_UNROLL(12)
+    for (int i = 0; i < kRows; ++i) {
+      const auto* record = reinterpret_cast<const Record*>(a + i * kRecord);
+      const Floats scale = Set(record->scale);
+      HWY_UNROLL(2)
+      for (int v = 0; v < kPanelVectors; ++v) {
+        Codes exact = F::Total(sum[i][v]);
+        if constexpr (F::kBias != 0) exact = Sub32(exact, SetWord(F::kBias * record->sum));
+        float* to = sums + i * kPanel + v * kLanes;
+        Store(MulAdd(ToFloats(exact), scale * step[v], Load(to)), to);
+      }
+    }
+  }
+};
+
+// ---- Formats of 256 elements
+
+template <typename F>
+struct Blocks256 {
+  using Record = Record256;
+  static constexpr int64_t kElements = 256;
+  static constexpr int64_t kRecord = sizeof(Record);
+  static constexpr int64_t kBlockBytes = ShapeOf(F::kType).bytes * kPanel;
+  static constexpr bool kDecodes = true;
+  struct Decoded {
+    Codes codes[F::kOuter * F::kInner][F::kGroups][kPanelVectors];
+    typename F::Scales scales;
+  };
+
+  static HWY_INLINE void Decode(const uint8_t* block, Decoded* out) {
+    F::Unpack(block, &out->scales);
+    for (int outer = 0; outer < F::kOuter; ++outer) {
+      ForEachOf<F::kInner>([&](auto sub) FATHOM_INLINE_LAMBDA {
+        HWY_UNROLL(8)
+        for (int group = 0; group < F::kGroups; ++group) {
+          HWY_UNROLL(2)
+          for (int v = 0; v < kPanelVectors; ++v) {
+            out->codes[outer * F::kInner + sub][group][v] =
+                F::template Code<sub()>(block, outer, group, v);
+          }
+        }
+      });
+    }
+  }
+
+  // The products of sub-block `sub`, with codes(group, v), times its scale.
+  template <int kRows, typename GetCodes>
+  static HWY_INLINE void AddSub(const typename F::Scales& scales, int sub, const uint8_t* a,
+                                GetCodes&& codes_of, Codes* total) {
+    HWY_UNROLL(2)
+    for (int first = 0; first < F::kGroups; first += F::kGroupsAtOnce) {
+      Codes sum[kRows][kPanelVectors];
+      HWY_UNROLL(12)
+      for (int i = 0; i < kRows; ++i) sum[i][0] = sum[i][1] = ZeroCodes();
+      HWY_UNROLL(8)
+      for (int group = first; group < first + F::kGroupsAtOnce; ++group) {
+        const Codes codes[kPanelVectors] = {codes_of(group, 0), codes_of(group, 1)};
+        HWY_UNROLL(12)
+        for (int i = 0; i < kRows; ++i) {
+          const Codes x = SetWord(WordAt(a + i * kRecord + (sub * F::kGroups + group) * 4));
+          HWY_UNROLL(2)
+          for (int v = 0; v < kPanelVectors; ++v) {
+            sum[i][v] = AddProducts(sum[i][v], codes[v], x);
+          }
+        }
+      }
+      HWY_UNROLL(12)
+      for (int i = 0; i < kRows; ++i) {
+        HWY_UNROLL(2)
+        for (int v = 0; v < kPanelVectors; ++v) {
+          Codes& to = total[i * kPanelVectors + v];
+          to = Add32(to, Scaled(sum[i][v], scales.factors[sub][v]));
+        }
+      }
+    }
+  }
+
+  template <int kRows>
+  static HWY_INLINE void Finish(const typename F::Scales& scales, const uint8_t* a,
+                                const Codes* total, float* sums) {
+    HWY_UNROLL(12)
+    for (int i = 0; i < kRows; ++i) {
+      F::Finish(scales, *reinterpret_cast<const Record256*>(a + i * kRecord),
+                total + i * kPanelVectors, sums + i * kPanel);
+    }
+  }
+
+  template <int kRows>
+  static HWY_INLINE void Add(const Decoded* block, const uint8_t* a, float* sums) {
+    Codes totals[kRows * kPanelVectors];
+    Codes* total = InMemory(totals);
+    HWY_UNROLL(24)
+    for (int i = 0; i < kRows * kPanelVectors; ++i) total[i] = ZeroCodes();
+    for (int sub = 0; sub < F::kOuter * F::kInner; ++sub) {
+      AddSub<kRows>(
+          block->scales, sub, a,
+          [&](int group, int v) FATHOM_INLINE_LAMBDA { return block->codes[sub][group][v]; },
+          total);
+    }
+    Finish<kRows>(block->scales, a, total, sums);
+  }
+  template <int kRows>
+  static HWY_INLINE void Add(const uint8_t* block, const uint8_t* a, float* sums) {
+    typename F::Scales scales;
+    F::Unpack(block, &scales);
+    Codes totals[kRows * kPanelVectors];
+    Codes* total = InMemory(totals);
+    HWY_UNROLL(24)
+    for (int i = 0; i < kRows * kPanelVectors; ++i) total[i] = ZeroCodes();
+    for (int outer = 0; outer < F::kOuter; ++outer) {
+      ForEachOf<F::kInner>([&](auto sub) FATHOM_INLINE_LAMBDA {
+        AddSub<kRows>(
+            scales, outer * F::kInner + sub, a,
+            [&](int group, int v)
+                FATHOM_INLINE_LAMBDA { return F::template Code<sub()>(block, outer, group, v); },
+            total);
+      });
+    }
+    Finish<kRows>(scales, a, total, sums);
+  }
+};
+
+// ---- Tiles
+
+// Adds `count` blocks (first: from zero) to sums [kRows, kPanel].
+template <typename Kind, int kRows, typename Block>
+static HWY_NOINLINE void CodedTile(const Block* blocks, int64_t count, const uint8_t* a, bool first,
+                                   float* sums) {
+  constexpr bool kReady = !std::is_same_v<Block, uint8_t>;
+  if (first) {
+    for (int i = 0; i < kRows * kPanelVectors; ++i) Store(Zero(), sums + i * kLanes);
+  }
+  for (int64_t block = 0; block < count; ++block) {
+    if constexpr (!kReady) Fetch(blocks, Kind::kBlockBytes);
+    Kind::template Add<kRows>(blocks, a, sums);
+    blocks += kReady ? 1 : Kind::kBlockBytes;
+    a += kRows * Kind::kRecord;
+  }
+}
+
+template <typename Block>
+using CodedTileFunction = void (*)(const Block*, int64_t, const uint8_t*, bool, float*);
+
+// Indexed by rows - 1.
+template <typename Kind, typename Block, int... kIndex>
+FATHOM_INLINE CodedTileFunction<Block> CodedTileOf(int64_t rows,
+                                                   std::integer_sequence<int, kIndex...>) {
+  static constexpr CodedTileFunction<Block> kTiles[] = {&CodedTile<Kind, kIndex + 1, Block>...};
+  return kTiles[rows - 1];
+}
+template <typename Kind, int kMost, typename Block>
+FATHOM_INLINE CodedTileFunction<Block> CodedTileFor(int64_t rows) {
+  return CodedTileOf<Kind, Block>(rows, std::make_integer_sequence<int, kMost>());
+}
+
+template <typename Kind>
+constexpr int64_t ChunkBlocks() {
+  return kChunk / Kind::kElements;
+}
+
+template <typename Kind>
+static void MultiplyCodedOf(const MultiplyCodedArgs& args) {
+  constexpr int64_t kChunkBlocks = ChunkBlocks<Kind>();
+  const int64_t blocks = args.depth / Kind::kElements;
+  const Strips strips = CodedStrips(args.rows);
+  const auto* a = static_cast<const uint8_t*>(args.a);
+  const auto* b = static_cast<const uint8_t*>(args.b);
+  auto* sums = static_cast<float*>(args.scratch);
+  auto* decoded = reinterpret_cast<typename Kind::Decoded*>(sums + args.rows * kPanel);
+  const int64_t c_bytes = args.c_type == Element::kF32 ? 4 : 2;
+  for (int64_t j = 0; j < args.columns; j += kPanel, b += blocks * Kind::kBlockBytes) {
+    if (args.rows <= kFewRows) {
+      CodedTileFor<Kind, kFewRows, uint8_t>(args.rows)(b, blocks, a, true, sums);
+    } else {
+      for (int64_t block = 0; block < blocks; block += kChunkBlocks) {
+        const int64_t count = blocks - block < kChunkBlocks ? blocks - block : kChunkBlocks;
+        const uint8_t* codes = b + block * Kind::kBlockBytes;
+        if constexpr (Kind::kDecodes) {
+          for (int64_t i = 0; i < count; ++i) {
+            Kind::Decode(codes + i * Kind::kBlockBytes, decoded + i);
+          }
+        }
+        for (int64_t s = 0; s < strips.count; ++s) {
+          const int64_t begin = strips.Begin(s), rows = strips.Begin(s + 1) - begin;
+          const uint8_t* strip = a + (block * args.rows + count * begin) * Kind::kRecord;
+          float* to = sums + begin * kPanel;
+          if constexpr (Kind::kDecodes) {
+            CodedTileFor<Kind, kCodedStrip, typename Kind::Decoded>(rows)(decoded, count, strip,
+                                                                          block == 0, to);
+          } else {
+            CodedTileFor<Kind, kCodedStrip, uint8_t>(rows)(codes, count, strip, block == 0, to);
+          }
+        }
+      }
+    }
+    const int64_t columns = args.columns - j < kPanel ? args.columns - j : kPanel;
+    const TileTarget to{static_cast<char*>(args.c) + j * c_bytes, args.c_stride, columns,
+                        args.c_type, args.accumulate};
+    Typed(to.type, to.c, [&](auto* c) { StoreTile(sums, kPanel, args.rows, c, to); });
+  }
+}
+
+// Calls f with the kind of blocks.
+template <typename F>
+FATHOM_INLINE auto ForKind(Blocks type, F&& f) {
+  switch (type) {
+    case Blocks::kQ8_0:
+      return f(Blocks32<Q8_0Format>());
+    case Blocks::kQ4_0:
+      return f(Blocks32<Q4_0Format>());
+    case Blocks::kQ4K:
+      return f(Blocks256<Q4KFormat>());
+    default:
+      return f(Blocks256<Q6KFormat>());
+  }
+}
+
+static void MultiplyCoded(const MultiplyCodedArgs& args) {
+  ForKind(args.type, [&](auto kind) { MultiplyCodedOf<decltype(kind)>(args); });
+}
+
+static int64_t CodedScratchBytes(int64_t rows) {
+  constexpr int64_t kDecoded[] = {
+      kChunk / 32 * static_cast<int64_t>(sizeof(Blocks32<Q8_0Format>::Decoded)),
+      static_cast<int64_t>(sizeof(Blocks256<Q4KFormat>::Decoded)),
+      static_cast<int64_t>(sizeof(Blocks256<Q6KFormat>::Decoded))};
+  int64_t most = 0;
+  for (const int64_t bytes : kDecoded) most = bytes > most ? bytes : most;
+  return rows * kPanel * 4 + most;
+}
+
+static int64_t CodedRowBytes(Blocks type, int64_t depth) {
+  return ForKind(type, [&](auto kind) {
+    using Kind = decltype(kind);
+    return depth / Kind::kElements * Kind::kRecord;
+  });
+}
+
+}  // namespace fathom::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+
+#include "model/config.h"
+#include "model/parameters.h"
+#include "model/precision.h"
+#include "ops/backend.h"
+
+namespace fathom {
+
+// What a forward has to read and to multiply at least: the floor that measured speed is compared
+// with (docs/performance.md). Experts of a batch are as many as so many tokens choose on average
+// when each chooses evenly.
+struct ForwardFloor {
+  DType weights = DType::kBF16;  // the type that most of the bytes read are in
+  // Bytes of the weights that `tokens` tokens of one batch read, as they are packed, the head for
+  // all of them included.
+  double WeightBytes(int64_t tokens) const;
+  // Bytes of the cache that one token at this depth reads.
+  double CacheBytes(int64_t depth) const;
+  // FLOP (two a multiply-add) of a token of a prompt at this depth, without the head: products with
+  // weights, and attention in the absorbed form.
+  double PromptFlops(int64_t depth) const;
+
+  double dense_bytes = 0, expert_bytes = 0;  // expert_bytes: of all experts
+  double head_bytes = 0;
+  double experts = 0, chosen = 0;
+  double cache_row_bytes = 0;  // of all layers
+  double weight_flops = 0, attention_flops_per_key = 0;
+};
+
+// From a store opened for inference.
+ForwardFloor FloorOf(const ModelConfig& config, Precision precision, const ParameterStore& store);
+
+}  // namespace fathom
