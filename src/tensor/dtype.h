@@ -14,17 +14,20 @@ enum class DType : uint8_t {
   kBF16,  // compute copies, activations, caches
   kI32,   // token ids, positions, expert ids
   // Types of quantised rows: codes, and a scale for every kScaleTile of them (tensor/quantize.h).
-  kE4M3,       // operands of FP8 products; the scale is the tile's largest magnitude / 448
-  kE4M3Ue8m0,  // the same with scales that are powers of two
-  kE5M6,       // what is kept of attention's output (V3 report, section 3.3.3); powers of two
+  kE4M3,        // operands of FP8 products; the scale is the tile's largest magnitude / 448
+  kE4M3Ue8m0,   // the same with scales that are powers of two
+  kE4M3Tensor,  // the same with one scale for the whole of a tensor, in every tile
+  kE5M6,        // what is kept of attention's output (V3 report, section 3.3.3); powers of two
 };
 
 constexpr bool IsQuantized(DType dtype) { return dtype >= DType::kE4M3; }
-constexpr bool IsE4M3(DType dtype) { return dtype == DType::kE4M3 || dtype == DType::kE4M3Ue8m0; }
+constexpr bool IsE4M3(DType dtype) {
+  return dtype == DType::kE4M3 || dtype == DType::kE4M3Ue8m0 || dtype == DType::kE4M3Tensor;
+}
 
 // Bytes of an element; 1 for quantised types, whose rows have strides in bytes.
 size_t SizeOf(DType dtype);
-// "f64", "f32", "bf16", "i32", "e4m3", "e4m3-ue8m0", "e5m6".
+// "f64", "f32", "bf16", "i32", "e4m3", "e4m3-ue8m0", "e4m3-tensor", "e5m6".
 std::string_view Name(DType dtype);
 
 // bfloat16: the upper half of an IEEE single.
