@@ -1,7 +1,7 @@
 # The few commands of the project; CMake does the work. PRESET picks release, debug, asan or tsan.
 PRESET ?= release
 
-.PHONY: configure build all test test-long demo bench parity format check-format tidy clean
+.PHONY: configure build all test test-long demo bench parity claims claims-report format check-format tidy clean
 
 # Where `make parity` finds deepseek-v3.tokenizer.json.gz, tinyshakespeare.txt and gsm8k-*.jsonl.
 DATA ?= ../shared/data
@@ -58,6 +58,15 @@ parity: all
 	@scripts/parity/tokenizer.py compare --fathom build/$(PRESET)/fathom \
 		--bench build/$(PRESET)/bench/fathom_tokenizer_bench --data $(DATA)
 	@scripts/parity/chat_templates.py compare --fathom build/$(PRESET)/fathom --data $(DATA)
+
+# The experiments of docs/claims.md that have no committed log yet, one after the other; stopped at any time, it goes on
+# where it was. Pictures and tables are made again from the logs.
+claims: build
+	@scripts/install-packages.sh claims
+	@scripts/claims/claims.py run --fathom build/$(PRESET)/fathom
+
+claims-report:
+	@scripts/claims/claims.py report
 
 demo: build
 	@scripts/demo.sh build/$(PRESET)/fathom

@@ -68,11 +68,10 @@ void EvaluationRows::AddWindow(Window window) {
 void EvaluationRows::Read(int64_t first, int64_t count, TokenRows& batch) const {
   FATHOM_CHECK(first >= 0 && count >= 0 && count <= rows() - first);
   const int64_t length = options_.sequence_length;
-  batch.Reset(count, length, 0);
+  batch.Reset(count, length, options_.depth);
   std::vector<int32_t> ids;
   for (int64_t row = 0; row < count; ++row) {
-    int32_t* tokens = batch.tokens.data() + row * (length + 1);
-    int32_t* targets = batch.targets.data() + row * length;
+    int32_t* tokens = batch.tokens.data() + row * (length + 1 + options_.depth);
     int64_t filled = 0;
     const auto index = static_cast<size_t>(first + row);
     for (size_t w = row_begins_[index]; w < row_begins_[index + 1]; ++w) {
@@ -85,8 +84,11 @@ void EvaluationRows::Read(int64_t first, int64_t count, TokenRows& batch) const 
       store_->Copy(window.document, static_cast<uint64_t>(window.begin + added - shift),
                    static_cast<uint64_t>(window.length + 1 - added), ids.data() + added);
       std::copy_n(ids.begin(), window.length, tokens + window.column);
-      std::copy(ids.begin() + window.context + 1, ids.end(),
-                targets + window.column + window.context);
+      for (int64_t level = 0; level <= options_.depth; ++level) {
+        int32_t* targets = batch.targets.data() + (level * count + row) * length;
+        for (int64_t i = window.context; i + level < window.length; ++i)
+          targets[window.column + i] = ids[static_cast<size_t>(i + level + 1)];
+      }
       batch.segments.push_back({row, window.column, window.length});
       filled = window.column + window.length;
     }

@@ -20,6 +20,8 @@ struct EvaluationOptions {
   // uniform over the vocabulary.
   int32_t begin_token = -1;
   int64_t vocabulary = 0;
+  // Multi-token-prediction modules that are scored too.
+  int64_t depth = 0;
   // Reads whole documents, in a random order fixed by the seed, until they hold this many tokens;
   // 0: all of them.
   uint64_t max_tokens = 0;
@@ -40,8 +42,9 @@ class EvaluationRows {
   uint64_t bytes() const { return bytes_; }
   uint64_t targets() const { return targets_; }
 
-  // Rows [first, first + count), depth 0. Targets are what counts: at the end of a segment,
-  // `tokens` goes on with the next segment's.
+  // Rows [first, first + count). Targets are what counts: at the end of a segment, `tokens` goes on
+  // with the next segment's. Level k predicts the tokens that level 0 scores k places later, but
+  // for those whose window ends before.
   void Read(int64_t first, int64_t count, TokenRows& batch) const;
 
   // nats: the sum of -ln p over all targets of all rows.

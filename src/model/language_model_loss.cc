@@ -99,6 +99,22 @@ class LossPass {
     return Download(context_, logprob);
   }
 
+  // See LossOutput::accepted.
+  std::vector<int64_t> CountAccepted() {
+    std::vector<int32_t> main;
+    std::vector<int64_t> accepted;
+    for (size_t k = 0; k < depths_.size(); ++k) {
+      const std::vector<int32_t> drafts = transformer_.head().Greedy(context_, depths_[k].h);
+      if (k == 0) main = drafts;
+      const std::vector<int32_t>& targets = input_.targets[k];
+      int64_t count = 0;
+      for (size_t i = 0; i < targets.size(); ++i)
+        count += targets[i] >= 0 && drafts[i] == main[i + k] ? 1 : 0;
+      accepted.push_back(count);
+    }
+    return accepted;
+  }
+
   // Goes back from the last depth to the first; returns each depth's log-probs.
   std::vector<std::vector<double>> Backward() {
     Backend& backend = *context_.backend;
@@ -197,6 +213,7 @@ LossOutput LanguageModelLoss(Context& context, const Transformer& transformer,
     if (scaled.balance_alpha > 0) output.balance_loss = pass.BalanceLoss() / options.balance_weight;
   } else {
     for (size_t k = 0; k < input.inputs.size(); ++k) logprobs.push_back(pass.TargetLogProbs(k));
+    if (options.count_drafts) output.accepted = pass.CountAccepted();
   }
   for (size_t k = 0; k < logprobs.size(); ++k) {
     double nll = 0;

@@ -30,12 +30,18 @@ struct LossOptions {
   // Weight of this micro-batch's balance losses: they enter the loss as balance_weight * sum over
   // sequences and layers.
   double balance_weight = 0;
+  // Counts the drafts of the MTP modules that the main model would accept; without `saved` only.
+  bool count_drafts = false;
 };
 
 struct LossOutput {
   std::vector<double> nll;       // [depths]: sum of -logprob over the targets, in nats
   std::vector<int64_t> targets;  // [depths]: how many targets there are
   double balance_loss = 0;       // sum over sequences and layers
+  // [depths], with count_drafts: of depth k's targets, how many its module predicts with the very
+  // token that the main model, given the k tokens before, finds likeliest. That is greedy
+  // speculative decoding on this text: such a draft is accepted. Of depth 0: all.
+  std::vector<int64_t> accepted;
 };
 
 // The cross-entropy of the main model and of its MTP modules. With `saved`, gradients of

@@ -121,7 +121,8 @@ void Linear::BackwardWeight(ConstTensor dy, ConstTensor x, PendingWeightGradient
     pending.AddMatmul({.dy = part_dy,
                        .x = x,
                        .dw = part.parameter->grad.Rows(part.begin, part.end),
-                       .fp8 = IsQuantized(dtype_)});
+                       .fp8 = IsQuantized(dtype_),
+                       .per_tensor = dtype_ == DType::kE4M3Tensor});
     if (!biases_.empty()) pending.AddBias(part_dy, biases_[i]->grad);
     row += rows;
   }

@@ -43,6 +43,31 @@ void OutputHead::LogProb(Context& context, ConstTensor h, double temperature, Co
   ForEachBlock(context, h, temperature, targets, logprob, [](int64_t, int64_t, Tensor, Tensor) {});
 }
 
+std::vector<int32_t> OutputHead::Greedy(Context& context, ConstTensor h) const {
+  const int64_t rows = h.dim(0), block = std::min(rows, BlockRows()), vocabulary = vocab_size();
+  ArenaScope scope(*context.workspace);
+  const Tensor logits = context.workspace->New(precision_.sum, Shape({block, vocabulary}));
+  std::vector<int32_t> ids;
+  const auto choose = [&](auto zero) {
+    std::vector<decltype(zero)> values(static_cast<size_t>(block * vocabulary));
+    for (int64_t begin = 0; begin < rows; begin += block) {
+      const Tensor part = logits.Rows(0, std::min(rows, begin + block) - begin);
+      Logits(context, h.Rows(begin, begin + part.dim(0)), part);
+      context.backend->CopyToHost(part, Tensor(values.data(), precision_.sum, part.shape()));
+      for (int64_t row = 0; row < part.dim(0); ++row) {
+        const auto first = values.begin() + row * vocabulary;
+        ids.push_back(static_cast<int32_t>(std::max_element(first, first + vocabulary) - first));
+      }
+    }
+  };
+  if (precision_.sum == DType::kF64) {
+    choose(0.0);
+  } else {
+    choose(0.0F);
+  }
+  return ids;
+}
+
 void OutputHead::LogProbAndBackward(Context& context, ConstTensor h, double temperature,
                                     ConstTensor targets, ConstTensor dlogprob, Tensor logprob,
                                     Tensor dh) const {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "model/linear.h"
 #include "model/precision.h"
 
@@ -24,9 +26,12 @@ class OutputHead {
   // logprob sum [rows] of targets i32 [rows] at a temperature; see Backend::LogProb.
   void LogProb(Context& context, ConstTensor h, double temperature, ConstTensor targets,
                Tensor logprob) const;
-  // The same, and backward: given dlogprob sum [rows], assigns dh sum [rows, hidden] and adds the
-  // head's weight gradient at once (its dY, rows x vocabulary, is too large to be kept for a later
-  // half).
+  // The id of the largest logit of every row, the lowest of equal ones, as greedy sampling takes
+  // it.
+  std::vector<int32_t> Greedy(Context& context, ConstTensor h) const;
+  // The log-probs, and backward: given dlogprob sum [rows], assigns dh sum [rows, hidden] and adds
+  // the head's weight gradient at once (its dY, rows x vocabulary, is too large to be kept for a
+  // later half).
   void LogProbAndBackward(Context& context, ConstTensor h, double temperature, ConstTensor targets,
                           ConstTensor dlogprob, Tensor logprob, Tensor dh) const;
 

@@ -27,6 +27,8 @@ namespace fathom {
 //                backward
 //
 // The last column is DeepSeek-V3's (report, sections 3.3.1 to 3.3.3), whose residual stream is bf16.
+// With kE4M3Tensor it has one scale a tensor instead of tiles, to compare with: what a token is
+// computed to then depends on the others in its batch.
 // clang-format on
 struct Precision {
   DType sum = DType::kF32;
@@ -41,7 +43,7 @@ struct Precision {
   static Precision Double() { return Uniform(DType::kF64); }
   static Precision F32() { return Uniform(DType::kF32); }
   static Precision BF16() { return {}; }
-  // kE4M3, or kE4M3Ue8m0: scales that are powers of two.
+  // kE4M3; kE4M3Ue8m0: scales that are powers of two; kE4M3Tensor: one scale a tensor.
   static Precision FP8(DType codes) {
     return {.projection = codes,
             .norm_input = DType::kBF16,

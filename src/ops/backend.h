@@ -17,7 +17,8 @@ namespace fathom {
 
 // C [m, n] = A [m, k] B[n, k]^T, or C += that when `accumulate` is set. Where B is quantised (E4M3,
 // scales of 128 x 128 squares), A is too (scales of 1 x 128 tiles): it comes so, or is rounded on
-// the way, to B's type. Where B is block-coded, A is rounded to integers of 8 bits on the way.
+// the way, to B's type. kE4M3Tensor: one scale for all of the stack that B was packed from, and one
+// for all of A. Where B is block-coded, A is rounded to integers of 8 bits on the way.
 struct MatmulProblem {
   ConstTensor a;
   const PackedMatrix* b = nullptr;
@@ -27,12 +28,13 @@ struct MatmulProblem {
 
 // dW [n, k] += dY [tokens, n]^T X [tokens, k]. With `fp8` both are rounded to E4M3 first, a scale
 // for every 128 tokens (from the problem's first) of a column, scales powers of two: the one place
-// where what was quantised along its rows is quantised again along tokens.
+// where what was quantised along its rows is quantised again along tokens. With `per_tensor` there
+// is one scale for all of dY, and one for all of X (quantised with one scale: of all that has it).
 struct WeightGradientProblem {
   ConstTensor dy;
   ConstTensor x;
   Tensor dw;
-  bool fp8 = false;
+  bool fp8 = false, per_tensor = false;
 };
 
 // Everything that a device has to be able to compute, forward and backward side by side. A backend
@@ -78,7 +80,8 @@ class Backend {
   // y = 0.
   virtual void Zero(Context& context, Tensor y) = 0;
   // y = x, rounded to y's type; same shape, of any rank; any strides on both sides, 0 in x too (a
-  // broadcast). Matrices between f32 or act and a quantised type: tensor/quantize.h.
+  // broadcast). Matrices between f32 or act and a quantised type: tensor/quantize.h; the tensor of
+  // kE4M3Tensor is x.
   virtual void Cast(Context& context, ConstTensor x, Tensor y) = 0;
   // y += x; same shape, rank 1 or 2; types may differ; the sum is made in f32 and rounded to y's
   // type.

@@ -15,6 +15,7 @@ size_t SizeOf(DType dtype) {
       return 2;
     case DType::kE4M3:
     case DType::kE4M3Ue8m0:
+    case DType::kE4M3Tensor:
     case DType::kE5M6:
       return 1;
     case DType::kQ8_0:
@@ -40,6 +41,8 @@ std::string_view Name(DType dtype) {
       return "e4m3";
     case DType::kE4M3Ue8m0:
       return "e4m3-ue8m0";
+    case DType::kE4M3Tensor:
+      return "e4m3-tensor";
     case DType::kE5M6:
       return "e5m6";
     case DType::kQ8_0:

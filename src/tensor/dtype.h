@@ -14,9 +14,10 @@ enum class DType : uint8_t {
   kBF16,  // compute copies, activations, caches
   kI32,   // token ids, positions, expert ids
   // Types of quantised rows: codes, and a scale for every kScaleTile of them (tensor/quantize.h).
-  kE4M3,       // operands of FP8 products; the scale is the tile's largest magnitude / 448
-  kE4M3Ue8m0,  // the same with scales that are powers of two
-  kE5M6,       // what is kept of attention's output (V3 report, section 3.3.3); powers of two
+  kE4M3,        // operands of FP8 products; the scale is the tile's largest magnitude / 448
+  kE4M3Ue8m0,   // the same with scales that are powers of two
+  kE4M3Tensor,  // the same with one scale for the whole of a tensor, in every tile
+  kE5M6,        // what is kept of attention's output (V3 report, section 3.3.3); powers of two
   // Types of packed weights only: GGUF's blocks of codes (tensor/block_formats.h), multiplied as
   // they are.
   kQ8_0,
@@ -27,12 +28,15 @@ enum class DType : uint8_t {
 
 constexpr bool IsQuantized(DType dtype) { return dtype >= DType::kE4M3 && dtype <= DType::kE5M6; }
 constexpr bool IsBlockCoded(DType dtype) { return dtype >= DType::kQ8_0; }
-constexpr bool IsE4M3(DType dtype) { return dtype == DType::kE4M3 || dtype == DType::kE4M3Ue8m0; }
+constexpr bool IsE4M3(DType dtype) {
+  return dtype == DType::kE4M3 || dtype == DType::kE4M3Ue8m0 || dtype == DType::kE4M3Tensor;
+}
 
 // Bytes of an element; 1 for quantised types, whose rows have strides in bytes. Fatal for
 // block-coded ones.
 size_t SizeOf(DType dtype);
-// "f64", "f32", "bf16", "i32", "e4m3", "e4m3-ue8m0", "e5m6", "q8_0", "q4_0", "q4_k", "q6_k".
+// "f64", "f32", "bf16", "i32", "e4m3", "e4m3-ue8m0", "e4m3-tensor", "e5m6", "q8_0", "q4_0", "q4_k",
+// "q6_k".
 std::string_view Name(DType dtype);
 
 // bfloat16: the upper half of an IEEE single.

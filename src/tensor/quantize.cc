@@ -43,7 +43,7 @@ float TileScale(DType dtype, float largest) {
   // Below the normal numbers a scale has no reciprocal in f32.
   const float scale = std::max(largest / LargestCode(dtype), 0x1p-120F);
   if (largest == 0) return 1;
-  if (dtype == DType::kE4M3) return scale;
+  if (dtype == DType::kE4M3 || dtype == DType::kE4M3Tensor) return scale;
   int exponent;
   const float fraction = std::frexp(scale, &exponent);  // in [0.5, 1)
   return std::ldexp(1.0F, fraction == 0.5F ? exponent - 1 : exponent);
@@ -66,14 +66,16 @@ int64_t QuantizedRowBytes(DType dtype, int64_t d) {
   return QuantizedScalesOffset(dtype, d) + 4 * Tiles(d);
 }
 
-void QuantizeRow(DType dtype, std::span<const float> x, void* row) {
+void QuantizeRow(DType dtype, std::span<const float> x, void* row, float at_least) {
   const auto d = static_cast<int64_t>(x.size());
   auto* codes = static_cast<uint8_t*>(row);
   auto* scales = reinterpret_cast<float*>(codes + QuantizedScalesOffset(dtype, d));
   for (int64_t tile = 0; tile < Tiles(d); ++tile) {
     const int64_t begin = tile * kScaleTile, n = std::min(kScaleTile, d - begin);
     const auto part = x.subspan(static_cast<size_t>(begin), static_cast<size_t>(n));
-    const uint32_t bits = LargestMagnitude(part.data(), n);
+    // Magnitudes' bits are ordered as they are, with NaN above all.
+    const uint32_t bits =
+        std::max(LargestMagnitude(part.data(), n), std::bit_cast<uint32_t>(at_least));
     const float scale = TileScale(dtype, std::bit_cast<float>(bits));
     const float inverse = 1.0F / scale;
     scales[tile] = scale;

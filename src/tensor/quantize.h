@@ -35,7 +35,8 @@ constexpr float LargestCode(DType dtype) {
 }
 
 // The scale of a tile from its largest magnitude (f32; not finite: NaN, and so is all that is made
-// of it; 0: 1): largest / LargestCode, for kE4M3 rounded to nearest, else to the next power of two.
+// of it; 0: 1): largest / LargestCode, for kE4M3 and kE4M3Tensor rounded to nearest, else to the
+// next power of two.
 float TileScale(DType dtype, float largest);
 
 // x / scale as a code's value: x times the scale's reciprocal (both f32), rounded to nearest even.
@@ -48,8 +49,9 @@ float RoundToCode(DType dtype, float x, float scale);
 int64_t QuantizedRowBytes(DType dtype, int64_t d);
 int64_t QuantizedScalesOffset(DType dtype, int64_t d);
 
-// Between a row in f32 and a quantised one.
-void QuantizeRow(DType dtype, std::span<const float> x, void* row);
+// Between a row in f32 and a quantised one. Every scale is chosen as if its tile held `at_least`
+// too: with the largest magnitude of the whole tensor, that is kE4M3Tensor.
+void QuantizeRow(DType dtype, std::span<const float> x, void* row, float at_least = 0);
 void DequantizeRow(DType dtype, const void* row, std::span<float> y);
 
 // ---- Activations of products with block-coded weights

@@ -19,6 +19,7 @@ HeldOutScore ScoreHeldOut(Context& context, const Transformer& transformer, cons
   options.context = sequence_length / 2;
   options.begin_token = static_cast<int32_t>(inputs.model.bos_token_id);
   options.vocabulary = inputs.model.vocab_size;
+  options.depth = inputs.model.num_nextn_predict_layers;
   // 0 would be all of them.
   if (max_tokens > 0)
     options.max_tokens =
@@ -34,15 +35,23 @@ HeldOutScore ScoreHeldOut(Context& context, const Transformer& transformer, cons
   Progress progress("scoring held-out documents", "tokens", total, quiet || max_tokens > 0);
   HeldOutScore score;
   double bits = 0, nats_of_all = 0, done = 0;
+  const auto depths = static_cast<size_t>(options.depth) + 1;
+  std::vector<double> mtp_nats(depths);
+  std::vector<int64_t> mtp_targets(depths), accepted(depths);
   for (const EvaluationRows& set : sets) {
     double nats = 0;
     TokenRows rows;
     for (int64_t first = 0; first < set.rows(); first += rows_at_once) {
       set.Read(first, std::min(rows_at_once, set.rows() - first), rows);
       LossInput input = MakeLossInput(rows);
-      const LossOutput output =
-          LanguageModelLoss(context, transformer, input, {.form = form}, nullptr);
+      const LossOutput output = LanguageModelLoss(
+          context, transformer, input, {.form = form, .count_drafts = depths > 1}, nullptr);
       nats += output.nll[0];
+      for (size_t k = 1; k < depths; ++k) {
+        mtp_nats[k] += output.nll[k];
+        mtp_targets[k] += output.targets[k];
+        accepted[k] += output.accepted[k];
+      }
       done += static_cast<double>(output.targets[0]);
       progress.Update(done);
     }
@@ -55,6 +64,11 @@ HeldOutScore ScoreHeldOut(Context& context, const Transformer& transformer, cons
   if (score.bytes == 0) return score;
   score.bits_per_byte = bits / static_cast<double>(score.bytes);
   if (score.targets > 0) score.loss = nats_of_all / static_cast<double>(score.targets);
+  for (size_t k = 1; k < depths; ++k) {
+    const auto targets = static_cast<double>(std::max<int64_t>(1, mtp_targets[k]));
+    score.mtp_loss.push_back(mtp_nats[k] / targets);
+    score.mtp_acceptance.push_back(static_cast<double>(accepted[k]) / targets);
+  }
   return score;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "data/evaluation_rows.h"
 #include "model/language_model_loss.h"
@@ -13,6 +14,9 @@ struct HeldOutScore {
   double bits_per_byte = 0;
   double loss = 0;  // nats a token
   uint64_t documents = 0, bytes = 0, targets = 0;
+  // Of each MTP module: its loss (nats a token), and the share of its drafts that greedy
+  // speculative decoding would accept on this text (LossOutput::accepted).
+  std::vector<double> mtp_loss, mtp_acceptance;
 };
 
 // How well a model predicts held-out documents: all of every source's, or a fixed random choice of

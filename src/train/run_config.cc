@@ -170,7 +170,7 @@ void Describe(Config& config, Fields& fields) {
   });
   fields.Section("precision", [&](auto& section) {
     section.Field("recipe", config.precision.recipe, {"bf16", "f32", "fp8"});
-    section.Field("scales", config.precision.scales, {"amax", "ue8m0"});
+    section.Field("scales", config.precision.scales, {"amax", "ue8m0", "tensor"});
     section.Field("recompute", config.precision.recompute);
     section.Field("attention", config.precision.attention, {"expanded", "absorbed"});
   });

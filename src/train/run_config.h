@@ -59,7 +59,7 @@ struct RunConfig {
 
   struct PrecisionChoice {
     std::string recipe = "bf16";         // "bf16", "f32", "fp8" (model/precision.h)
-    std::string scales = "amax";         // of fp8; or "ue8m0": powers of two
+    std::string scales = "amax";         // of fp8; or "ue8m0": powers of two, "tensor"
     bool recompute = false;              // norms and MLA up-projections
     std::string attention = "expanded";  // or "absorbed"
   } precision;
@@ -119,7 +119,9 @@ struct RunConfig {
   Precision ModelPrecision() const {
     if (precision.recipe == "f32") return Precision::F32();
     if (precision.recipe == "bf16") return Precision::BF16();
-    return Precision::FP8(precision.scales == "ue8m0" ? DType::kE4M3Ue8m0 : DType::kE4M3);
+    return Precision::FP8(precision.scales == "ue8m0"    ? DType::kE4M3Ue8m0
+                          : precision.scales == "tensor" ? DType::kE4M3Tensor
+                                                         : DType::kE4M3);
   }
   AttentionForm Form() const {
     return precision.attention == "absorbed" ? AttentionForm::kAbsorbed : AttentionForm::kExpanded;

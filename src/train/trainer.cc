@@ -345,14 +345,22 @@ class Trainer {
                      config_.Form(), static_cast<uint64_t>(config_.validation.tokens), config_.seed,
                      options_.quiet);
     if (score.bytes == 0) return;
-    log_->Write({{"kind", "validation"},
-                 {"step", progress_.step},
-                 {"bits_per_byte", score.bits_per_byte},
-                 {"loss", score.loss},
-                 {"bytes", score.bytes}});
+    nlohmann::ordered_json line = {{"kind", "validation"},
+                                   {"step", progress_.step},
+                                   {"bits_per_byte", score.bits_per_byte},
+                                   {"loss", score.loss},
+                                   {"bytes", score.bytes}};
+    AddMtp(score, line);
+    log_->Write(line);
     progress.Clear();
     spdlog::info("step {}: loss {:.3f}, held out {:.3f} bits per byte", progress_.step,
                  progress_.loss, score.bits_per_byte);
+  }
+
+  static void AddMtp(const HeldOutScore& score, nlohmann::ordered_json& line) {
+    if (score.mtp_loss.empty()) return;
+    line["mtp_loss"] = score.mtp_loss;
+    line["mtp_acceptance"] = score.mtp_acceptance;
   }
 
   void Sample(Transformer& transformer, Progress& progress) {
@@ -403,13 +411,16 @@ class Trainer {
         spdlog::warn("{}: it is left out of the result", error.what());
       }
     }
-    log_->Write({{"kind", "result"},
-                 {"step", progress_.step},
-                 {"bits_per_byte", score.bits_per_byte},
-                 {"held_out_documents", score.documents},
-                 {"held_out_bytes", score.bytes},
-                 {"baseline_bits_per_byte", summary_.baseline_bits_per_byte},
-                 {"seconds", progress_.seconds}});
+    nlohmann::ordered_json line = {{"kind", "result"},
+                                   {"step", progress_.step},
+                                   {"bits_per_byte", score.bits_per_byte},
+                                   {"loss", score.loss},
+                                   {"held_out_documents", score.documents},
+                                   {"held_out_bytes", score.bytes},
+                                   {"baseline_bits_per_byte", summary_.baseline_bits_per_byte},
+                                   {"seconds", progress_.seconds}};
+    AddMtp(score, line);
+    log_->Write(line);
   }
 
   // Refused before anything is made.

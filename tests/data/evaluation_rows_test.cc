@@ -92,6 +92,31 @@ TEST(EvaluationRows, WindowsKeepTheContextAsked) {
   EXPECT_EQ(batch.targets, (std::vector<int32_t>{10, 11, 12, 13, -1, -1, 14, 15, -1, -1, 16, 17}));
 }
 
+TEST(EvaluationRows, DeeperLevelsPredictWhatStandsInTheSameWindow) {
+  TemporaryDirectory directory;
+  const auto store = MakeStore(directory / "a", {{10, 11, 12, 13, 14}, {20, 21}}, 100);
+  EvaluationOptions options;
+  options.sequence_length = 4;
+  options.context = 2;
+  options.begin_token = kBegin;
+  options.vocabulary = 100;
+  options.depth = 2;
+  const EvaluationRows rows(store, options);
+  // Inputs  2 10 11 12 | 11 12 13 | 2 20, the second window with two tokens of context.
+  ASSERT_EQ(rows.rows(), 3);
+  TokenRows batch;
+  rows.Read(0, 3, batch);
+  EXPECT_EQ(batch.depth, 2);
+  for (const auto& [row, inputs] : std::map<int64_t, std::vector<int32_t>>{
+           {0, {2, 10, 11, 12}}, {1, {11, 12, 13}}, {2, {2, 20}}}) {
+    for (size_t i = 0; i < inputs.size(); ++i)
+      EXPECT_EQ(batch.Token(row, static_cast<int64_t>(i)), inputs[i]);
+  }
+  EXPECT_EQ(batch.targets, (std::vector<int32_t>{10, 11, 12, 13, -1, -1, 14, -1, 20, 21, -1, -1,
+                                                 11, 12, 13, -1, -1, -1, -1, -1, 21, -1, -1, -1,
+                                                 12, 13, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1}));
+}
+
 TEST(EvaluationRows, BitsPerByte) {
   TemporaryDirectory directory;
   // 5 tokens, 15 bytes.

@@ -67,7 +67,8 @@ TEST_P(Fp8Model, TheCpuFollowsTheReferenceOfTheSameRecipe) {
   EXPECT_NEAR(cpu.loss, exact.loss, 1e-2 * exact.loss);
 }
 
-INSTANTIATE_TEST_SUITE_P(Scales, Fp8Model, testing::Values(DType::kE4M3, DType::kE4M3Ue8m0));
+INSTANTIATE_TEST_SUITE_P(Scales, Fp8Model,
+                         testing::Values(DType::kE4M3, DType::kE4M3Ue8m0, DType::kE4M3Tensor));
 
 }  // namespace
 }  // namespace fathom::test

@@ -6,8 +6,9 @@ namespace {
 
 FATHOM_FOR_CPU_TARGETS(CpuFp8);
 
-constexpr DType kE4M3Types[] = {DType::kE4M3, DType::kE4M3Ue8m0};
-constexpr DType kQuantizedTypes[] = {DType::kE4M3, DType::kE4M3Ue8m0, DType::kE5M6};
+constexpr DType kE4M3Types[] = {DType::kE4M3, DType::kE4M3Ue8m0, DType::kE4M3Tensor};
+constexpr DType kQuantizedTypes[] = {DType::kE4M3, DType::kE4M3Ue8m0, DType::kE4M3Tensor,
+                                     DType::kE5M6};
 
 // Rows of very different magnitudes, a zero one, with outliers.
 TestTensor RowsOfAllSizes(RandomStream& random, DType dtype, const Shape& shape) {
@@ -56,6 +57,26 @@ TEST_P(CpuFp8, CastGivesTheBytesOfTheDefinition) {
   }
 }
 
+// What stands beside 448 under one scale is a multiple of E4M3's smallest number, 2^-9; tiles of
+// their own hold it as it is.
+TEST_P(CpuFp8, OneScaleForATensorLosesWhatIsSmallBesideItsLargest) {
+  auto cpu = Cpu(2);
+  const TestTensor x(DType::kF32, {2, 256}), y(DType::kF32, {2, 256});
+  std::vector<double> values(512, 0x1.8p-10);
+  values[3] = -448;
+  StoreAll(x, values);
+  for (const DType dtype : {DType::kE4M3, DType::kE4M3Tensor}) {
+    const TestTensor codes(dtype, {2, 256});
+    (*cpu)->Cast(cpu->context(), x, codes);
+    (*cpu)->Cast(cpu->context(), codes, y);
+    EXPECT_EQ(y.data<float>()[3], -448);
+    EXPECT_EQ(Load(y, 0, 4), 0x1p-9);
+    const double elsewhere = dtype == DType::kE4M3 ? 0x1.8p-10 : 0x1p-9;
+    EXPECT_EQ(Load(y, 0, 200), elsewhere);
+    EXPECT_EQ(Load(y, 1, 0), elsewhere);
+  }
+}
+
 TEST_P(CpuFp8, EveryCodeDecodesToItsValue) {
   auto cpu = Cpu();
   const TestTensor x(DType::kE4M3, {1, 256}), y(DType::kF32, {1, 256});
@@ -86,7 +107,8 @@ TEST_P(CpuFp8, WhatIsNotFiniteMakesItsTileNaN) {
       (*cpu)->Cast(cpu->context(), x, codes);
       (*cpu)->Cast(cpu->context(), codes, back);
       for (int64_t j = 0; j < 300; ++j) {
-        EXPECT_EQ(std::isnan(back.data<float>()[j]), j / kScaleTile == 1) << j;
+        const bool shares_its_scale = dtype == DType::kE4M3Tensor || j / kScaleTile == 1;
+        EXPECT_EQ(std::isnan(back.data<float>()[j]), shares_its_scale) << j;
       }
     }
   }
@@ -171,7 +193,7 @@ TEST_P(CpuFp8, WeightGradientsRoundTilesOfTokens) {
   for (const auto& [tokens, n, k] :
        {Sizes{1, 1, 1}, Sizes{7, 33, 20}, Sizes{128, 64, 64}, Sizes{129, 100, 65},
         Sizes{300, 61, 130}, Sizes{700, 50, 257}, Sizes{1300, 13, 33}}) {
-    for (const DType x_type : {DType::kBF16, DType::kE4M3, DType::kE4M3Ue8m0}) {
+    for (const DType x_type : {DType::kBF16, DType::kE4M3, DType::kE4M3Ue8m0, DType::kE4M3Tensor}) {
       SCOPED_TRACE(testing::Message() << tokens << " " << n << " x " << k << " " << Name(x_type));
       const TestTensor dy = RowsOfAllSizes(random_, DType::kBF16, {tokens, n});
       const TestTensor values = RandomTensor(random_, DType::kBF16, {tokens, k});
@@ -182,9 +204,11 @@ TEST_P(CpuFp8, WeightGradientsRoundTilesOfTokens) {
       }
       const TestTensor dw = RandomTensor(random_, DType::kF32, {n, k}, 1, 3, 1);
       const TestTensor expected = Copy(dw), again = Copy(dw);
-      const WeightGradientProblem problem{dy, x, dw, /*fp8=*/true};
-      const WeightGradientProblem oracle{dy, x, expected, /*fp8=*/true};
-      const WeightGradientProblem same{dy, x, again, /*fp8=*/true};
+      const bool per_tensor = x_type == DType::kE4M3Tensor || tokens % 2 == 1;
+      const auto into = [&](const Tensor& result) {
+        return WeightGradientProblem{dy, x, result, /*fp8=*/true, per_tensor};
+      };
+      const WeightGradientProblem problem = into(dw), oracle = into(expected), same = into(again);
       (*cpu)->MatmulBackwardWeight(cpu->context(), {&problem, 1});
       (*reference)->MatmulBackwardWeight(reference->context(), {&oracle, 1});
       ExpectNear(dw, expected);

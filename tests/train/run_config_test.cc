@@ -190,6 +190,12 @@ TEST(RunConfig, PrecisionAndFormFollowTheirNames) {
   EXPECT_EQ(With("precision.recipe=f32").ModelPrecision().act, DType::kF32);
   EXPECT_EQ(With("precision.recipe=bf16").ModelPrecision().act, DType::kBF16);
   EXPECT_EQ(With("precision.recipe=fp8").ModelPrecision().projection, DType::kE4M3);
+  for (const auto& [scales, codes] :
+       {std::pair{"ue8m0", DType::kE4M3Ue8m0}, std::pair{"tensor", DType::kE4M3Tensor}}) {
+    const RunConfig config =
+        Parse(kMinimal, {"precision.recipe=fp8", std::string("precision.scales=") + scales});
+    EXPECT_EQ(config.ModelPrecision().projection, codes);
+  }
   EXPECT_EQ(With("precision.attention=absorbed").Form(), AttentionForm::kAbsorbed);
   EXPECT_EQ(With("precision.attention=expanded").Form(), AttentionForm::kExpanded);
 }

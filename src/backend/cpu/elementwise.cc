@@ -35,10 +35,13 @@ void CpuBackend::Cast(Context& context, ConstTensor x, Tensor y) {
     cpu::CheckShape(y, {rows, d}, "y");
     const bool quantize = IsQuantized(y.dtype());
     const DType dtype = quantize ? y.dtype() : x.dtype();
+    const float at_least = dtype == DType::kE4M3Tensor && quantize
+                               ? cpu::TensorMagnitude(kernels_, *context.pool, x)
+                               : 0;
     cpu::ForRows(*context.pool, rows, 2 * d, [&](int64_t begin, int64_t end, int) {
       for (int64_t r = begin; r < end; ++r) {
         if (quantize) {
-          kernels_.quantize_row(cpu::CodeOf(dtype), ElementOf(x), At(x, r), d,
+          kernels_.quantize_row(cpu::CodeOf(dtype), ElementOf(x), At(x, r), d, at_least,
                                 reinterpret_cast<uint8_t*>(At(y, r)), ScalesOf(dtype, At(y, r), d));
         } else {
           kernels_.dequantize_row(cpu::CodeOf(dtype), reinterpret_cast<const uint8_t*>(At(x, r)),

@@ -177,12 +177,20 @@ FATHOM_INLINE Floats LoadHalves(const uint16_t* x) {
 #endif
 }
 
-static void QuantizeRow(Code code, Element x_type, const void* x_any, int64_t n, uint8_t* codes,
-                        float* scales) {
+static float LargestMagnitude(Element x_type, const void* x_any, int64_t n) {
+  return Typed(x_type, x_any, [&](auto* x) {
+    const Ints bits = hn::MaxOfLanes(kInts, LargestBits(x, n, hn::Zero(kInts)));
+    return __builtin_bit_cast(float, hn::GetLane(bits));
+  });
+}
+
+static void QuantizeRow(Code code, Element x_type, const void* x_any, int64_t n, float at_least,
+                        uint8_t* codes, float* scales) {
+  const Ints floor = BitsOf(Set(at_least));
   Typed(x_type, x_any, [&](auto* x) {
     ForTiles(n, [&](int64_t begin, int64_t count) {
       const auto* tile = x + begin;
-      const float scale = ScaleOf(code, LargestBits(tile, count, hn::Zero(kInts)));
+      const float scale = ScaleOf(code, LargestBits(tile, count, floor));
       *scales++ = scale;
       const Floats inverse = Set(1.0f / scale);
       if (code == Code::kE5M6) {
@@ -223,12 +231,13 @@ static void DequantizeRow(Code code, const uint8_t* codes, const float* scales, 
   });
 }
 
-static void RoundRow(Code code, Element x_type, const void* x_any, int64_t n, uint16_t* y,
-                     float* scales) {
+static void RoundRow(Code code, Element x_type, const void* x_any, int64_t n, float at_least,
+                     uint16_t* y, float* scales) {
+  const Ints floor = BitsOf(Set(at_least));
   Typed(x_type, x_any, [&](auto* x) {
     ForTiles(n, [&](int64_t begin, int64_t count) {
       const auto* tile = x + begin;
-      const float scale = ScaleOf(code, LargestBits(tile, count, hn::Zero(kInts)));
+      const float scale = ScaleOf(code, LargestBits(tile, count, floor));
       *scales++ = scale;
       const Floats inverse = Set(1.0f / scale);
       auto* to = y + begin;
@@ -240,10 +249,10 @@ static void RoundRow(Code code, Element x_type, const void* x_any, int64_t n, ui
 }
 
 static float RoundSquare(Code code, Element x_type, const void* const* rows, int64_t first,
-                         int64_t count, int64_t columns, uint16_t* y) {
+                         int64_t count, int64_t columns, float at_least, uint16_t* y) {
   return Typed(x_type, rows[0], [&](auto* any) {
     using T = std::remove_pointer_t<decltype(any)>;
-    Ints most = hn::Zero(kInts);
+    Ints most = BitsOf(Set(at_least));
     for (int64_t r = 0; r < count; ++r) {
       most = LargestBits(static_cast<T*>(rows[r]) + first, columns, most);
     }
@@ -261,11 +270,12 @@ static float RoundSquare(Code code, Element x_type, const void* const* rows, int
 }
 
 static void RoundColumns(Element x_type, const void* const* rows, int64_t first, int64_t count,
-                         int64_t columns, uint16_t* y, int64_t y_stride, float* scales) {
+                         int64_t columns, float at_least, uint16_t* y, int64_t y_stride,
+                         float* scales) {
   Typed(x_type, rows[0], [&](auto* any) {
     using T = std::remove_pointer_t<decltype(any)>;
     ForVectors(columns, [&](int64_t j, auto part) {
-      Ints most = hn::Zero(kInts);
+      Ints most = BitsOf(Set(at_least));
       for (int64_t r = 0; r < count; ++r) {
         most = hn::Max(most, Magnitude(part.Load(static_cast<T*>(rows[r]) + first + j)));
       }

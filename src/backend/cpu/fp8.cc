@@ -1,6 +1,7 @@
 #include "backend/cpu/fp8.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 namespace fathom::cpu {
@@ -8,6 +9,7 @@ namespace fathom::cpu {
 Code CodeOf(DType dtype) {
   switch (dtype) {
     case DType::kE4M3:
+    case DType::kE4M3Tensor:
       return Code::kE4M3;
     case DType::kE4M3Ue8m0:
       return Code::kE4M3Ue8m0;
@@ -19,7 +21,7 @@ Code CodeOf(DType dtype) {
 }
 
 void PackSquares(const KernelTable& kernels, Element from, const void* const* rows, bool transposed,
-                 int64_t n_block, const PackedMatrix& packed) {
+                 int64_t n_block, float at_least, const PackedMatrix& packed) {
   constexpr int64_t kSide = kScaleTile;
   const CodePanels layout(kernels, packed.n, packed.k);
   const int64_t width = kernels.panel, n_begin = n_block * kSide;
@@ -33,11 +35,12 @@ void PackSquares(const KernelTable& kernels, Element from, const void* const* ro
     const Code code = CodeOf(packed.dtype);
     float scale;
     if (transposed) {
-      scale = kernels.round_square(code, from, rows + k_begin, 0, k_count, n_count, values);
+      scale =
+          kernels.round_square(code, from, rows + k_begin, 0, k_count, n_count, at_least, values);
       kernels.pack_column_panels(Element::kBF16, Element::kBF16, value_rows, 0, k_count, n_count,
                                  panels);
     } else {
-      scale = kernels.round_square(code, from, rows, k_begin, n_count, k_count, values);
+      scale = kernels.round_square(code, from, rows, k_begin, n_count, k_count, at_least, values);
       kernels.pack_row_panels(Element::kBF16, Element::kBF16, value_rows, n_count, k_count, panels);
     }
     for (int64_t j = 0; j < n_count; j += width) {
@@ -77,8 +80,27 @@ void PackCodePanels(const KernelTable& kernels, const CodedRows& rows, int64_t b
   }
 }
 
+float TensorMagnitude(const KernelTable& kernels, ThreadPool& pool, const ConstTensor& x) {
+  const int64_t rows = x.dim(0), d = x.dim(1);
+  if (rows == 0 || d == 0) return 0;
+  if (IsQuantized(x.dtype())) {
+    const auto* scales = At(x, 0) + QuantizedScalesOffset(x.dtype(), d);
+    return *reinterpret_cast<const float*>(scales) * LargestCode(x.dtype());
+  }
+  // Bits, whose order is that of magnitudes with NaN above all.
+  std::vector<uint32_t> largest(static_cast<size_t>(pool.threads()));
+  ForRows(pool, rows, d, [&](int64_t begin, int64_t end, int thread) {
+    uint32_t& most = largest[static_cast<size_t>(thread)];
+    for (int64_t r = begin; r < end; ++r) {
+      most = std::max(
+          most, std::bit_cast<uint32_t>(kernels.largest_magnitude(ElementOf(x), At(x, r), d)));
+    }
+  });
+  return std::bit_cast<float>(*std::max_element(largest.begin(), largest.end()));
+}
+
 void PackRoundedStrips(const KernelTable& kernels, DType dtype, const ConstTensor& a, int64_t begin,
-                       int64_t count, void* values, void* packed, float* scales) {
+                       int64_t count, float at_least, void* values, void* packed, float* scales) {
   const int64_t k = a.dim(1), blocks = ScaleBlocks(k), depth = LineDepth(Element::kBF16, k);
   const Strips strips = Strips::Of(count, kernels.strip_bf16);
   auto* to = static_cast<uint16_t*>(values);
@@ -95,7 +117,7 @@ void PackRoundedStrips(const KernelTable& kernels, DType dtype, const ConstTenso
             reinterpret_cast<const float*>(row + QuantizedScalesOffset(a.dtype(), k));
         std::copy_n(from, blocks, row_scales);
       } else {
-        kernels.round_row(CodeOf(dtype), ElementOf(a), row, k, to + i * k, row_scales);
+        kernels.round_row(CodeOf(dtype), ElementOf(a), row, k, at_least, to + i * k, row_scales);
       }
     }
     kernels.pack_row_strips(Element::kBF16, Element::kBF16, rows, height, k,
@@ -126,8 +148,8 @@ struct RoundedColumns {
 int64_t RoundedColumnsBytes(int64_t tokens) { return RoundedColumns(nullptr, tokens).bytes; }
 
 void PackRoundedColumns(const KernelTable& kernels, const ConstTensor& x, int64_t begin,
-                        int64_t end, int64_t first, int64_t columns, bool strips, void* scratch,
-                        std::byte* packed, float* scales) {
+                        int64_t end, int64_t first, int64_t columns, float at_least, bool strips,
+                        void* scratch, std::byte* packed, float* scales) {
   const int64_t tokens = end - begin, even = (tokens + 1) / 2 * 2, tiles = ScaleBlocks(tokens);
   const int64_t width = kernels.panel;
   const RoundedColumns memory(scratch, tokens);
@@ -168,7 +190,7 @@ void PackRoundedColumns(const KernelTable& kernels, const ConstTensor& x, int64_
         }
         rows[t] = wide;
       }
-      kernels.round_columns(type, rows, coded ? 0 : first + done, height, count,
+      kernels.round_columns(type, rows, coded ? 0 : first + done, height, count, at_least,
                             memory.values + tile * kScaleTile * kRoundedColumns, kRoundedColumns,
                             memory.scales);
       for (int64_t j = 0; j < count; ++j) {

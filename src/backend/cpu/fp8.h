@@ -36,9 +36,13 @@ struct CodePanels {
 
 // Packs the squares of kScaleTile that share block `n_block` of the packed matrix's n. rows: of the
 // stack [n, k] those of the block; of one that is to be transposed, [k, n], all, from the block's
-// first column.
+// first column. at_least: see kernel_table.h.
 void PackSquares(const KernelTable& kernels, Element from, const void* const* rows, bool transposed,
-                 int64_t n_block, const PackedMatrix& packed);
+                 int64_t n_block, float at_least, const PackedMatrix& packed);
+
+// What all scales of a tensor are chosen from where they have to be the same: its largest
+// magnitude, of a matrix in f32 or bf16, or quantised with one scale.
+float TensorMagnitude(const KernelTable& kernels, ThreadPool& pool, const ConstTensor& x);
 
 // Panels [begin, end) of the packed matrix, from rows of codes and their scales.
 void PackCodePanels(const KernelTable& kernels, const CodedRows& rows, int64_t begin, int64_t end,
@@ -53,7 +57,7 @@ inline int64_t RoundedStripBytes(const KernelTable& kernels, int64_t k) {
 // Strips of rows [begin, begin + count) of `a` (quantised, or f32 or bf16 and rounded as `dtype`
 // says) and their scales [count, ScaleBlocks(k)].
 void PackRoundedStrips(const KernelTable& kernels, DType dtype, const ConstTensor& a, int64_t begin,
-                       int64_t count, void* values, void* packed, float* scales);
+                       int64_t count, float at_least, void* values, void* packed, float* scales);
 
 // Columns of a token block that are rounded together, and scratch that this needs.
 inline constexpr int64_t kRoundedColumns = 64;
@@ -65,7 +69,7 @@ int64_t RoundedColumnsBytes(int64_t tokens);
 // panel]. `first` is a multiple of kRoundedColumns or of a panel; strips are cut evenly from
 // `columns`.
 void PackRoundedColumns(const KernelTable& kernels, const ConstTensor& x, int64_t begin,
-                        int64_t end, int64_t first, int64_t columns, bool strips, void* scratch,
-                        std::byte* packed, float* scales);
+                        int64_t end, int64_t first, int64_t columns, float at_least, bool strips,
+                        void* scratch, std::byte* packed, float* scales);
 
 }  // namespace fathom::cpu

@@ -21,7 +21,7 @@ enum class Element : int32_t { kF32, kBF16 };
 inline constexpr int64_t kStripLine = 16;
 
 // The quantised types, as in tensor/dtype.h.
-enum class Code : int32_t { kE4M3, kE4M3Ue8m0, kE5M6 };
+enum class Code : int32_t { kE4M3, kE4M3Ue8m0, kE5M6 };  // kE4M3 for kE4M3Tensor too
 
 // C [rows, columns] = A B^T over packed operands; the layouts stand at KernelTable.
 struct MultiplyArgs {
@@ -112,24 +112,28 @@ struct KernelTable {
 
   // ---- FP8 (fp8-inl.h); numbers and layouts: tensor/quantize.h
   //
-  // "Values" are those of E4M3 codes, without the scale, as bf16.
-  void (*quantize_row)(Code code, Element x_type, const void* x, int64_t n, uint8_t* codes,
-                       float* scales);
+  // "Values" are those of E4M3 codes, without the scale, as bf16. Every scale is chosen as if its
+  // tile held `at_least` too.
+  void (*quantize_row)(Code code, Element x_type, const void* x, int64_t n, float at_least,
+                       uint8_t* codes, float* scales);
   void (*dequantize_row)(Code code, const uint8_t* codes, const float* scales, int64_t n,
                          Element y_type, void* y);
   void (*decode_codes)(const uint8_t* codes, int64_t n, uint16_t* values);
   void (*encode_codes)(const uint16_t* values, int64_t n, uint8_t* codes);
   // The values and the scales of a row's tiles.
-  void (*round_row)(Code code, Element x_type, const void* x, int64_t n, uint16_t* values,
-                    float* scales);
+  void (*round_row)(Code code, Element x_type, const void* x, int64_t n, float at_least,
+                    uint16_t* values, float* scales);
   // Of `count` rows from column `first`, at most 128 x 128: the values [count, 128] and their one
   // scale.
   float (*round_square)(Code code, Element x_type, const void* const* rows, int64_t first,
-                        int64_t count, int64_t columns, uint16_t* values);
+                        int64_t count, int64_t columns, float at_least, uint16_t* values);
   // Of at most 128 rows from column `first`: the values [count, values_stride], and each column's
   // scale, a power of two.
   void (*round_columns)(Element x_type, const void* const* rows, int64_t first, int64_t count,
-                        int64_t columns, uint16_t* values, int64_t values_stride, float* scales);
+                        int64_t columns, float at_least, uint16_t* values, int64_t values_stride,
+                        float* scales);
+  // The largest magnitude; NaN where there is one.
+  float (*largest_magnitude)(Element x_type, const void* x, int64_t n);
 
   // ---- Element-wise (elementwise-inl.h); n elements
   void (*cast)(Element x_type, const void* x, Element y_type, void* y, int64_t n);

@@ -27,6 +27,7 @@ constexpr int64_t kPanelRows = 6;
 struct Block {
   const MatmulProblem* problem;
   int64_t begin, rows;
+  float at_least;  // of A's scales
 };
 
 // The type that a product multiplies in.
@@ -101,9 +102,12 @@ void CpuBackend::Matmul(Context& context, std::span<const MatmulProblem> problem
     if (m == 0 || n == 0) continue;
     const Strips cut = Strips::Of(m, MostRows(kernels_, *problem.b));
     const int64_t panels = (n + kernels_.panel - 1) / kernels_.panel;
+    const bool one_scale =
+        problem.b->dtype == DType::kE4M3Tensor && !IsQuantized(problem.a.dtype());
+    const float at_least = one_scale ? cpu::TensorMagnitude(kernels_, *context.pool, problem.a) : 0;
     for (int64_t i = 0; i < cut.count; ++i) {
       const int64_t begin = cut.Begin(i), rows = cut.Begin(i + 1) - begin;
-      blocks.push_back({&problem, begin, rows});
+      blocks.push_back({&problem, begin, rows, at_least});
       work.Add(panels, (rows + kPanelRows) * std::max<int64_t>(k, 1) * kernels_.panel);
       scratch_bytes =
           std::max(scratch_bytes, IsBlockCoded(problem.b->dtype)
@@ -141,8 +145,8 @@ void CpuBackend::Matmul(Context& context, std::span<const MatmulProblem> problem
     args.c_type = ElementOf(c);
     args.accumulate = block.problem->accumulate;
     if (IsQuantized(b.dtype)) {
-      cpu::PackRoundedStrips(kernels_, b.dtype, a, block.begin, block.rows, memory.values, memory.a,
-                             memory.scales);
+      cpu::PackRoundedStrips(kernels_, b.dtype, a, block.begin, block.rows, block.at_least,
+                             memory.values, memory.a, memory.scales);
       MultiplyCodePanels(kernels_, b, begin, end, memory, args);
       return;
     }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "backend/cpu/coded.h"
 #include "backend/cpu/cpu_backend.h"
@@ -148,6 +149,14 @@ void CpuBackend::Pack(Context& context, std::span<const WeightPart> parts, bool 
   const StackRows stack(parts);
   if (IsQuantized(packed.dtype)) {
     const int64_t squares = (packed.n + kScaleTile - 1) / kScaleTile;
+    float at_least = 0;
+    if (packed.dtype == DType::kE4M3Tensor) {
+      for (const ConstTensor& part : parts) {
+        const float largest = cpu::TensorMagnitude(kernels_, *context.pool, part);
+        if (!(largest <= at_least)) at_least = largest;
+        if (std::isnan(largest)) break;
+      }
+    }
     cpu::ForRows(
         *context.pool, squares, kScaleTile * packed.k, [&](int64_t begin, int64_t end, int) {
           std::vector<const void*> rows(static_cast<size_t>(transposed ? packed.k : kScaleTile));
@@ -158,7 +167,7 @@ void CpuBackend::Pack(Context& context, std::span<const WeightPart> parts, bool 
             const Element from =
                 transposed ? stack.Fetch(0, packed.k, first, count, rows.data(), &converted)
                            : stack.Fetch(first, count, 0, packed.k, rows.data(), &converted);
-            cpu::PackSquares(kernels_, from, rows.data(), transposed, block, packed);
+            cpu::PackSquares(kernels_, from, rows.data(), transposed, block, at_least, packed);
           }
         });
     return;

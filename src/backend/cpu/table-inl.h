@@ -31,6 +31,7 @@ constexpr KernelTable MakeTable(const char* name, const CodedKernels* coded) {
           .round_row = &RoundRow,
           .round_square = &RoundSquare,
           .round_columns = &RoundColumns,
+          .largest_magnitude = &LargestMagnitude,
           .cast = &Cast,
           .add = &Add,
           .lerp = &Lerp,

@@ -33,6 +33,7 @@ struct TokenBlock {
   int64_t begin, end;
   std::byte *dy, *x;
   float *dy_scales = nullptr, *x_scales = nullptr;
+  float dy_at_least = 0, x_at_least = 0;  // of the scales
 };
 
 // The type that a problem multiplies in.
@@ -62,8 +63,9 @@ void PackOperand(const cpu::KernelTable& kernels, const TokenBlock& block, bool 
   std::byte* packed = (is_x ? block.x : block.dy) + first * bytes;
   if (block.problem->fp8) {
     float* scales = (is_x ? block.x_scales : block.dy_scales) + first * cpu::ScaleBlocks(tokens);
-    cpu::PackRoundedColumns(kernels, from, block.begin, block.end, first, end - first, !is_x,
-                            scratch, packed, scales);
+    cpu::PackRoundedColumns(kernels, from, block.begin, block.end, first, end - first,
+                            is_x ? block.x_at_least : block.dy_at_least, !is_x, scratch, packed,
+                            scales);
     return;
   }
   const void* rows[Backend::kWeightGradientBlock];
@@ -109,12 +111,19 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
       const Strips strips = Strips::Of(n, StripOf(kernels_, problem));
       const int64_t strip_rows = strips.count > 0 ? (n + strips.count - 1) / strips.count : 0;
       first_block.push_back(blocks.size());
+      float dy_at_least = 0, x_at_least = 0;
+      if (problem.per_tensor) {
+        dy_at_least = cpu::TensorMagnitude(kernels_, *context.pool, problem.dy);
+        x_at_least = cpu::TensorMagnitude(kernels_, *context.pool, problem.x);
+      }
       int64_t tokens = 0;
       for (int64_t begin = start; begin < stop; begin += kWeightGradientBlock) {
         const int64_t end = std::min(stop, begin + kWeightGradientBlock);
         const int64_t bytes = EvenDepth(type, end - begin) * cpu::SizeOf(type);
         TokenBlock block{&problem, begin, end, new_bytes(n * bytes),
                          new_bytes(panels * width * bytes)};
+        block.dy_at_least = dy_at_least;
+        block.x_at_least = x_at_least;
         if (problem.fp8) {
           const int64_t scale_bytes = cpu::ScaleBlocks(end - begin) * 4;
           block.dy_scales = reinterpret_cast<float*>(new_bytes(n * scale_bytes));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 
 #include "tensor/quantize.h"
 
@@ -127,18 +128,35 @@ double RoundTo(DType dtype, double value) {
   }
 }
 
-std::vector<double> RoundToTiles(DType dtype, const std::vector<double>& values) {
+float LargestMagnitude(const std::vector<double>& values) {
+  float largest = 0;
+  for (const double value : values) {
+    const float magnitude = std::abs(static_cast<float>(value));
+    if (!(magnitude <= largest)) largest = magnitude;
+    if (std::isnan(largest)) break;
+  }
+  return largest;
+}
+
+float TensorMagnitude(const ConstTensor& x) {
+  if (!IsQuantized(x.dtype())) return LargestMagnitude(LoadAll(x));
+  if (x.elements() == 0) return 0;
+  float scale;
+  std::memcpy(&scale,
+              static_cast<const std::byte*>(x.raw()) + QuantizedScalesOffset(x.dtype(), x.dim(1)),
+              sizeof(scale));
+  return scale * LargestCode(x.dtype());
+}
+
+std::vector<double> RoundToTiles(DType dtype, const std::vector<double>& values, float at_least) {
   std::vector<double> rounded;
-  for (size_t begin = 0; begin < values.size(); begin += kScaleTile) {
-    const size_t end = std::min(values.size(), begin + kScaleTile);
-    float largest = 0;
-    for (size_t i = begin; i < end; ++i) {
-      const float magnitude = std::abs(static_cast<float>(values[i]));
-      if (!(magnitude <= largest)) largest = magnitude;
-    }
-    const float scale = TileScale(dtype, largest);
-    for (size_t i = begin; i < end; ++i) {
-      const float code = RoundToCode(dtype, static_cast<float>(values[i]), scale);
+  for (auto begin = values.begin(); begin != values.end();) {
+    const auto end = begin + std::min<std::ptrdiff_t>(kScaleTile, values.end() - begin);
+    std::vector<double> tile(begin, end);
+    tile.push_back(at_least);
+    const float scale = TileScale(dtype, LargestMagnitude(tile));
+    for (; begin != end; ++begin) {
+      const float code = RoundToCode(dtype, static_cast<float>(*begin), scale);
       rounded.push_back(static_cast<double>(code) * static_cast<double>(scale));
     }
   }
@@ -163,11 +181,12 @@ void StoreAll(const Tensor& y, const std::vector<double>& values) {
                values.size(), y.shape().ToString());
   if (IsQuantized(y.dtype())) {
     const auto d = static_cast<size_t>(y.dim(1));
+    const float at_least = y.dtype() == DType::kE4M3Tensor ? LargestMagnitude(values) : 0;
     for (int64_t i = 0; i < y.dim(0); ++i) {
       const auto begin = values.begin() + i * y.dim(1);
       const std::vector<float> row(begin, begin + y.dim(1));
       QuantizeRow(y.dtype(), std::span(row.data(), d),
-                  static_cast<std::byte*>(y.raw()) + i * y.stride(0));
+                  static_cast<std::byte*>(y.raw()) + i * y.stride(0), at_least);
     }
     return;
   }

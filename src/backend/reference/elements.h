@@ -34,8 +34,14 @@ void CheckShape(const ConstTensor& x, const Shape& shape, std::string_view name)
 // The value as it is after a trip through this type.
 double RoundTo(DType dtype, double value);
 
+// The largest magnitude as f32, or a NaN where there is one.
+float LargestMagnitude(const std::vector<double>& values);
+// The same of a matrix; of one that is quantised with one scale: that scale times the largest code.
+float TensorMagnitude(const ConstTensor& x);
+
 // The values of a quantised row (tensor/quantize.h) made of these, each code times scale in double.
-std::vector<double> RoundToTiles(DType dtype, const std::vector<double>& values);
+std::vector<double> RoundToTiles(DType dtype, const std::vector<double>& values,
+                                 float at_least = 0);
 
 // All elements, the last index fastest; any rank, or a quantised matrix.
 std::vector<double> LoadAll(const ConstTensor& x);

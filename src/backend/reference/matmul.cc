@@ -20,17 +20,13 @@ Tensor AsTensor(const PackedMatrix& packed) {
 
 // Rounds the elements of each square of kScaleTile, which share a scale.
 void RoundSquares(DType dtype, const Tensor& matrix) {
+  const float at_least = dtype == DType::kE4M3Tensor ? TensorMagnitude(matrix) : 0;
   for (int64_t row = 0; row < matrix.dim(0); row += kScaleTile) {
     for (int64_t column = 0; column < matrix.dim(1); column += kScaleTile) {
       const Tensor square = matrix.Rows(row, std::min(matrix.dim(0), row + kScaleTile))
                                 .Columns(column, std::min(matrix.dim(1), column + kScaleTile));
       std::vector<double> values = LoadAll(square);
-      float largest = 0;
-      for (const double value : values) {
-        const float magnitude = std::abs(static_cast<float>(value));
-        if (!(magnitude <= largest)) largest = magnitude;
-      }
-      const float scale = TileScale(dtype, largest);
+      const float scale = TileScale(dtype, LargestMagnitude({LargestMagnitude(values), at_least}));
       for (double& value : values) {
         value = static_cast<double>(RoundToCode(dtype, static_cast<float>(value), scale)) *
                 static_cast<double>(scale);
@@ -41,12 +37,12 @@ void RoundSquares(DType dtype, const Tensor& matrix) {
 }
 
 // The same for tiles of rows in a column: the 128 x 1 tiles of weight gradients.
-void RoundColumns(std::vector<std::vector<double>>& rows) {
+void RoundColumns(std::vector<std::vector<double>>& rows, float at_least) {
   if (rows.empty()) return;
   for (size_t j = 0; j < rows[0].size(); ++j) {
     std::vector<double> column;
     for (const auto& row : rows) column.push_back(row[j]);
-    column = RoundToTiles(DType::kE4M3Ue8m0, column);
+    column = RoundToTiles(DType::kE4M3Ue8m0, column, at_least);
     for (size_t i = 0; i < rows.size(); ++i) rows[i][j] = column[i];
   }
 }
@@ -130,6 +126,7 @@ void ReferenceBackend::Matmul(Context&, std::span<const MatmulProblem> problems)
     if (m == 0) continue;
     std::vector<std::vector<double>> b_rows;
     for (int64_t j = 0; j < n; ++j) b_rows.push_back(LoadRow(AsTensor(*problem.b), j));
+    const float at_least = problem.b->dtype == DType::kE4M3Tensor ? TensorMagnitude(problem.a) : 0;
     for (int64_t i = 0; i < m; ++i) {
       std::vector<double> a_row = LoadRow(problem.a, i);
       if (IsBlockCoded(problem.b->dtype)) {
@@ -137,7 +134,7 @@ void ReferenceBackend::Matmul(Context&, std::span<const MatmulProblem> problems)
       } else if (!IsQuantized(problem.b->dtype)) {
         for (double& value : a_row) value = RoundTo(problem.b->dtype, value);
       } else if (!IsQuantized(problem.a.dtype())) {
-        a_row = RoundToTiles(problem.b->dtype, a_row);
+        a_row = RoundToTiles(problem.b->dtype, a_row, at_least);
       }
       for (int64_t j = 0; j < n; ++j) {
         const double product = Dot(a_row, b_rows[static_cast<size_t>(j)]);
@@ -160,8 +157,8 @@ void ReferenceBackend::MatmulBackwardWeight(Context&,
       x_rows.push_back(LoadRow(problem.x, t));
     }
     if (problem.fp8) {
-      RoundColumns(dy_rows);
-      RoundColumns(x_rows);
+      RoundColumns(dy_rows, problem.per_tensor ? TensorMagnitude(problem.dy) : 0);
+      RoundColumns(x_rows, problem.per_tensor ? TensorMagnitude(problem.x) : 0);
     }
     for (size_t t = 0; t < dy_rows.size(); ++t) {
       size_t next = 0;
