@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs from the distribution (Debian 12) whatever the build, the tests and the demo need and this machine lacks.
-# Usage: install-packages.sh [test|fuzz|bench]   with what the tests (a browser), the fuzzers or the comparisons of
-# `make bench` need besides
+# Usage: install-packages.sh [test|tidy|fuzz|bench]   with what the tests (a browser), clang-tidy, the fuzzers or the
+# comparisons of `make bench` need besides
 set -euo pipefail
 
 packages=(
@@ -11,6 +11,7 @@ packages=(
 )
 [ "${1:-}" = test ] && packages+=(chromium)
 [ "${1:-}" = bench ] && packages+=(libdnnl-dev)
+[ "${1:-}" = tidy ] && packages+=(clang)
 [ "${1:-}" = fuzz ] && packages+=(clang libclang-rt-14-dev)
 
 missing=()
