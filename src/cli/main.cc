@@ -1,11 +1,15 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <exception>
 #include <new>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/nearest.h"
 #include "cli/bench.h"
 #include "cli/chat.h"
 #include "cli/convert.h"
@@ -32,10 +36,68 @@ int Fail(std::string message, int code) {
   return code;
 }
 
+// The command that the parser got to.
+const CLI::App& LastCommand(const CLI::App& app) {
+  const CLI::App* last = &app;
+  while (!last->get_subcommands().empty()) last = last->get_subcommands().front();
+  return *last;
+}
+
+std::string Suggestion(std::string_view word, const std::set<std::string, std::less<>>& known) {
+  const auto nearest = fathom::Nearest(word, known);
+  return nearest ? fmt::format("did you mean '{}'?", *nearest) : "--help lists them";
+}
+
+// What is wrong with the commands at the beginning of the line, if anything is.
+std::string UnknownCommand(const CLI::App& app, int argc, char** argv) {
+  const CLI::App* command = &app;
+  std::string path;
+  for (int i = 1; i < argc && argv[i][0] != '-'; ++i) {
+    const auto commands = command->get_subcommands([](const CLI::App*) { return true; });
+    if (commands.empty()) return {};
+    const std::string word = argv[i];
+    path += (path.empty() ? "" : " ") + word;
+    const auto found = std::find_if(commands.begin(), commands.end(),
+                                    [&](const CLI::App* sub) { return sub->get_name() == word; });
+    if (found == commands.end()) {
+      std::set<std::string, std::less<>> names;
+      for (const CLI::App* sub : commands) names.insert(sub->get_name());
+      return fmt::format("there is no command '{}' ({})", path, Suggestion(word, names));
+    }
+    command = *found;
+  }
+  return {};
+}
+
+// The parser's message as ours are.
+std::string Explained(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App& command = LastCommand(app);
+  const std::string at = &command == &app ? "" : command.get_name() + ": ";
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    const std::vector<std::string> left = app.remaining(/*recurse=*/true);
+    if (!left.empty() && left[0].starts_with("--")) {
+      std::set<std::string, std::less<>> names;
+      for (const CLI::Option* option : command.get_options()) {
+        for (const std::string& name : option->get_lnames()) names.insert("--" + name);
+      }
+      const std::string name = left[0].substr(0, left[0].find('='));
+      return fmt::format("{}there is no option {} ({})", at, name, Suggestion(name, names));
+    }
+    if (!left.empty()) {
+      return fmt::format("{}nothing is known to do with '{}' (--help says what it takes)", at,
+                         left[0]);
+    }
+  }
+  const bool wants_command = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr &&
+                             !command.get_subcommands([](const CLI::App*) { return true; }).empty();
+  if (wants_command) return at + "which command? (--help lists them)";
+  return fmt::format("{}{} (--help says more)", at, error.what());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  // A closed pipe is an error of the write.
+  // A closed pipe or connection is an error of the write.
   std::signal(SIGPIPE, SIG_IGN);
   fathom::StartLogging(/*quiet=*/false);
   CLI::App app("Fathom trains, serves and costs DeepSeek-style language models.", "fathom");
@@ -53,15 +115,13 @@ int main(int argc, char** argv) {
   fathom::AddChatCommand(app);
   fathom::AddBenchCommand(app);
   fathom::AddPlanCommand(app);
-  const auto is_asked_for = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
-  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(is_asked_for).empty()) {
-    return Fail(fmt::format("there is no command '{}' (--help lists them)", argv[1]), kUsage);
-  }
+  if (const std::string wrong = UnknownCommand(app, argc, argv); !wrong.empty())
+    return Fail(wrong, kUsage);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    return Fail(fmt::format("{} (--help says more)", error.what()), kUsage);
+    return Fail(Explained(app, error), kUsage);
   } catch (const fathom::UsageError& error) {
     return Fail(error.what(), kUsage);
   } catch (const std::bad_alloc&) {
