@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs from the distribution (Debian 12) whatever the build, the tests and the demo need and this machine lacks.
-# Usage: install-packages.sh [test|fuzz|bench|claims]   with what the tests (a browser), the fuzzers, the comparisons of
-# `make bench` or the experiments of `make claims` (text to train on) need besides
+# Usage: install-packages.sh [test|tidy|fuzz|bench|claims]   with what the tests (a browser), clang-tidy, the fuzzers, the
+# comparisons of `make bench` or the experiments of `make claims` (text to train on) need besides
 set -euo pipefail
 
 packages=(
@@ -12,6 +12,7 @@ packages=(
 [ "${1:-}" = test ] && packages+=(chromium)
 [ "${1:-}" = bench ] && packages+=(libdnnl-dev)
 [ "${1:-}" = claims ] && packages+=(linux-source-6.1)
+[ "${1:-}" = tidy ] && packages+=(clang)
 [ "${1:-}" = fuzz ] && packages+=(clang libclang-rt-14-dev)
 
 missing=()

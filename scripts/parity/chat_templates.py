@@ -15,7 +15,6 @@ import copy
 import datetime
 import gzip
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -23,22 +22,13 @@ import tarfile
 import tempfile
 import time
 
+import own_venv
+
 PACKAGES = ["jinja2==3.1.6", "tokenizers==0.23.3", "xxhash==3.5.0"]
 SDIST = "llama-cpp-python==0.3.36"
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "text"
 NOW = 1753500000  # 26 July 2025
-
-
-def enter_venv(path):
-    """Runs this script again inside its virtual environment, made when it is missing."""
-    python = path / "bin" / "python"
-    if pathlib.Path(sys.prefix).resolve() == path.resolve():
-        return
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", path], check=True)
-    subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES], check=True)
-    os.execv(python, [python, *sys.argv])
 
 
 # ---- Python's side ---------------------------------------------------------------------------------------------------
@@ -430,9 +420,9 @@ def main():
     parser.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--sdist", type=pathlib.Path)
     parser.add_argument("--verbose", action="store_true")
-    parser.add_argument("--venv", type=pathlib.Path, default=ROOT / ".venv" / "chat-templates")
+    parser.add_argument("--venv", type=pathlib.Path, default=ROOT / "build" / "chat-templates-venv")
     arguments = parser.parse_args()
-    enter_venv(arguments.venv)
+    own_venv.enter(arguments.venv, PACKAGES)
     {"compare": compare, "golden": golden}[arguments.command](arguments)
 
 

@@ -14,6 +14,7 @@ import json
 import pathlib
 
 import gguf_llama_cpp
+import own_venv
 
 ARGUMENTS = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 ARGUMENTS.add_argument("--out", type=pathlib.Path, default=pathlib.Path("tests/golden/formats"))
@@ -28,7 +29,7 @@ ELEMENTS = 512
 
 def main():
     arguments = ARGUMENTS.parse_args()
-    gguf_llama_cpp.enter_venv(arguments.venv)
+    own_venv.enter(arguments.venv, gguf_llama_cpp.PACKAGES)
     import gguf
     import llama_cpp
     import numpy as np

@@ -29,8 +29,10 @@ import subprocess
 import sys
 import tempfile
 
+import own_venv
+
 PACKAGES = ["llama-cpp-python==0.3.36", "gguf==0.19.0", "numpy==2.4.6"]
-VENV = pathlib.Path("build/llama-cpp-venv")
+VENV = pathlib.Path(__file__).resolve().parents[2] / "build" / "llama-cpp-venv"
 TYPES = ["f32", "bf16", "q8_0", "q4_k"]
 LARGEST_KL = 1e-3
 LARGEST_KL_F32 = 1e-5
@@ -53,18 +55,6 @@ Speak, speak.
 First Citizen:
 You are all resolved rather to die than to famish?
 """
-
-
-def enter_venv(venv):
-    """Runs this script again with the interpreter of the virtual environment, which is made first if need be."""
-    python = (venv / "bin" / "python").absolute()
-    if pathlib.Path(sys.prefix).resolve() == venv.resolve():
-        return
-    if not (venv / "made").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
-        (venv / "made").touch()
-    os.execv(python, [str(python), *sys.argv])
 
 
 def fathom_scores(fathom, model, text, vocabulary):
@@ -114,7 +104,7 @@ def compare(p, q):
 
 def main():
     arguments = ARGUMENTS.parse_args()
-    enter_venv(arguments.venv)
+    own_venv.enter(arguments.venv, PACKAGES)
     text = TEXT if arguments.text is None else arguments.text.read_text(errors="replace")[: 4 * arguments.tokens]
     vocabulary = json.loads((arguments.model / "config.json").read_text())["vocab_size"]
     tokens, truth = fathom_scores(arguments.fathom, arguments.model, text, vocabulary)

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 
+import own_venv
 import tokenizer_families
 from tokenizer_inputs import FIXED, MORE, golden_documents, random_string, sweep
 
@@ -29,17 +30,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BEGIN, END, PAD = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜▁pad▁｜>"
 SPECIAL = [BEGIN, END, PAD, "<｜fim▁hole｜>", "<｜fim▁begin｜>", "<｜fim▁end｜>", "<｜User｜>", "<｜Assistant｜>",
            "<think>", "</think>"]
-
-
-def enter_venv(path):
-    """Runs this script again inside its virtual environment, made when it is missing."""
-    python = path / "bin" / "python"
-    if pathlib.Path(sys.prefix).resolve() == path.resolve():
-        return
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", path], check=True)
-    subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES], check=True)
-    os.execv(python, [python, *sys.argv])
 
 
 def load_v3(data):
@@ -314,9 +304,9 @@ def main():
     parser.add_argument("--strings", type=int, default=200_000)
     parser.add_argument("--odd", type=int, default=40, help="tokenizers with random steps and flags")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--venv", type=pathlib.Path, default=ROOT / ".venv" / "tokenizer")
+    parser.add_argument("--venv", type=pathlib.Path, default=ROOT / "build" / "tokenizer-venv")
     arguments = parser.parse_args()
-    enter_venv(arguments.venv)
+    own_venv.enter(arguments.venv, PACKAGES)
     {"compare": compare, "golden": golden, "speed": speed}[arguments.command](arguments)
 
 

@@ -13,7 +13,8 @@ import ctypes
 import pathlib
 import sys
 
-from tokenizer import ROOT, enter_venv
+import own_venv
+from tokenizer import PACKAGES, ROOT
 
 OUT = ROOT / "src" / "text" / "unicode_tables.inc"
 CATEGORIES = ["Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po",
@@ -98,9 +99,9 @@ def array(name, comment, members):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
-    parser.add_argument("--venv", type=pathlib.Path, default=ROOT / ".venv" / "tokenizer")
+    parser.add_argument("--venv", type=pathlib.Path, default=ROOT / "build" / "tokenizer-venv")
     arguments = parser.parse_args()
-    enter_venv(arguments.venv)
+    own_venv.enter(arguments.venv, PACKAGES)
     from tokenizers import pre_tokenizers
 
     category_of = {c: "Cs" for c in SURROGATES}

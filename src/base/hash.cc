@@ -24,6 +24,19 @@ uint64_t Round(uint64_t lane, uint64_t word) {
   return std::rotl(lane + word * kPrime2, 31) * kPrime1;
 }
 
+// The remainder of every byte, bits reflected.
+constexpr std::array<uint32_t, 256> kCrc32cTable = [] {
+  constexpr uint32_t kPolynomial = 0x82F63B78;  // 0x1EDC6F41, reflected
+  std::array<uint32_t, 256> table{};
+  for (uint32_t byte = 0; byte < table.size(); ++byte) {
+    uint32_t remainder = byte;
+    for (int bit = 0; bit < 8; ++bit)
+      remainder = (remainder >> 1) ^ ((remainder & 1) != 0 ? kPolynomial : 0);
+    table[byte] = remainder;
+  }
+  return table;
+}();
+
 }  // namespace
 
 Hash64::Hash64(uint64_t seed)
@@ -84,6 +97,15 @@ uint64_t HashOf(std::string_view bytes, uint64_t seed) {
   Hash64 hash(seed);
   hash.Update(bytes.data(), bytes.size());
   return hash.Digest();
+}
+
+uint32_t Crc32c(std::string_view bytes) {
+  uint32_t remainder = ~uint32_t{0};
+  for (const char c : bytes) {
+    const uint32_t low = (remainder ^ static_cast<unsigned char>(c)) & 0xFF;
+    remainder = (remainder >> 8) ^ kCrc32cTable[low];
+  }
+  return ~remainder;
 }
 
 }  // namespace fathom

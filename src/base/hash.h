@@ -34,4 +34,7 @@ class Hash64 {
 
 uint64_t HashOf(std::string_view bytes, uint64_t seed = 0);
 
+// CRC-32C (Castagnoli; RFC 3720, appendix B.4).
+uint32_t Crc32c(std::string_view bytes);
+
 }  // namespace fathom

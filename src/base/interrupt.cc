@@ -10,19 +10,19 @@
 namespace fathom {
 namespace {
 
-std::atomic<bool> requested{false};
-static_assert(std::atomic<bool>::is_always_lock_free, "it is written by a signal handler");
+std::atomic<int> requested{0};
+static_assert(std::atomic<int>::is_always_lock_free, "it is written by a signal handler");
 
 struct sigaction previous_int, previous_term;
 
 void Handle(int signal) {
-  if (requested.exchange(true)) _exit(128 + signal);
+  if (requested.exchange(signal) != 0) _exit(128 + signal);
 }
 
 }  // namespace
 
 InterruptGuard::InterruptGuard() {
-  requested = false;
+  requested = 0;
   struct sigaction action {};
   action.sa_handler = Handle;
   sigemptyset(&action.sa_mask);
@@ -31,12 +31,12 @@ InterruptGuard::InterruptGuard() {
 }
 
 InterruptGuard::~InterruptGuard() {
-  requested = false;  // the next piece of work has not been asked to stop
+  requested = 0;  // the next piece of work has not been asked to stop
   sigaction(SIGINT, &previous_int, nullptr);
   sigaction(SIGTERM, &previous_term, nullptr);
 }
 
-bool InterruptGuard::Requested() { return requested.load(std::memory_order_relaxed); }
+int InterruptGuard::Signal() { return requested.load(std::memory_order_relaxed); }
 
 void InterruptGuard::ThrowIfRequested(std::string_view work) {
   if (Requested()) throw Error(work, "was interrupted");

@@ -13,7 +13,9 @@ class InterruptGuard {
   InterruptGuard(const InterruptGuard&) = delete;
   InterruptGuard& operator=(const InterruptGuard&) = delete;
 
-  static bool Requested();
+  static bool Requested() { return Signal() != 0; }
+  // The signal that asked; 0: none has.
+  static int Signal();
   // Throws Error("WORK", "was interrupted") when it has been.
   static void ThrowIfRequested(std::string_view work);
 };

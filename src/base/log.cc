@@ -43,6 +43,8 @@ std::string FormatCount(double count) {
 std::string FormatDuration(double seconds) {
   constexpr double kLongest = 1e12;
   if (!(seconds >= 0 && seconds < kLongest)) return "?";
+  if (seconds > 0 && seconds < 0.00995) return fmt::format("{:.1f} ms", 1e3 * seconds);
+  if (seconds > 0 && seconds < 0.0995) return fmt::format("{:.0f} ms", 1e3 * seconds);
   if (seconds < 9.95) return fmt::format("{:.1f} s", seconds);
   const auto whole = static_cast<long long>(std::llround(seconds));
   if (whole < 60) return fmt::format("{} s", whole);

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
+#include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -97,9 +99,18 @@ class Conversation {
   }
 
  private:
+  // Ctrl-C gives up what is being typed and not the conversation.
   bool Ask(std::string& line) const {
-    if (prompts_) fmt::print(stderr, "> ");
-    return static_cast<bool>(std::getline(std::cin, line));
+    while (true) {
+      if (prompts_) fmt::print(stderr, "> ");
+      if (!terminal_) return static_cast<bool>(std::getline(std::cin, line));
+      const InterruptGuard guard;
+      if (std::getline(std::cin, line)) return true;
+      if (InterruptGuard::Signal() != SIGINT) return false;
+      std::cin.clear();
+      std::clearerr(stdin);
+      fmt::print(stderr, "\n{}.\n", kCommands);
+    }
   }
 
   struct Prompt {

@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <set>
@@ -14,6 +17,7 @@
 #include "backend/cpu/cpu_backend.h"
 #include "backend/reference/reference_backend.h"
 #include "base/error.h"
+#include "base/nearest.h"
 #include "base/toml/toml_reader.h"
 
 namespace fathom {
@@ -166,9 +170,13 @@ size_t OutputWidth() {
 }
 
 void WriteStandardOutput(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    throw Error("standard output", "cannot be written");
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0)
+    return;
+  if (errno == EPIPE) {
+    std::signal(SIGPIPE, SIG_DFL);
+    std::raise(SIGPIPE);
   }
+  throw Error("standard output", fmt::format("cannot be written: {}", std::strerror(errno)));
 }
 
 void WriteJson(const nlohmann::ordered_json& json) {

@@ -71,7 +71,8 @@ std::string ReadStandardInput();
 // Token ids separated by white space, commas or brackets, so that a JSON array of them is read too.
 // Throws Error("WHERE, byte N", ...) for anything else.
 std::vector<int32_t> ParseTokenIds(std::string_view text, std::string_view where);
-// Writes and flushes; Error when that fails (a full disk, a closed pipe).
+// Writes and flushes; Error when that fails (a full disk). When nobody reads on (`| head`), the
+// process ends as SIGPIPE ends one.
 void WriteStandardOutput(std::string_view text);
 // Characters in a line of the terminal that stdout is; 0 when it is none.
 size_t OutputWidth();

@@ -3,6 +3,7 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -33,10 +34,34 @@ int Fail(std::string message, int code) {
   return code;
 }
 
+// The command that the parser got to.
+const CLI::App& LastCommand(const CLI::App& app) {
+  const CLI::App* last = &app;
+  while (!last->get_subcommands().empty()) last = last->get_subcommands().front();
+  return *last;
+}
+
+// The parser's message as ours are.
+std::string Explained(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App& command = LastCommand(app);
+  const std::string at = &command == &app ? "" : command.get_name() + ": ";
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    const std::vector<std::string> left = app.remaining(/*recurse=*/true);
+    if (!left.empty()) {
+      return fmt::format("{}nothing is known to do with '{}' (--help says what it takes)", at,
+                         left[0]);
+    }
+  }
+  const bool wants_command = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr &&
+                             !command.get_subcommands([](const CLI::App*) { return true; }).empty();
+  if (wants_command) return at + "which command? (--help lists them)";
+  return fmt::format("{}{} (--help says more)", at, error.what());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  // A closed pipe is an error of the write.
+  // A closed pipe or connection is an error of the write.
   std::signal(SIGPIPE, SIG_IGN);
   fathom::StartLogging(/*quiet=*/false);
   CLI::App app("Fathom trains, serves and costs DeepSeek-style language models.", "fathom");
@@ -59,7 +84,7 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    return Fail(fmt::format("{} (--help says more)", error.what()), kUsage);
+    return Fail(Explained(app, error), kUsage);
   } catch (const fathom::UsageError& error) {
     return Fail(error.what(), kUsage);
   } catch (const std::bad_alloc&) {

@@ -117,8 +117,8 @@ void Score(Arguments& arguments) {
   }
   WriteStandardOutput(lines);
   if (arguments.common.quiet) return;
-  fmt::print(stderr, "{} tokens, total log-probability {:.9g}, perplexity {:.6g}", logprobs.size(),
-             total, perplexity);
+  fmt::print(stderr, "{} token{}, total log-probability {:.9g}, perplexity {:.6g}", logprobs.size(),
+             logprobs.size() == 1 ? "" : "s", total, perplexity);
   if (bytes > 0) fmt::print(stderr, ", {:.6g} bits per byte over {} bytes", bits_per_byte, bytes);
   fmt::print(stderr, "\n");
 }

@@ -192,7 +192,7 @@ void RunTrain(Arguments& arguments) {
 void AddTrainCommand(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("train", "Pre-train a model as a run.toml says");
-  command->add_option("config", arguments->config, "The run's configuration (docs/training.md)")
+  command->add_option("RUN.toml", arguments->config, "The run's configuration (docs/training.md)")
       ->required();
   command
       ->add_option("--set", arguments->overrides,

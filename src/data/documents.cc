@@ -1,8 +1,11 @@
 #include "data/documents.h"
 
+#include <fmt/ranges.h>
 #include <simdjson.h>
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -76,31 +79,58 @@ class Reader {
         line.remove_prefix(kByteOrderMark.size());
       if (line.find_first_not_of(" \t") == std::string_view::npos) continue;
       std::string_view text;
-      const std::string problem = ParseLine(line, text);
-      if (problem.empty()) {
+      const Problem problem = ParseLine(line, text);
+      if (problem.what.empty()) {
         Emit(text, fmt::format("{}:{}", file.name, lines.line_number()));
       } else if (spec_.skip_bad_lines) {
         ++statistics_.bad_lines;
       } else {
-        throw Error(fmt::format("{}:{}", file.path.string(), lines.line_number()), problem,
-                    "correct the line, or set 'skip_bad_lines' to pass over such lines");
+        throw Error(fmt::format("{}:{}", file.path.string(), lines.line_number()), problem.what,
+                    problem.hint);
       }
     }
   }
 
-  // Sets `text` and returns nothing, or returns what is wrong with the line.
-  std::string ParseLine(std::string_view line, std::string_view& text) {
+  struct Problem {
+    std::string what, hint;
+  };
+
+  // Sets `text`, or says what is wrong with the line.
+  Problem ParseLine(std::string_view line, std::string_view& text) {
+    constexpr const char* kCorrect =
+        "correct the line, or set 'skip_bad_lines' to pass over such lines";
     simdjson::dom::element element;
     const auto code = parser_.parse(line.data(), line.size()).get(element);
-    if (code != simdjson::SUCCESS)
-      return fmt::format("is not valid JSON: {}", simdjson::error_message(code));
+    if (code != simdjson::SUCCESS) {
+      return {fmt::format("is not valid JSON: {}", simdjson::error_message(code)), kCorrect};
+    }
+    simdjson::dom::object object;
+    if (element.get(object) != simdjson::SUCCESS) return {"is not a JSON object", kCorrect};
     simdjson::dom::element value;
-    if (!element.is_object()) return "is not a JSON object";
-    if (element.at_key(spec_.text_field).get(value) != simdjson::SUCCESS)
-      return fmt::format("has no key '{}' (the 'text_field' of the source)", spec_.text_field);
-    if (value.get(text) != simdjson::SUCCESS)
-      return fmt::format("key '{}' does not hold a string", spec_.text_field);
+    if (object.at_key(spec_.text_field).get(value) != simdjson::SUCCESS) return NoText(object);
+    if (value.get(text) != simdjson::SUCCESS) {
+      return {fmt::format("key '{}' does not hold a string", spec_.text_field), kCorrect};
+    }
     return {};
+  }
+
+  // The keys that hold text are what the user may have meant.
+  Problem NoText(const simdjson::dom::object& object) const {
+    constexpr size_t kMostKeys = 5, kLongestKey = 40;
+    std::vector<std::string> keys;
+    for (const auto& [key, value] : object) {
+      const bool shows =
+          key.size() <= kLongestKey && std::all_of(key.begin(), key.end(), [](char c) {
+            return static_cast<unsigned char>(c) >= ' ' && c != 0x7F;
+          });
+      if (value.is_string() && shows && keys.size() < kMostKeys)
+        keys.push_back(fmt::format("'{}'", key));
+    }
+    return {fmt::format("has no key '{}'", spec_.text_field),
+            keys.empty() ? "set the source's text_field to the key that holds the text"
+                         : fmt::format("set the source's text_field to the key that holds the "
+                                       "text: here {}",
+                                       fmt::join(keys, ", "))};
   }
 
   const SourceSpec& spec_;

@@ -15,8 +15,6 @@ namespace fathom {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* kConfigFile = "config.json";
-
 // Elements that are converted at a time.
 constexpr int64_t kPieceElements = int64_t{1} << 22;
 

@@ -15,29 +15,6 @@ static_assert(std::endian::native == std::endian::little);
 constexpr uint64_t kLongestName = 65535;  // of a key or tensor, in bytes
 constexpr int kDeepestArray = 4;
 
-// Bytes of a value of fixed size; 0 for strings, arrays and what is no type.
-uint64_t FixedSize(GgufType type) {
-  switch (type) {
-    case GgufType::kU8:
-    case GgufType::kI8:
-    case GgufType::kBool:
-      return 1;
-    case GgufType::kU16:
-    case GgufType::kI16:
-      return 2;
-    case GgufType::kU32:
-    case GgufType::kI32:
-    case GgufType::kF32:
-      return 4;
-    case GgufType::kU64:
-    case GgufType::kI64:
-    case GgufType::kF64:
-      return 8;
-    default:
-      return 0;
-  }
-}
-
 class Parser {
  public:
   Parser(std::span<const std::byte> bytes, const std::string& file)

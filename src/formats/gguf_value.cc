@@ -44,22 +44,6 @@ std::optional<int64_t> LoadInt(GgufType type, const std::byte* data) {
   }
 }
 
-size_t IntBytes(GgufType type) {
-  switch (type) {
-    case GgufType::kU8:
-    case GgufType::kI8:
-      return 1;
-    case GgufType::kU16:
-    case GgufType::kI16:
-      return 2;
-    case GgufType::kU32:
-    case GgufType::kI32:
-      return 4;
-    default:
-      return 8;
-  }
-}
-
 double ShortestDecimal(float value) {
   char text[32];
   const auto written = std::to_chars(text, text + sizeof(text), value);
@@ -69,6 +53,28 @@ double ShortestDecimal(float value) {
 }
 
 }  // namespace
+
+uint64_t FixedSize(GgufType type) {
+  switch (type) {
+    case GgufType::kU8:
+    case GgufType::kI8:
+    case GgufType::kBool:
+      return 1;
+    case GgufType::kU16:
+    case GgufType::kI16:
+      return 2;
+    case GgufType::kU32:
+    case GgufType::kI32:
+    case GgufType::kF32:
+      return 4;
+    case GgufType::kU64:
+    case GgufType::kI64:
+    case GgufType::kF64:
+      return 8;
+    default:
+      return 0;
+  }
+}
 
 std::string GgufValue::where() const {
   return fmt::format("{}, byte {}: key '{}'", *file_, offset_, key_);
@@ -137,7 +143,7 @@ std::vector<int64_t> GgufValue::Ints() const {
   std::vector<int64_t> values;
   values.reserve(count_);
   for (uint64_t i = 0; i < count_; ++i) {
-    const auto value = LoadInt(element_, data_.data() + i * IntBytes(element_));
+    const auto value = LoadInt(element_, data_.data() + i * FixedSize(element_));
     if (!value) WrongKind("an array of whole numbers");
     values.push_back(*value);
   }

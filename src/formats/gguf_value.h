@@ -27,6 +27,9 @@ enum class GgufType : uint32_t {
   kF64 = 12,
 };
 
+// Bytes of a value of fixed size; 0 for strings, arrays and what is no type.
+uint64_t FixedSize(GgufType type);
+
 // A metadata value where it lies in the bytes of a file, which have to outlive it; the parser has
 // checked that it lies in them whole. Accessors throw Error with file, key and byte offset when the
 // value is not of the kind that is asked for.

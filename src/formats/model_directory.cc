@@ -5,7 +5,6 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/progress.h"
 #include "formats/safetensors_writer.h"
 #include "formats/weights_writer.h"
 
@@ -79,7 +78,7 @@ std::vector<std::string> WeightFiles::names() const {
 }
 
 HuggingFaceDirectory::HuggingFaceDirectory(const fs::path& directory)
-    : ModelSource(directory, ReadConfig(directory / "config.json")), files_(directory) {
+    : ModelSource(directory, ReadConfig(directory / kConfigFile)), files_(directory) {
   if (config_.num_nextn_predict_layers > 0 &&
       !files_.Has(MtpPrefix(config_, 0) + "eh_proj.weight")) {
     spdlog::warn("{}: the weights of {} MTP module(s) are not there; going on without",
@@ -148,7 +147,7 @@ std::optional<std::string> HuggingFaceDirectory::SideFile(std::string_view name)
 
 void SaveModel(const fs::path& directory, const ModelConfig& config, const ParameterStore& store,
                DType dtype, bool quiet) {
-  WriteFileAtomically(directory / "config.json",
+  WriteFileAtomically(directory / kConfigFile,
                       config.ToJson(dtype == DType::kBF16 ? "bfloat16" : "float32"));
   nlohmann::ordered_json generation = {{"_from_model_config", true}};
   if (config.bos_token_id >= 0) generation["bos_token_id"] = config.bos_token_id;
@@ -173,14 +172,9 @@ void SaveModel(const fs::path& directory, const ModelConfig& config, const Param
   std::vector<SafetensorsDeclaration> tensors;
   for (const SafetensorsItem& item : items) tensors.push_back(item.Declare());
   WeightsWriter writer(directory, std::move(tensors));
-  Progress progress("writing weights", "bytes", static_cast<double>(writer.total_bytes()), quiet);
-  double done = 0;
-  for (size_t i = 0; i < items.size(); ++i) {
-    ForEachPiece(items[i].value, items[i].type, [&](const void* data, size_t size) {
-      writer.Append(i, data, size);
-      progress.Update(done += static_cast<double>(size));
-    });
-  }
+  ForEachPiece(items, "writing weights", quiet, [&](size_t index, const void* data, size_t size) {
+    writer.Append(index, data, size);
+  });
   writer.Commit();
 }
 

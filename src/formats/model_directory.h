@@ -12,6 +12,7 @@
 
 namespace fathom {
 
+inline constexpr const char* kConfigFile = "config.json";
 inline constexpr const char* kSingleFile = "model.safetensors";
 inline constexpr const char* kIndexFile = "model.safetensors.index.json";
 

@@ -98,22 +98,27 @@ SafetensorsDeclaration SafetensorsItem::Declare() const {
   return declaration;
 }
 
-void WriteSafetensors(const std::filesystem::path& path, const std::vector<SafetensorsItem>& items,
-                      const std::map<std::string, std::string>& metadata, bool quiet) {
-  std::vector<SafetensorsDeclaration> tensors;
+void ForEachPiece(const std::vector<SafetensorsItem>& items, const std::string& title, bool quiet,
+                  FunctionRef<void(size_t index, const void* data, size_t size)> use) {
   double total = 0, done = 0;
-  for (const SafetensorsItem& item : items) {
-    tensors.push_back(item.Declare());
-    total += static_cast<double>(tensors.back().bytes());
-  }
-  SafetensorsWriter writer(path, tensors, metadata);
-  Progress progress(fmt::format("writing {}", path.filename().string()), "bytes", total, quiet);
+  for (const SafetensorsItem& item : items) total += static_cast<double>(item.Declare().bytes());
+  Progress progress(title, "bytes", total, quiet);
   for (size_t i = 0; i < items.size(); ++i) {
     ForEachPiece(items[i].value, items[i].type, [&](const void* data, size_t size) {
-      writer.Append(i, data, size);
+      use(i, data, size);
       progress.Update(done += static_cast<double>(size));
     });
   }
+}
+
+void WriteSafetensors(const std::filesystem::path& path, const std::vector<SafetensorsItem>& items,
+                      const std::map<std::string, std::string>& metadata, bool quiet) {
+  std::vector<SafetensorsDeclaration> tensors;
+  for (const SafetensorsItem& item : items) tensors.push_back(item.Declare());
+  SafetensorsWriter writer(path, tensors, metadata);
+  ForEachPiece(
+      items, fmt::format("writing {}", path.filename().string()), quiet,
+      [&](size_t index, const void* data, size_t size) { writer.Append(index, data, size); });
   writer.Commit();
 }
 

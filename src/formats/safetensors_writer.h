@@ -56,6 +56,11 @@ struct SafetensorsItem {
   SafetensorsDeclaration Declare() const;
 };
 
+// Hands on the bytes of items[index], piece by piece, one item after the other, with a line of
+// progress unless quiet.
+void ForEachPiece(const std::vector<SafetensorsItem>& items, const std::string& title, bool quiet,
+                  FunctionRef<void(size_t index, const void* data, size_t size)> use);
+
 // Writes a file in one go, atomically. Unless quiet, shows its progress.
 void WriteSafetensors(const std::filesystem::path& path, const std::vector<SafetensorsItem>& items,
                       const std::map<std::string, std::string>& metadata, bool quiet = true);

@@ -23,7 +23,6 @@ class WeightsWriter {
   WeightsWriter(std::filesystem::path directory, std::vector<SafetensorsDeclaration> tensors,
                 int64_t shard_bytes = kDefaultShardBytes);
 
-  uint64_t total_bytes() const { return total_bytes_; }
   // The next bytes of tensors[tensor].
   void Append(size_t tensor, const void* data, size_t size);
   // Puts what is left in place. Fatal when bytes are missing.

@@ -1,6 +1,7 @@
 #include <fmt/ranges.h>
 
 #include "base/error.h"
+#include "base/nearest.h"
 #include "model/config.h"
 
 namespace fathom {
@@ -114,8 +115,11 @@ ModelConfig PresetConfig(std::string_view name) {
     config.max_position_embeddings = 4096;
     return config;
   }
+  const std::vector<std::string> names = PresetNames();
+  const auto nearest = Nearest(name, {names.begin(), names.end()});
   throw UsageError("preset", fmt::format("'{}' is not known", name),
-                   fmt::format("the presets are {}", fmt::join(PresetNames(), ", ")));
+                   nearest ? fmt::format("did you mean '{}'?", *nearest)
+                           : fmt::format("the presets are {}", fmt::join(names, ", ")));
 }
 
 }  // namespace fathom

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/nearest.h"
 #include "plan/sourced_file.h"
 
 namespace fathom {

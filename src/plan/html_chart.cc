@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "base/html.h"
 #include "plan/html_axis.h"
 
 namespace fathom {
@@ -66,30 +67,6 @@ std::string HalfBar(const ChartAxis& axis, const ReportTornado& tornado,
 }
 
 }  // namespace
-
-std::string EscapeHtml(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      default:
-        // A control character is not well-formed, whatever is written for it.
-        escaped += static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t' ? ' ' : c;
-    }
-  }
-  return escaped;
-}
 
 std::string TornadoSvg(const ReportTornado& tornado) {
   constexpr double kLeft = 250, kRow = 34, kTop = 34;

@@ -8,9 +8,6 @@
 
 namespace fathom {
 
-// Text of a report as HTML and SVG want it.
-std::string EscapeHtml(std::string_view text);
-
 // Charts as inline SVG, without scripts. Colours come from the classes and variables of the page's
 // style (html_report.cc), so that they follow light, dark and paper. Every mark has its numbers in
 // a <title> or beside it.

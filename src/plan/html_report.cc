@@ -6,6 +6,7 @@
 #include <cmath>
 #include <span>
 
+#include "base/html.h"
 #include "plan/html_chart.h"
 
 namespace fathom {

@@ -9,7 +9,7 @@
 #include <set>
 
 #include "base/error.h"
-#include "base/toml/toml_reader.h"
+#include "base/nearest.h"
 #include "plan/units.h"
 
 namespace fathom {

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/nearest.h"
 #include "base/toml/toml_reader.h"
 
 namespace fathom {

@@ -163,7 +163,7 @@ TrainingProgress ReadProgress(const fs::path& directory) {
 TrainingProgress LoadCheckpoint(const fs::path& directory, const ModelConfig& config,
                                 ParameterStore& store, const Optimizer& optimizer,
                                 const ParameterAverage* average) {
-  const TrainingProgress progress = ReadProgress(directory);
+  TrainingProgress progress = ReadProgress(directory);
   LoadMasters(directory, config, store);
   const SafetensorsFile moments(directory / "trainer" / "optimizer.safetensors");
   for (const Optimizer::State& state : optimizer.states()) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/html.h"
 #include "base/log.h"
 
 namespace fathom {
@@ -58,29 +59,6 @@ RunHistory ReadHistory(const std::filesystem::path& path) {
   }
   history.tokens = tokens;
   return history;
-}
-
-std::string Escape(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      default:
-        escaped += c;
-    }
-  }
-  return escaped;
 }
 
 // An exponential mean, started at the first value.
@@ -214,7 +192,7 @@ void WriteReport(const std::filesystem::path& output) {
       "1em;color:#223}}"
       "pre{{background:#f4f5f8;padding:1em;overflow:auto}}table{{border-collapse:collapse}}"
       "td{{padding:.2em 1.5em .2em 0}}</style></head><body>\n<h1>{0}</h1>\n{1}",
-      Escape(std::filesystem::absolute(output).filename().string()), picture);
+      EscapeHtml(std::filesystem::absolute(output).filename().string()), picture);
   html += fmt::format(
       "<table><tr><td>tokens seen</td><td>{}</td></tr><tr><td>time training</td><td>{}</td></tr>\n",
       FormatCount(history.tokens), FormatDuration(history.seconds));
@@ -227,10 +205,10 @@ void WriteReport(const std::filesystem::path& output) {
   }
   html += "</table>\n";
   for (const auto& [step, text] : history.samples) {
-    html += fmt::format("<h3>Step {} writes</h3>\n<pre>{}</pre>\n", step, Escape(text));
+    html += fmt::format("<h3>Step {} writes</h3>\n<pre>{}</pre>\n", step, EscapeHtml(text));
   }
   html += fmt::format("<h3>Configuration</h3>\n<pre>{}</pre>\n</body></html>\n",
-                      Escape(ReadFile(output / "config.toml")));
+                      EscapeHtml(ReadFile(output / "config.toml")));
   WriteFileAtomically(output / "report.html", html);
 }
 

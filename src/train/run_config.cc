@@ -125,6 +125,7 @@ void Describe(Config& config, Fields& fields) {
   fields.Field("micro_batch_tokens", config.micro_batch_tokens, 0);
   fields.Field("seed", config.seed, 0);
   fields.Field("ema_decay", config.ema_decay, 0, 0.9999999);
+  fields.Field("tensorboard", config.tensorboard);
   fields.Section("model", [&](auto& section) {
     section.Field("preset", config.model.preset);
     section.Field("config", config.model.config);

@@ -77,6 +77,8 @@ struct RunConfig {
 
   double ema_decay = 0;  // 0: none
 
+  bool tensorboard = false;  // event files in OUTPUT/tensorboard
+
   // Stages of context extension after the main one: YaRN with `factor` over the main sequence
   // length.
   struct Extension {

@@ -1,27 +1,30 @@
 #pragma once
 
-#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
+
+#include "train/append_file.h"
+#include "train/event_file.h"
 
 namespace fathom {
 
-// OUTPUT/log.jsonl: one JSON object a line; those with "kind": "step" come one a step.
+// OUTPUT/log.jsonl: one JSON object a line; those with "kind": "step" come one a step. With a
+// folder for event files, TensorBoard shows the same there.
 class RunLog {
  public:
   // Goes on with the file that is there, without the lines past `step` (what a killed run wrote
-  // after its last checkpoint); with step 0 it starts anew.
-  RunLog(const std::filesystem::path& path, int64_t step);
-  ~RunLog();
-  RunLog(const RunLog&) = delete;
-  RunLog& operator=(const RunLog&) = delete;
+  // after its last checkpoint); with step 0 it starts anew. The event file is made anew from the
+  // lines that are kept. Throws Error when a file cannot be written.
+  RunLog(const std::filesystem::path& path, int64_t step,
+         const std::filesystem::path& event_directory = {});
 
   // Throws Error when the line cannot be written (a full disk).
   void Write(const nlohmann::ordered_json& line);
 
  private:
-  std::filesystem::path path_;
-  std::FILE* file_;
+  std::optional<AppendFile> file_;
+  std::optional<EventFile> events_;
 };
 
 }  // namespace fathom

@@ -57,7 +57,8 @@ class Trainer {
 
   TrainSummary Run() {
     Start();
-    log_.emplace(config_.output / "log.jsonl", progress_.step);
+    log_.emplace(config_.output / "log.jsonl", progress_.step,
+                 config_.tensorboard ? config_.output / "tensorboard" : fs::path());
     ShowStart();
     for (; progress_.stage < static_cast<int64_t>(stages_.size());
          ++progress_.stage, progress_.stage_step = 0) {
@@ -170,11 +171,11 @@ class Trainer {
                          {"held_out_documents", corpus.held_out->documents()},
                          {"epochs", epochs_[s]}});
     }
-    log_->Write({{"kind", "start"},
-                 {"step", progress_.step},
-                 {"parameters", counts.total},
-                 {"active_parameters", counts.active},
-                 {"sources", sources}});
+    Log({{"kind", "start"},
+         {"step", progress_.step},
+         {"parameters", counts.total},
+         {"active_parameters", counts.active},
+         {"sources", sources}});
     spdlog::info("memory by role:\n{}", plan_.ToTable());
     peak_flops_ = context_.backend->MeasurePeakFlops(context_, config_.ModelPrecision().act);
     spdlog::info("this machine multiplies {} at {} FLOP/s on {} thread(s)",
@@ -317,6 +318,12 @@ class Trainer {
                : "a smaller optimizer.lr may help");
   }
 
+  void Log(nlohmann::ordered_json line) {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    line["time"] = std::round(std::chrono::duration<double>(now).count() * 1e3) / 1e3;
+    log_->Write(line);
+  }
+
   void LogStep(const StepResult& result, double lr, double mtp_weight, double tokens_per_second,
                double mfu) {
     nlohmann::ordered_json line = {{"kind", "step"},
@@ -335,7 +342,7 @@ class Trainer {
     double worst = 0;
     for (const auto& load : result.expert_load) worst = std::max(worst, MaxViolation(load));
     if (!result.expert_load.empty()) line["max_violation"] = std::round(worst * 1e4) / 1e4;
-    log_->Write(line);
+    Log(line);
   }
 
   void Validate(const Stage& stage, Transformer& transformer, Progress& progress) {
@@ -351,7 +358,7 @@ class Trainer {
                                    {"loss", score.loss},
                                    {"bytes", score.bytes}};
     AddMtp(score, line);
-    log_->Write(line);
+    Log(line);
     progress.Clear();
     spdlog::info("step {}: loss {:.3f}, held out {:.3f} bits per byte", progress_.step,
                  progress_.loss, score.bits_per_byte);
@@ -367,10 +374,10 @@ class Trainer {
     transformer.Pack(context_, AttentionForm::kAbsorbed, /*training=*/false);
     const std::string text =
         options_.sample(context_, transformer, *inputs_.tokenizer, config_.sample);
-    log_->Write({{"kind", "sample"},
-                 {"step", progress_.step},
-                 {"prompt", config_.sample.prompt},
-                 {"text", text}});
+    Log({{"kind", "sample"},
+         {"step", progress_.step},
+         {"prompt", config_.sample.prompt},
+         {"text", text}});
     progress.Clear();
     spdlog::info("step {} writes:\n{}", progress_.step, text);
   }
@@ -420,7 +427,7 @@ class Trainer {
                                    {"baseline_bits_per_byte", summary_.baseline_bits_per_byte},
                                    {"seconds", progress_.seconds}};
     AddMtp(score, line);
-    log_->Write(line);
+    Log(line);
   }
 
   // Refused before anything is made.

@@ -49,5 +49,15 @@ TEST(Hash64, FieldsKeepTheirBorders) {
   EXPECT_NE(first.Digest(), second.Digest());
 }
 
+// RFC 3720, appendix B.4.
+TEST(Crc32c, PublishedValues) {
+  EXPECT_EQ(Crc32c(""), 0u);
+  EXPECT_EQ(Crc32c(std::string(32, '\0')), 0x8a9136aau);
+  EXPECT_EQ(Crc32c(std::string(32, '\xff')), 0x62a8ab43u);
+  std::string ascending;
+  for (int i = 0; i < 32; ++i) ascending += static_cast<char>(i);
+  EXPECT_EQ(Crc32c(ascending), 0x46dd794eu);
+}
+
 }  // namespace
 }  // namespace fathom

@@ -32,6 +32,9 @@ TEST(Format, Count) {
 }
 
 TEST(Format, Duration) {
+  EXPECT_EQ(FormatDuration(0), "0.0 s");
+  EXPECT_EQ(FormatDuration(0.0004), "0.4 ms");
+  EXPECT_EQ(FormatDuration(0.012), "12 ms");
   EXPECT_EQ(FormatDuration(4.25), "4.2 s");
   EXPECT_EQ(FormatDuration(45.2), "45 s");
   EXPECT_EQ(FormatDuration(59.7), "1 min 0 s");

@@ -109,14 +109,6 @@ TEST(TomlTable, RequiredKeysAreRequired) {
   EXPECT_ERROR(p.table.Require("b"), "run.toml: b: is missing");
 }
 
-TEST(Nearest, IsATypoAwayOrNothing) {
-  const std::set<std::string, std::less<>> keys = {"lr", "beta1", "beta2", "weight_decay"};
-  EXPECT_EQ(Nearest("weight_decya", keys), "weight_decay");
-  EXPECT_EQ(Nearest("beta_2", keys), "beta2");
-  EXPECT_EQ(Nearest("completely_different", keys), std::nullopt);
-  EXPECT_EQ(Nearest("x", {}), std::nullopt);
-}
-
 TEST(ParseToml, SyntaxErrorsHaveFileLineAndColumn) {
   EXPECT_ERROR(ParseToml("a = 1\nb = = 2\n", "run.toml", {}), "run.toml:2:");
   EXPECT_ERROR(ParseToml("a = 1\na = 2\n", "run.toml", {}), "run.toml:2:");

@@ -75,7 +75,10 @@ TEST(Documents, BadLinesSayWhere) {
       {"{\"text\": \"a\"} {\"text\": \"b\"}", "d.jsonl:2: is not valid JSON"},
       {"{\"text\": \"\xff\"}", "d.jsonl:2: is not valid JSON"},
       {"[1]", "d.jsonl:2: is not a JSON object"},
-      {"{\"txet\": \"a\"}", "d.jsonl:2: has no key 'text'"},
+      {"{\"n\": 1, \"txet\": \"a\"}",
+       "d.jsonl:2: has no key 'text' (set the source's text_field to the key that holds the text: "
+       "here 'txet')"},
+      {"{}", "d.jsonl:2: has no key 'text' (set the source's text_field"},
       {"{\"text\": 7}", "d.jsonl:2: key 'text' does not hold a string"},
       {std::string(3000, '['), "d.jsonl:2: is not valid JSON"},
   };

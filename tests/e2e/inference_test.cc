@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "base/temporary_directory.h"
+#include "e2e/terminal.h"
 
 namespace fathom::test {
 namespace {
@@ -89,10 +90,19 @@ TEST_F(InferenceTest, EveryCommandHasHelpWithAnExample) {
 
 TEST_F(InferenceTest, MistakesAreOneLine) {
   const std::string model = Path("model");
-  ExpectFailure("", 2, "subcommand");
-  ExpectFailure("nonsense", 2, "'nonsense'");
+  ExpectFailure("", 2, "which command?");
+  ExpectFailure("tokenize", 2, "tokenize: which command?");
+  ExpectFailure("nonsense", 2, "there is no command 'nonsense' (--help lists what there is)");
+  ExpectFailure("generat x", 2, "there is no command 'generat' (did you mean 'generate'?)");
+  ExpectFailure("tokenize trian", 2,
+                "tokenize: there is no command 'trian' (did you mean 'train'?)");
   ExpectFailure("generate " + model, 2, "--prompt");
   ExpectFailure("generate " + model + " --prompt x --nonsense", 2, "--nonsense");
+  ExpectFailure("generate " + model + " --prompt x --max-token=3", 2,
+                "generate: there is no option '--max-token' (did you mean '--max-tokens'?)");
+  ExpectFailure("inspect " + model + " twice", 2, "'twice'");
+  ExpectFailure("generate " + Path("") + " --prompt x", 1, "did you mean " + Path("model") + "?");
+  ExpectFailure("generate " + Path("in") + " --prompt x", 1, "nor a GGUF file");
   ExpectFailure("generate " + model + " --prompt x --temperature -1", 2, "temperature");
   ExpectFailure("generate " + model + " --prompt x --threads 0", 2, "--threads");
   ExpectFailure("generate " + model + " --prompt x --seed -1", 2, "--seed");
@@ -119,6 +129,14 @@ TEST_F(InferenceTest, AFullDiskIsAnError) {
   const int status = std::system(command.c_str());
   EXPECT_EQ(WEXITSTATUS(status), 1);
   EXPECT_NE(Read(Path("err")).find("standard output"), std::string::npos);
+}
+
+TEST_F(InferenceTest, WhereNobodyReadsOnItEndsWithoutAWord) {
+  const std::string command = FATHOM_BINARY " inspect v3 2>" + Path("err");
+  FILE* const pipe = popen(command.c_str(), "r");
+  ASSERT_NE(pipe, nullptr);
+  pclose(pipe);
+  EXPECT_EQ(Read(Path("err")), "");
 }
 
 TEST_F(InferenceTest, InspectCountsV3AsPublished) {
@@ -222,6 +240,31 @@ TEST_F(InferenceTest, ChatTellsItsCommandsAndSaysNoneToTheModel) {
   EXPECT_EQ(wrong.code, 0);
   EXPECT_NE(wrong.err.find("no command /help: /new"), std::string::npos) << wrong.err;
   EXPECT_EQ(wrong.out, Run(chat, "hello\n").out);
+}
+
+TEST_F(InferenceTest, CtrlCStopsAnAnswerOrALineAndNotTheChat) {
+  Terminal chat({"chat", Path("model"), "--max-tokens", "2000", "--seed", "1", "--json"});
+  chat.Await("> ");
+  chat.Type("half a li\x03");
+  chat.Await("Ctrl-D leaves");
+  chat.Await("> ");
+  chat.Type("hello\n");
+  chat.Await("hello\r\n");
+  chat.Type("\x03");  // at the beginning of the answer, or before it
+  chat.Await("\"seed\":1}");
+  chat.Await("> ");
+  chat.Type("\x03");
+  chat.Await("Ctrl-D leaves");
+  chat.Await("> ");
+  chat.Type("\x04");
+  EXPECT_EQ(chat.Status(), 0);
+}
+
+TEST_F(InferenceTest, ATermSignalEndsTheChat) {
+  Terminal chat({"chat", Path("model"), "--seed", "1"});
+  chat.Await("> ");
+  chat.Signal(SIGTERM);
+  EXPECT_EQ(chat.Status(), 0);
 }
 
 TEST_F(InferenceTest, ChatAnswersInJson) {

@@ -144,6 +144,39 @@ TEST_P(CpuAttention, AnyPathGivesTheSameBits) {
   }
 }
 
+// A later token of the same prefill whose keys and values are not finite changes nothing before it.
+TEST_P(CpuAttention, WhatIsNotFiniteStaysWithTheTokensThatSeeIt) {
+  for (const Form& form : kForms) {
+    for (const DType type : kActTypes) {
+      // In the first and in a later chunk of keys, at an even and at an odd place.
+      for (const int64_t bad : {int64_t{0}, int64_t{6}, int64_t{7}, int64_t{259}}) {
+        const int64_t length = bad + 12;
+        if (form.heads > 100 && length > 100) continue;
+        SCOPED_TRACE(testing::Message() << form.heads << " heads, token " << bad << Name(type));
+        const Case test(random_, form, type, length);
+        const Cache cache = test.Pages(length, 16);
+        const Result good(type, length, form), result(type, length, form);
+        auto cpu = Cpu(2);
+        const AttentionSequence sequence{0, length, 0, cache.blocks};
+        (*cpu)->Attention(cpu->context(), test.q(), {&sequence, 1}, test.scale(), good.out,
+                          good.lse);
+        for (const auto* pages : {&cache.keys, &cache.values}) {
+          const Tensor into = Tensor((*pages)[static_cast<size_t>(bad / 16)]);
+          const Tensor row = into.Rows(bad % 16, bad % 16 + 1);
+          StoreAll(row, std::vector<double>(static_cast<size_t>(row.elements()),
+                                            std::numeric_limits<double>::infinity()));
+        }
+        (*cpu)->Attention(cpu->context(), test.q(), {&sequence, 1}, test.scale(), result.out,
+                          result.lse);
+        const auto out = [](const Result& r) { return ConstTensor(r.out); };
+        ExpectSameBits(out(result).Rows(0, bad), out(good).Rows(0, bad));
+        for (const double x : LoadAll(out(result).Rows(bad, length)))
+          EXPECT_FALSE(std::isfinite(x));
+      }
+    }
+  }
+}
+
 TEST_P(CpuAttention, RowsOfNoSequenceAreLeftAlone) {
   auto cpu = Cpu();
   const Form& form = kForms[0];

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "backend/cpu/attention_keys.h"
@@ -30,6 +31,14 @@ constexpr int64_t kPartialBytes = 64 << 20;
 
 int64_t Even(int64_t n) { return (n + 1) / 2 * 2; }
 int64_t RoundUp(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+bool IsFinite(const float* values, int64_t n) {
+  constexpr uint32_t kInfinity = 0x7F800000;
+  uint32_t largest = 0;
+  for (int64_t i = 0; i < n; ++i)
+    largest = std::max(largest, std::bit_cast<uint32_t>(values[i]) & 0x7FFFFFFF);
+  return largest < kInfinity;
+}
 
 // Some queries of a sequence with all heads of one kv head; its rows are (query, head), queries
 // first.
@@ -204,7 +213,50 @@ class Forward {
     args.c = to.out;
     args.c_stride = shape.d_v;
     kernels_.multiply(args);
+    ComputeAgainWhatIsNotFinite(task, query, chunk, first, to, memory);
     return first;
+  }
+
+  // The products take every key of the chunk, those that a query does not see with the weight 0:
+  // but 0 times infinity is not 0. Where an output is not finite, it is computed again from the
+  // query's own keys, as it would be if the later ones were not there.
+  void ComputeAgainWhatIsNotFinite(const Task& task, int64_t query, int64_t chunk, int64_t first,
+                                   const State& to, const Memory& memory) const {
+    const AttentionShape& shape = task.shape;
+    const int64_t begin = chunk * kAttentionChunk, packed = KeyCount(task, chunk);
+    bool again = false;
+    for (int64_t row = first; row < RowsOf(task, query); row += shape.group) {
+      const int64_t visible = task.position() + query + row / shape.group + 1 - begin;
+      if (visible >= packed) break;
+      float* const out = to.out + row * shape.d_v;
+      if (IsFinite(out, shape.group * shape.d_v)) continue;
+      again = true;
+      PackValues(task, chunk, visible, memory);
+      const void* p_rows[kMostGroup];
+      for (int64_t r = 0; r < shape.group; ++r)
+        p_rows[r] = memory.scores + (row + r) * kAttentionChunk;
+      kernels_.pack_row_strips(Element::kF32, shape.type, p_rows, shape.group, visible, memory.p);
+      cpu::MultiplyArgs args;
+      args.type = shape.type;
+      args.a = memory.p;
+      args.rows = shape.group;
+      args.b = memory.values;
+      args.columns = shape.d_v;
+      args.depth = visible;
+      args.c = out;
+      args.c_stride = shape.d_v;
+      kernels_.multiply(args);
+    }
+    if (again) PackValues(task, chunk, packed, memory);
+  }
+
+  // The values of the first `count` keys of a chunk.
+  void PackValues(const Task& task, int64_t chunk, int64_t count, const Memory& memory) const {
+    const void *key_rows[kAttentionChunk], *value_rows[kAttentionChunk];
+    cpu::SequenceKeys keys(*task.sequence, task.kv_head);
+    keys.Rows(chunk * kAttentionChunk, count, key_rows, value_rows);
+    const Element type = task.shape.type;
+    kernels_.pack_column_panels(type, type, value_rows, 0, count, task.shape.d_v, memory.values);
   }
 
   void Merge(const Task& task, int64_t first, int64_t rows, const State& chunk,

@@ -61,9 +61,4 @@ class TomlTable {
 toml::table ParseToml(std::string_view text, std::string_view where,
                       const std::vector<std::string>& overrides);
 
-// The candidate with the smallest edit distance to `word`, if it is close enough to be a typo, or
-// else one that begins with it.
-std::optional<std::string> Nearest(std::string_view word,
-                                   const std::set<std::string, std::less<>>& candidates);
-
 }  // namespace fathom

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "text/jinja/operations.h"
 #include "text/jinja/python_text.h"
+#include "text/jinja/value_writer.h"
 
 namespace fathom::jinja {
 namespace {
@@ -18,27 +19,17 @@ std::string JsonNumber(double value) {
   return FloatRepr(value);
 }
 
-class Writer {
+class Writer : public ValueWriter {
  public:
-  Writer(Runtime& runtime, const JsonStyle& style) : runtime_(runtime), style_(style) {}
+  Writer(Runtime& runtime, const JsonStyle& style)
+      : ValueWriter(runtime, {"null", "true", "false", JsonNumber}), style_(style) {}
 
   void Write(const Value& value) {
     const Runtime::Deeper deeper(runtime_);
     runtime_.Step();
     runtime_.CheckSize(out_.size());
+    if (PutScalar(value)) return;
     switch (value.kind()) {
-      case Kind::kNone:
-        Put("null");
-        return;
-      case Kind::kBool:
-        Put(value.boolean() ? "true" : "false");
-        return;
-      case Kind::kInt:
-        Put(fmt::format("{}", value.integer()));
-        return;
-      case Kind::kFloat:
-        Put(JsonNumber(value.number()));
-        return;
       case Kind::kString:
         String(value.text());
         return;
@@ -58,11 +49,7 @@ class Writer {
     runtime_.Fail(fmt::format("'{}' cannot be written as JSON", TypeName(value)));
   }
 
-  Text Take() { return std::move(out_); }
-
  private:
-  void Put(std::string_view text) { out_.Append(text, true); }
-
   void NewLine(size_t level) {
     if (!style_.has_indent) return;
     runtime_.Step(level);
@@ -173,9 +160,7 @@ class Writer {
                        0xDC00 + ((code - 0x10000) & 0x3FF));
   }
 
-  Runtime& runtime_;
   const JsonStyle& style_;
-  Text out_;
   size_t level_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "text/jinja/operations.h"
 #include "text/jinja/python_text.h"
+#include "text/jinja/value_writer.h"
 
 // str(), repr() and HTML escapes.
 namespace fathom::jinja {
@@ -11,30 +12,18 @@ namespace {
 using Kind = Value::Kind;
 using Form = SequenceObject::Form;
 
-// Text that grows within the memory that a rendering may take.
-class Printer {
+class Printer : public ValueWriter {
  public:
-  explicit Printer(Runtime& runtime) : runtime_(runtime) {}
+  explicit Printer(Runtime& runtime) : ValueWriter(runtime, {"None", "True", "False", FloatRepr}) {}
 
   void Repr(const Value& value) {
     const Runtime::Deeper deeper(runtime_);
     runtime_.Step();
     runtime_.CheckSize(out_.size());
+    if (PutScalar(value)) return;
     switch (value.kind()) {
       case Kind::kUndefined:
         Put("Undefined");
-        break;
-      case Kind::kNone:
-        Put("None");
-        break;
-      case Kind::kBool:
-        Put(value.boolean() ? "True" : "False");
-        break;
-      case Kind::kInt:
-        Put(fmt::format("{}", value.integer()));
-        break;
-      case Kind::kFloat:
-        Put(FloatRepr(value.number()));
         break;
       case Kind::kString:
         if (value.string().markup) Put("Markup(");
@@ -58,14 +47,12 @@ class Printer {
       case Kind::kFunction:
         Put(fmt::format("<{} '{}'>", TypeName(value), value.function().name));
         break;
+      default:
+        break;
     }
   }
 
-  Text Take() { return std::move(out_); }
-
  private:
-  void Put(std::string_view text) { out_.Append(text, true); }
-
   void Sequence(const SequenceObject& sequence) {
     switch (sequence.form) {
       case Form::kList:
@@ -162,9 +149,6 @@ class Printer {
     if (code <= 0xFF) return fmt::format("\\x{:02x}", code);
     return code <= 0xFFFF ? fmt::format("\\u{:04x}", code) : fmt::format("\\U{:08x}", code);
   }
-
-  Runtime& runtime_;
-  Text out_;
 };
 
 }  // namespace

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdio>
+#include <filesystem>
+#include <string_view>
+
+namespace fathom {
+
+// A file that a run goes on writing: each piece is in it as soon as it is written, so that somebody
+// who watches sees it, and a kill loses none.
+class AppendFile {
+ public:
+  // Goes on at the end of what is there. Throws Error when it cannot be opened.
+  explicit AppendFile(std::filesystem::path path);
+  ~AppendFile();
+  AppendFile(const AppendFile&) = delete;
+  AppendFile& operator=(const AppendFile&) = delete;
+
+  // Throws Error when the piece cannot be written (a full disk).
+  void Write(std::string_view piece);
+
+ private:
+  std::filesystem::path path_;
+  std::FILE* file_;
+};
+
+}  // namespace fathom

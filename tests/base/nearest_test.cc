@@ -1,0 +1,17 @@
+#include "base/nearest.h"
+
+#include <gtest/gtest.h>
+
+namespace fathom {
+namespace {
+
+TEST(Nearest, IsATypoAwayOrNothing) {
+  const std::set<std::string, std::less<>> keys = {"lr", "beta1", "beta2", "weight_decay"};
+  EXPECT_EQ(Nearest("weight_decya", keys), "weight_decay");
+  EXPECT_EQ(Nearest("beta_2", keys), "beta2");
+  EXPECT_EQ(Nearest("completely_different", keys), std::nullopt);
+  EXPECT_EQ(Nearest("x", {}), std::nullopt);
+}
+
+}  // namespace
+}  // namespace fathom
