@@ -84,8 +84,8 @@ std::vector<Line> Measure(const Arguments& arguments, const std::vector<Benchmar
     work += BenchmarkWork(measured, arguments.repetitions);
   Progress progress("measuring", "tokens", static_cast<double>(work), arguments.common.quiet);
   InterruptGuard guard;
-  const ForwardFloor floor =
-      FloorOf(model.config(), model.precision(), model.transformer().parameters());
+  const ForwardFloor floor = FloorOf(model.config(), model.precision(), arguments.cache.Get(),
+                                     model.transformer().parameters());
   std::vector<Line> lines;
   for (const BenchmarkCase& measured : cases) {
     Context& context = device.context();

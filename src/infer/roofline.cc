@@ -23,7 +23,8 @@ double ForwardFloor::PromptFlops(int64_t depth) const {
   return weight_flops + attention_flops_per_key * static_cast<double>(depth);
 }
 
-ForwardFloor FloorOf(const ModelConfig& config, Precision precision, const ParameterStore& store) {
+ForwardFloor FloorOf(const ModelConfig& config, Precision precision, CacheFormat format,
+                     const ParameterStore& store) {
   ForwardFloor floor;
   std::map<DType, double> bytes_in;
   const std::string head =
@@ -57,7 +58,7 @@ ForwardFloor FloorOf(const ModelConfig& config, Precision precision, const Param
     if (bytes > bytes_in[floor.weights]) floor.weights = type;
   }
   const auto layers = static_cast<double>(config.num_hidden_layers);
-  floor.cache_row_bytes = static_cast<double>(KvCache::BytesPerToken(config, precision));
+  floor.cache_row_bytes = static_cast<double>(KvCache::BytesPerToken(config, precision, format));
   const auto keys = static_cast<double>(
       config.latent_attention() ? config.latent_dim() + config.kv_lora_rank : 2 * config.head_dim);
   floor.attention_flops_per_key =

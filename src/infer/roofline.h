@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "model/config.h"
+#include "model/kv_cache.h"
 #include "model/parameters.h"
 #include "model/precision.h"
 #include "ops/backend.h"
@@ -31,6 +32,7 @@ struct ForwardFloor {
 };
 
 // From a store opened for inference.
-ForwardFloor FloorOf(const ModelConfig& config, Precision precision, const ParameterStore& store);
+ForwardFloor FloorOf(const ModelConfig& config, Precision precision, CacheFormat format,
+                     const ParameterStore& store);
 
 }  // namespace fathom

@@ -131,16 +131,16 @@ void CpuBackend::Pack(Context& context, std::span<const WeightPart> parts, bool 
                  });
     return;
   }
-  // A transpose needs columns of all rows at a time.
+  // A transpose needs columns of all rows at a time, one scale of a tensor all of its elements.
   ArenaScope scope(*context.workspace);
   std::vector<WeightPart> in_memory;
-  if (transposed) {
+  if (transposed || packed.dtype == DType::kE4M3Tensor) {
     for (const WeightPart& part : parts) {
       if (!part.value.empty()) {
         in_memory.push_back(part);
         continue;
       }
-      const Tensor rows = context.workspace->New(DType::kF32, Shape({part.rows(), packed.n}));
+      const Tensor rows = context.workspace->New(DType::kF32, Shape({part.rows(), part.columns()}));
       LoadRows(context, *part.stored, part.begin, rows);
       in_memory.emplace_back(rows);
     }
@@ -151,8 +151,8 @@ void CpuBackend::Pack(Context& context, std::span<const WeightPart> parts, bool 
     const int64_t squares = (packed.n + kScaleTile - 1) / kScaleTile;
     float at_least = 0;
     if (packed.dtype == DType::kE4M3Tensor) {
-      for (const ConstTensor& part : parts) {
-        const float largest = cpu::TensorMagnitude(kernels_, *context.pool, part);
+      for (const WeightPart& part : parts) {
+        const float largest = cpu::TensorMagnitude(kernels_, *context.pool, part.value);
         if (!(largest <= at_least)) at_least = largest;
         if (std::isnan(largest)) break;
       }
