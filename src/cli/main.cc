@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <cstdio>
 #include <exception>
 #include <new>
 #include <string>
@@ -30,7 +31,8 @@ int Fail(std::string message, int code) {
   for (char& c : message) {
     if (c == '\n') c = ' ';
   }
-  fmt::print(stderr, "fathom: error: {}\n", message);
+  // Not fmt::print, which throws where stderr is closed.
+  std::fputs(fmt::format("fathom: error: {}\n", message).c_str(), stderr);
   return code;
 }
 
