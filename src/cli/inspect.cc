@@ -14,7 +14,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "cli/cache_comparison.h"
 #include "cli/common.h"
+#include "cli/named_model.h"
 #include "formats/gguf_file.h"
 #include "formats/mapped_model.h"
 #include "formats/safetensors.h"
@@ -233,6 +235,15 @@ void InspectDirectory(const fs::path& directory, const std::string& cache_dtype,
   WriteStandardOutput(text);
 }
 
+void Compare(const std::string& what, const std::string& other, double bits, bool as_json) {
+  const ordered_json comparison = CompareCaches(what, ConfigOf(what), bits, other, ConfigOf(other));
+  if (as_json) {
+    WriteJson(comparison);
+  } else {
+    WriteStandardOutput(CacheComparisonText(comparison));
+  }
+}
+
 void Inspect(const std::string& what, const std::string& cache_dtype, bool as_json) {
   const fs::path path = what;
   if (fs::is_directory(path) || IsGguf(path)) {
@@ -243,11 +254,7 @@ void Inspect(const std::string& what, const std::string& cache_dtype, bool as_js
     InspectTensors(path, as_json);
     return;
   }
-  const bool looks_like_path = what.find('/') != std::string::npos || path.has_extension();
-  if (!fs::exists(path) && looks_like_path) throw Error(what, "does not exist");
-  const ModelConfig config =
-      fs::exists(path) ? ModelConfig::FromJson(ReadFile(path), what) : PresetConfig(what);
-  const ordered_json json = DescribeConfig(config, cache_dtype);
+  const ordered_json json = DescribeConfig(ConfigOf(what), cache_dtype);
   if (as_json) {
     WriteJson(json);
   } else {
@@ -260,25 +267,42 @@ void Inspect(const std::string& what, const std::string& cache_dtype, bool as_js
 void AddInspectCommand(CLI::App& app) {
   struct Arguments {
     CommonOptions common;
-    std::string what, cache_dtype = "bf16";
+    std::string what, against, cache_dtype = "bf16";
+    double cache_bits = 16;
   };
   CLI::App* command = app.add_subcommand(
       "inspect", "Show parameters, bytes and the cache of a model, or the tensors of a file.");
-  command->footer("Example: fathom inspect my-model --json; fathom inspect v3");
+  command->footer(
+      "Example: fathom inspect my-model --json; fathom inspect v3\n"
+      "         fathom inspect v2 --against deepseek-67b --cache-bits 6");
   const auto arguments = std::make_shared<Arguments>();
   command
       ->add_option("MODEL", arguments->what,
                    "A model directory, a .gguf file, a config.json, a .safetensors file, or the "
-                   "name of a preset")
+                   "name of a preset or a published model")
       ->required();
   command
       ->add_option("--cache-dtype", arguments->cache_dtype,
                    "Count the cache in bf16, or with the latents of DeepSeek models in FP8")
       ->check(CLI::IsMember({"bf16", "fp8"}))
       ->capture_default_str();
+  CLI::Option* against =
+      command->add_option("--against", arguments->against,
+                          "Another model: shows how much less cache a token takes than there, with "
+                          "the arithmetic, and nothing else");
+  command
+      ->add_option("--cache-bits", arguments->cache_bits,
+                   "Bits of an element of MODEL's cache in that comparison; the other's has 16")
+      ->check(CLI::Range(1.0, 64.0))
+      ->needs(against);
   arguments->common.AddTo(*command);
-  command->callback(
-      [arguments] { Inspect(arguments->what, arguments->cache_dtype, arguments->common.json); });
+  command->callback([arguments] {
+    if (arguments->against.empty()) {
+      Inspect(arguments->what, arguments->cache_dtype, arguments->common.json);
+    } else {
+      Compare(arguments->what, arguments->against, arguments->cache_bits, arguments->common.json);
+    }
+  });
 }
 
 }  // namespace fathom

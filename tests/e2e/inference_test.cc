@@ -146,6 +146,24 @@ TEST_F(InferenceTest, InspectCountsV3AsPublished) {
   EXPECT_EQ(v3["cache_bytes_per_token_bf16"]["own"], 70272);
 }
 
+// The report's 93.3 %: V2 as deployed, 6 bits an element, against DeepSeek 67B in bf16.
+TEST_F(InferenceTest, InspectDerivesTheCacheReductionOfV2) {
+  const std::string command = "inspect v2 --against deepseek-67b --cache-bits 6";
+  const json cache = RunJson(command + " --json");
+  EXPECT_EQ(cache["against"]["bytes"], 2 * 8 * 128 * 95 * 2);
+  EXPECT_EQ(cache["model"]["bytes"], (512 + 64) * 60 * 6 / 8);
+  EXPECT_NEAR(cache["percent_less"].get<double>(), 93.34, 0.005);
+  EXPECT_NEAR(cache["percent_less_elements"].get<double>(), 82.24, 0.005);
+  const std::string text = Run(command).out;
+  for (const char* part : {"2 x 8 x 128 x 95 layers = 194560 elements x 16 bits = 389120 bytes",
+                           "(512 + 64) x 60 layers = 34560 elements x 6 bits = 25920 bytes",
+                           "1 - 25920 / 389120 = 93.34 % less"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  }
+  ExpectFailure("inspect v2 --against deepseek-68b", 2, "deepseek-67b");
+  ExpectFailure("inspect v2 --cache-bits 6", 2, "--against");
+}
+
 TEST_F(InferenceTest, InspectDescribesDirectoriesAndFiles) {
   const json model = RunJson("inspect " + Path("model") + " --json");
   EXPECT_EQ(model["layers"]["total"], 2);
