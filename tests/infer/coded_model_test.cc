@@ -125,8 +125,8 @@ TEST_P(CodedModel, NoDecodedCopyIsHeld) {
 
 INSTANTIATE_TEST_SUITE_P(Formats, CodedModel,
                          testing::Values(BlockFormat::kQ8_0, BlockFormat::kQ4K),
-                         [](const auto& info) {
-                           return info.param == BlockFormat::kQ8_0 ? "Q8_0" : "Q4_K";
+                         [](const auto& format) {
+                           return format.param == BlockFormat::kQ8_0 ? "Q8_0" : "Q4_K";
                          });
 
 }  // namespace
