@@ -53,9 +53,10 @@ class CodedModel : public testing::TestWithParam<BlockFormat> {
       tokens[static_cast<size_t>(i)] = static_cast<int32_t>(i * 37 % config_.vocab_size);
     }
     Context& context = run.context();
-    KvCache cache(model.config(), model.precision(), count, run->allocator());
-    const int64_t sequence = cache.NewSequence();
-    EXPECT_TRUE(cache.Reserve(sequence, count));
+    std::vector<int32_t> pages(static_cast<size_t>(KvCache::Pages(count)));
+    std::iota(pages.begin(), pages.end(), 0);
+    KvCache cache(model.config(), model.precision(), CacheFormat::kAct, std::ssize(pages),
+                  run->allocator());
     TestTensor logits(model.precision().sum, {count, config_.vocab_size});
     for (int64_t begin = 0; begin < count; begin += chunk) {
       const int64_t some = std::min(chunk, count - begin);
@@ -65,7 +66,7 @@ class CodedModel : public testing::TestWithParam<BlockFormat> {
       const Tensor h = ForwardRows(
           context, model.transformer(), cache,
           std::span(tokens).subspan(static_cast<size_t>(begin), static_cast<size_t>(some)),
-          {{.count = some, .first_position = begin, .cache_id = sequence}}, rows);
+          {{.count = some, .first_position = begin, .pages = pages}}, rows);
       model.transformer().head().Logits(context, h, logits.Rows(begin, begin + some));
     }
     return logits;
@@ -78,8 +79,8 @@ class CodedModel : public testing::TestWithParam<BlockFormat> {
 
 TEST_P(CodedModel, LogitsAreThoseOfTheDecodedWeightsWithinTheTolerance) {
   LoadedModel coded(file()), decoded(file(), Precision::F32());
-  coded.Pack(run_.context(), 128, 128, 128);
-  decoded.Pack(run_.context(), 128, 128, 128);
+  coded.Pack(run_.context(), {.pages = 2, .batch_tokens = 128, .logit_rows = 128});
+  decoded.Pack(run_.context(), {.pages = 2, .batch_tokens = 128, .logit_rows = 128});
   const TestTensor actual = Logits(run_, coded), expected = Logits(run_, decoded);
   // Rounded activations in every product; a token whose experts are nearly tied may choose others.
   int64_t close = 0;
@@ -91,14 +92,14 @@ TEST_P(CodedModel, LogitsAreThoseOfTheDecodedWeightsWithinTheTolerance) {
 
 TEST_P(CodedModel, ATokenHasTheSameBitsInAnyChunk) {
   LoadedModel coded(file());
-  coded.Pack(run_.context(), 128, 128, 128);
+  coded.Pack(run_.context(), {.pages = 2, .batch_tokens = 128, .logit_rows = 128});
   const TestTensor whole = Logits(run_, coded);
   for (const int64_t chunk : {1, 7, 33}) ExpectSameBits(Logits(run_, coded, chunk), whole);
 }
 
 TEST_P(CodedModel, NoDecodedCopyIsHeld) {
   LoadedModel coded(file());
-  coded.Pack(run_.context(), 128, 128, 128);
+  coded.Pack(run_.context(), {.pages = 2, .batch_tokens = 128, .logit_rows = 128});
   uint64_t bytes = 0;
   for (const auto& parameter : coded.mapped().source().names()) {
     const StoredTensor* tensor = coded.mapped().source().Find(parameter);
