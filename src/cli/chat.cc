@@ -71,7 +71,12 @@ class Conversation {
 
   void Run() {
     if (prompts_) fmt::print(stderr, "Ctrl-C stops an answer, {}.\n", kCommands);
-    for (std::string line; Ask(line);) {
+    for (std::string line;;) {
+      // One for a question and its answer: Ctrl-C between the two is meant for the answer.
+      std::optional<InterruptGuard> guard;
+      if (terminal_) guard.emplace();
+      if (!Ask(line, guard)) break;
+      if (!guard) guard.emplace();
       if (line.empty()) continue;
       if (line == "/new") {
         messages_.resize(arguments_.system.empty() ? 0 : 1);
@@ -100,13 +105,12 @@ class Conversation {
 
  private:
   // Ctrl-C gives up what is being typed and not the conversation.
-  bool Ask(std::string& line) const {
+  bool Ask(std::string& line, std::optional<InterruptGuard>& guard) const {
     while (true) {
       if (prompts_) fmt::print(stderr, "> ");
-      if (!terminal_) return static_cast<bool>(std::getline(std::cin, line));
-      const InterruptGuard guard;
       if (std::getline(std::cin, line)) return true;
-      if (InterruptGuard::Signal() != SIGINT) return false;
+      if (!guard || InterruptGuard::Signal() != SIGINT) return false;
+      guard.emplace();
       std::cin.clear();
       std::clearerr(stdin);
       fmt::print(stderr, "\n{}.\n", kCommands);
@@ -169,7 +173,6 @@ class Conversation {
         WriteStandardOutput(is_dim ? "\033[2m" + text + "\033[0m" : text);
       }
     };
-    InterruptGuard guard;
     const auto take = [&](const std::string& piece) {
       written += piece;
       show(splitter.Push(piece));

@@ -43,7 +43,7 @@ TEST(DraftAcceptance, CountsDraftsThatAreTheMainModelsChoice) {
   TestRun run(CreateReferenceBackend(), 1);
   TinyModel tiny(run, TinyConfig(), Precision::Double());
   PreferTwoIds(tiny, run.context());
-  const std::vector<int64_t> lengths = {6, 1, 2, 9};
+  const std::vector<int64_t> lengths = {14, 1, 2, 16};
   const LossInput input = RandomLossInput(TinyConfig(), lengths, 5);
   const LossOutput output =
       LanguageModelLoss(run.context(), tiny.model, input, {.count_drafts = true}, nullptr);

@@ -16,7 +16,7 @@ export const QUESTIONS = [
                {'input-tokens': '6.08e9', 'output-tokens': '1.68e9', 'decode-devices': '32', 'prefill-devices': '16'}]},
   {title: 'Is DeepSeek’s price above its cost?', command: 'serve',
    scenarios: [{price: 'deepseek-r1'}, {price: 'deepseek-v3'}]},
-  {title: 'What does MLA save?', command: 'serve', scenarios: [{}, {'kv-heads': '8'}, {'kv-heads': '128', speed: '20'}]},
+  {title: 'What does MLA save?', command: 'serve', scenarios: [{speed: '15'}, {'kv-heads': '8', speed: '15'}, {'kv-heads': '128', speed: '15'}]},
   {title: 'What does MTP save?', command: 'serve',
    scenarios: [{}, {mtp: '1'}, {speed: '40'}, {speed: '40', mtp: '1'}]},
   {title: 'What does FP8 save in serving?', command: 'serve', scenarios: [{}, {precision: 'bf16'}]},
