@@ -144,7 +144,7 @@ class Backend {
   // (tensor/quantize.h). What a block adds is an exact sum of integers, times (s_a d) in one fused
   // multiply-add, by ascending blocks; the minima of Q4_K are a second such sum, times (s_a m),
   // taken away after it. The same bits on every instruction set. From the product with the decoded
-  // weights this differs by A's rounding alone: about 0.5 % of |a| |b| in the norm.
+  // weights this differs by A's rounding alone: less than 2 % in the norm (asserted in tests).
   virtual void Matmul(Context& context, std::span<const MatmulProblem> problems) = 0;
   // Sums over tokens run in fixed blocks of kWeightGradientBlock tokens from the problem's first
   // row, each block a sequential sum in f32 (with fp8, of tiles as in Matmul) that is then added to
