@@ -49,7 +49,7 @@ class Conversation {
   explicit Conversation(Arguments& arguments)
       : arguments_(arguments),
         device_(arguments.common.device, arguments.common.threads),
-        model_(arguments.directory, arguments.precision.Get()),
+        model_(arguments.directory, arguments.precision.Get(), arguments.draft.wants_mtp()),
         template_(ChatTemplate::Load(
             [this](std::string_view name) { return model_.mapped().source().SideFile(name); },
             arguments.directory.string(), &model_.RequireTokenizer())),

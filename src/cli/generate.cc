@@ -55,7 +55,7 @@ class Generation {
   explicit Generation(Arguments& arguments)
       : arguments_(arguments),
         device_(arguments.common.device, arguments.common.threads),
-        model_(arguments.directory, arguments.precision.Get()) {}
+        model_(arguments.directory, arguments.precision.Get(), arguments.draft.wants_mtp()) {}
 
   void Run() {
     Prepare();

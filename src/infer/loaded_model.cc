@@ -24,10 +24,11 @@ Precision OwnPrecision(const ParameterStore& store) {
 
 }  // namespace
 
-LoadedModel::LoadedModel(const std::filesystem::path& directory, std::optional<Precision> precision)
+LoadedModel::LoadedModel(const std::filesystem::path& directory, std::optional<Precision> precision,
+                         bool mtp)
     : directory_(directory),
       mapped_(directory),
-      config_(WithoutMtp(mapped_.config())),
+      config_(mtp ? mapped_.config() : WithoutMtp(mapped_.config())),
       precision_(precision ? *precision : OwnPrecision(mapped_.store())),
       converted_(MemoryRole::kWeights) {
   DecodeSmallTensors();

@@ -20,12 +20,12 @@ class LoadedModel {
  public:
   // precision: what to compute in; nothing: f32 for f32 and f16 weights, else bf16. Throws
   // Error when a file is missing or wrong, and when the tokenizer has ids that the model has no
-  // embedding for.
+  // embedding for. mtp: with the MTP modules, which drafting wants.
   explicit LoadedModel(const std::filesystem::path& directory,
-                       std::optional<Precision> precision = std::nullopt);
+                       std::optional<Precision> precision = std::nullopt, bool mtp = false);
 
   const std::filesystem::path& directory() const { return directory_; }
-  const ModelConfig& config() const { return config_; }  // without MTP
+  const ModelConfig& config() const { return config_; }  // without MTP unless asked for
   Precision precision() const { return precision_; }
   const MappedModel& mapped() const { return mapped_; }
   const GenerationDefaults& defaults() const { return defaults_; }

@@ -285,6 +285,21 @@ TEST_F(InferenceTest, ATermSignalEndsTheChat) {
   EXPECT_EQ(chat.Status(), 0);
 }
 
+// The model is a nano one: it has an MTP module.
+TEST_F(InferenceTest, GuessingAheadChangesNoAnswer) {
+  const std::string generate =
+      "generate " + Path("model") +
+      " --prompt hello --max-tokens 60 --ignore-eos --seed 4 --json --draft ";
+  const json off = json::parse(Run(generate + "off").out);
+  EXPECT_EQ(off["usage"][0]["guessed_tokens"], 0);
+  for (const char* mode : {"on --draft-tokens 3", "auto"}) {
+    const json with = json::parse(Run(generate + mode).out);
+    EXPECT_EQ(with["choices"], off["choices"]) << mode;
+    EXPECT_GT(with["usage"][0]["guessed_tokens"], 0) << mode;
+    EXPECT_LE(with["usage"][0]["accepted_tokens"], with["usage"][0]["guessed_tokens"]) << mode;
+  }
+}
+
 TEST_F(InferenceTest, ChatAnswersInJson) {
   const std::string chat = "chat " + Path("model") + " --max-tokens 8 --seed 1 --temperature 0.5";
   const Result lines = Run(chat + " --json", "hello\nand again\n");
