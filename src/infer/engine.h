@@ -144,7 +144,6 @@ class Engine : private SequencePages {
   const Statistics& statistics() const { return statistics_; }
   const Scheduler& scheduler() const { return scheduler_; }
   const PrefixCache& cache() const { return cache_; }
-  const DraftPolicy& draft_policy() const { return policy_; }
 
   // Aborts when pages are lost, owned twice, or counted wrongly. For tests; between steps.
   void CheckInvariants() const;

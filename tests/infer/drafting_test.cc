@@ -10,6 +10,7 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/reference/reference_backend.h"
+#include "infer/answer.h"
 #include "infer/engine.h"
 #include "infer/stub_executor.h"
 #include "infer/transformer_executor.h"
@@ -31,16 +32,6 @@ class DraftingTest : public testing::TestWithParam<Machine> {
         config_(TinyConfig()),
         precision_(GetParam().bf16 ? Precision::BF16() : Precision::F32()),
         tiny_(run_, config_, precision_) {}
-
-  std::vector<int32_t> RandomTokens(int64_t count, uint64_t seed) const {
-    RandomStream random(seed);
-    std::vector<int32_t> tokens;
-    for (int64_t i = 0; i < count; ++i) {
-      tokens.push_back(
-          static_cast<int32_t>(random.NextBelow(static_cast<uint64_t>(config_.vocab_size))));
-    }
-    return tokens;
-  }
 
   // What the MTP module of the training forward, without a cache, makes most likely after the
   // tokens, so many times: from the second on, fed with its own hidden state and guess.
@@ -93,7 +84,7 @@ TEST_P(DraftingTest, GuessesAreThoseOfTheMtpModule) {
   const std::vector<int32_t> pages = {2, 0, 3};
   Sampler greedy({.temperature = 0}, 0);
   DraftState state;
-  std::vector<int32_t> tokens = RandomTokens(58, 5);
+  std::vector<int32_t> tokens = RandomPrompt(config_, 58, 5);
   int64_t done = 0, held = 0, failed = 0;
   std::vector<int32_t> guesses;
   const auto compute = [&](int64_t count, bool draws) {
@@ -132,19 +123,12 @@ TEST_P(DraftingTest, GuessesAreThoseOfTheMtpModule) {
   EXPECT_GT(std::ssize(tokens), 70);  // beyond the first page
 }
 
-struct Answer {
-  std::vector<int32_t> tokens;
-  std::vector<uint32_t> logprobs, sampled_logprobs;
-  FinishReason finish = FinishReason::kNone;
-  bool operator==(const Answer&) const = default;
-};
-
 TEST_P(DraftingTest, ARequestGetsTheSameBits) {
   std::vector<GenerationRequest> requests;
-  const std::vector<int32_t> start = RandomTokens(100, 3);
+  const std::vector<int32_t> start = RandomPrompt(config_, 100, 3);
   for (uint64_t i = 0; i < 10; ++i) {
     GenerationRequest request;
-    request.prompt = RandomTokens(std::array{1, 3, 5, 64, 70, 33}[i % 6], 100 + i);
+    request.prompt = RandomPrompt(config_, std::array{1, 3, 5, 64, 70, 33}[i % 6], 100 + i);
     // Some go on from a common prefix, which comes out of the cache.
     if (i % 4 == 3) request.prompt.insert(request.prompt.begin(), start.begin(), start.end());
     request.sampling.temperature = std::array{0.0, 1.0, 0.7, 1.3}[i % 4];
@@ -162,12 +146,7 @@ TEST_P(DraftingTest, ARequestGetsTheSameBits) {
     for (const GenerationRequest& request : requests) engine.AddRequest(request);
     while (!engine.idle()) {
       for (const EngineEvent& event : engine.Step()) {
-        Answer& answer = answers[static_cast<size_t>(event.request)];
-        EXPECT_EQ(answer.finish, FinishReason::kNone) << "a token after the end";
-        answer.tokens.push_back(event.token);
-        answer.logprobs.push_back(std::bit_cast<uint32_t>(event.logprob));
-        answer.sampled_logprobs.push_back(std::bit_cast<uint32_t>(event.sampled_logprob));
-        answer.finish = event.finish;
+        answers[static_cast<size_t>(event.request)].Add(event);
       }
       engine.CheckInvariants();
     }

@@ -15,30 +15,13 @@
 #include "backend/cpu/cpu_backend.h"
 #include "backend/reference/reference_backend.h"
 #include "base/temporary_directory.h"
+#include "infer/answer.h"
 #include "infer/scorer.h"
 #include "infer/transformer_executor.h"
 #include "model/tiny_model.h"
 
 namespace fathom::test {
 namespace {
-
-// What a request got, as bits.
-struct Answer {
-  std::vector<int32_t> tokens;
-  std::vector<uint32_t> logprobs, sampled_logprobs;
-  FinishReason finish = FinishReason::kNone;
-  bool operator==(const Answer&) const = default;
-};
-
-std::vector<int32_t> RandomPrompt(const ModelConfig& config, int64_t length, uint64_t seed) {
-  RandomStream random(seed);
-  std::vector<int32_t> prompt;
-  for (int64_t i = 0; i < length; ++i) {
-    prompt.push_back(
-        static_cast<int32_t>(random.NextBelow(static_cast<uint64_t>(config.vocab_size))));
-  }
-  return prompt;
-}
 
 // Seven requests of all kinds: greedy and sampled, short and across pages of the cache.
 std::vector<GenerationRequest> Requests(const ModelConfig& config) {
@@ -86,14 +69,10 @@ class EngineTest : public testing::TestWithParam<Machine> {
     while (!engine.idle()) {
       for (const EngineEvent& event : engine.Step()) {
         Answer& answer = answers[index.at(event.request)];
-        EXPECT_EQ(answer.finish, FinishReason::kNone) << "a token after the end";
         EXPECT_EQ(event.position,
                   static_cast<int64_t>(requests[index.at(event.request)].prompt.size() +
                                        answer.tokens.size()));
-        answer.tokens.push_back(event.token);
-        answer.logprobs.push_back(std::bit_cast<uint32_t>(event.logprob));
-        answer.sampled_logprobs.push_back(std::bit_cast<uint32_t>(event.sampled_logprob));
-        answer.finish = event.finish;
+        answer.Add(event);
         if (event.finish != FinishReason::kNone) usages_.push_back(event.usage);
       }
       engine.CheckInvariants();
@@ -285,11 +264,7 @@ TEST_P(EngineTest, AmongSixtyFourWithCancelsAndPreemptionsItIsTheSame) {
         others.pop_back();
       }
       for (const EngineEvent& event : engine.Step()) {
-        Answer& answer = answers[event.request];
-        answer.tokens.push_back(event.token);
-        answer.logprobs.push_back(std::bit_cast<uint32_t>(event.logprob));
-        answer.sampled_logprobs.push_back(std::bit_cast<uint32_t>(event.sampled_logprob));
-        answer.finish = event.finish;
+        answers[event.request].Add(event);
       }
       engine.CheckInvariants();
     }

@@ -203,16 +203,7 @@ class Forward {
       const int64_t visible = std::min(count, position + r / shape.group + 1 - begin);
       kernels_.chunk_softmax(s, scale_, visible, count, &to.max[r], &to.sum[r]);
     }
-    kernels_.pack_row_strips(Element::kF32, shape.type, p_rows, rows, count, memory.p);
-
-    args.a = memory.p;
-    args.b = memory.values;
-    args.columns = shape.d_v;
-    args.depth = count;
-    args.b_depth = packed;
-    args.c = to.out;
-    args.c_stride = shape.d_v;
-    kernels_.multiply(args);
+    MultiplyValues(shape, p_rows, rows, count, packed, to.out, memory);
     ComputeAgainWhatIsNotFinite(task, query, chunk, first, to, memory);
     return first;
   }
@@ -235,19 +226,26 @@ class Forward {
       const void* p_rows[kMostGroup];
       for (int64_t r = 0; r < shape.group; ++r)
         p_rows[r] = memory.scores + (row + r) * kAttentionChunk;
-      kernels_.pack_row_strips(Element::kF32, shape.type, p_rows, shape.group, visible, memory.p);
-      cpu::MultiplyArgs args;
-      args.type = shape.type;
-      args.a = memory.p;
-      args.rows = shape.group;
-      args.b = memory.values;
-      args.columns = shape.d_v;
-      args.depth = visible;
-      args.c = out;
-      args.c_stride = shape.d_v;
-      kernels_.multiply(args);
+      MultiplyValues(shape, p_rows, shape.group, visible, visible, out, memory);
     }
     if (again) PackValues(task, chunk, packed, memory);
+  }
+
+  // out [rows, d_v] = P V over `count` keys, of `packed` whose values are packed.
+  void MultiplyValues(const AttentionShape& shape, const void* const* p_rows, int64_t rows,
+                      int64_t count, int64_t packed, float* out, const Memory& memory) const {
+    kernels_.pack_row_strips(Element::kF32, shape.type, p_rows, rows, count, memory.p);
+    cpu::MultiplyArgs args;
+    args.type = shape.type;
+    args.a = memory.p;
+    args.rows = rows;
+    args.b = memory.values;
+    args.columns = shape.d_v;
+    args.depth = count;
+    args.b_depth = packed;
+    args.c = out;
+    args.c_stride = shape.d_v;
+    kernels_.multiply(args);
   }
 
   // The values of the first `count` keys of a chunk.

@@ -6,11 +6,6 @@ static_assert(HWY_TARGET == HWY_AVX2);
 
 namespace fathom::cpu {
 
-const CodedKernels kAvx2CodedKernels = {.panel = HWY_NAMESPACE::kPanel,
-                                        .row_bytes = &HWY_NAMESPACE::CodedRowBytes,
-                                        .scratch_bytes = &HWY_NAMESPACE::CodedScratchBytes,
-                                        .quantize_strips = &HWY_NAMESPACE::QuantizeStrips,
-                                        .pack_panel = &HWY_NAMESPACE::PackCodedPanel,
-                                        .multiply = &HWY_NAMESPACE::MultiplyCoded};
+const CodedKernels kAvx2CodedKernels = HWY_NAMESPACE::MakeCodedKernels();
 
 }  // namespace fathom::cpu

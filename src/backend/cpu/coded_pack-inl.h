@@ -185,5 +185,15 @@ static void PackCodedPanel(Blocks type, const void* const* rows, int64_t count, 
   }
 }
 
+// The table of this instruction set.
+constexpr CodedKernels MakeCodedKernels() {
+  return {.panel = kPanel,
+          .row_bytes = &CodedRowBytes,
+          .scratch_bytes = &CodedScratchBytes,
+          .quantize_strips = &QuantizeStrips,
+          .pack_panel = &PackCodedPanel,
+          .multiply = &MultiplyCoded};
+}
+
 }  // namespace fathom::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

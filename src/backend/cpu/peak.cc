@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "backend/cpu/coded.h"
@@ -26,53 +27,80 @@ double BestSeconds(ThreadPool& pool, int rounds, Work work) {
   return best;
 }
 
+// A block of rows times one panel over and over, all in the nearest cache: the fastest that a
+// matrix product can run. The operands are zeros.
+class OneProduct {
+ public:
+  OneProduct(int64_t a_bytes, int64_t rows, int64_t columns, int64_t depth, int64_t scratch_bytes)
+      : rows_(rows), columns_(columns), depth_(depth) {
+    const auto lay_out = [&](void* at) {
+      cpu::Scratch memory(at);
+      a_ = memory.Take<std::byte>(a_bytes);
+      b_ = memory.Take<float>(columns * depth);
+      c_ = memory.Take<float>(rows * columns);
+      scratch_ = memory.Take<std::byte>(scratch_bytes);
+      return memory.bytes();
+    };
+    const int64_t bytes = lay_out(nullptr);
+    auto* data = static_cast<std::byte*>(arena_->NewBytes(static_cast<size_t>(bytes)));
+    std::memset(data, 0, static_cast<size_t>(bytes));
+    lay_out(data);
+  }
+
+  // MultiplyArgs or MultiplyCodedArgs; the types are the caller's.
+  template <typename T>
+  T Args() const {
+    T args;
+    args.a = a_;
+    args.rows = rows_;
+    args.b = b_;
+    args.columns = columns_;
+    args.depth = depth_;
+    args.c = c_;
+    args.c_stride = columns_;
+    return args;
+  }
+  void* scratch() const { return scratch_; }
+
+ private:
+  std::unique_ptr<Arena> arena_ = std::make_unique<Arena>(MemoryRole::kWorkspace);
+  int64_t rows_, columns_, depth_;
+  std::byte* a_ = nullptr;
+  float *b_ = nullptr, *c_ = nullptr;
+  std::byte* scratch_ = nullptr;
+};
+
 }  // namespace
 
-// One strip times one panel over and over, all in the first-level cache: the fastest that a matrix
-// product can run.
 double CpuBackend::MeasurePeakFlops(Context& context, DType dtype) {
   constexpr int64_t kDepth = 256;
-  constexpr int kRepeats = 2000, kRounds = 8;
-  const bool bf16 = dtype == DType::kBF16, coded = IsBlockCoded(dtype);
-  // A chunk of the weights is decoded once for all strips of a block, here for eight of them.
-  const int64_t rows = coded ? 96 : bf16 ? kernels_.strip_bf16 : kernels_.strip_f32;
-  const int repeats = coded ? kRepeats / 8 : kRepeats;
-  // Zeros, with room for the strip, the panel and the result of a thread each.
-  const int64_t strip = rows * kDepth, panel = kernels_.panel * kDepth;
+  constexpr int kRounds = 8;
+  const bool coded = IsBlockCoded(dtype);
+  const cpu::Element type = dtype == DType::kBF16 ? cpu::Element::kBF16 : cpu::Element::kF32;
+  // A chunk of block-coded weights is decoded once for all strips of a block, here for eight of
+  // them.
+  const int64_t rows = coded ? 96 : cpu::StripRows(kernels_, type);
+  const int repeats = coded ? 250 : 2000;
+  const int64_t a_bytes =
+      coded ? rows * kernels_.coded->row_bytes(cpu::BlocksOf(dtype), kDepth) : rows * kDepth * 4;
+  const int64_t scratch_bytes = coded ? kernels_.coded->scratch_bytes(rows) : 0;
   ThreadPool& pool = *context.pool;
-  std::vector<std::vector<float>> memory(
-      static_cast<size_t>(pool.threads()),
-      std::vector<float>(static_cast<size_t>(strip + panel + rows * kernels_.panel)));
+  std::vector<OneProduct> products;
+  for (int thread = 0; thread < pool.threads(); ++thread) {
+    products.emplace_back(a_bytes, rows, kernels_.panel, kDepth, scratch_bytes);
+  }
   const double seconds = BestSeconds(pool, kRounds, [&](int thread) {
-    float* at = memory[static_cast<size_t>(thread)].data();
-    float* c = at + strip + panel;
+    const OneProduct& product = products[static_cast<size_t>(thread)];
     if (coded) {
-      cpu::MultiplyCodedArgs args;
+      auto args = product.Args<cpu::MultiplyCodedArgs>();
       args.type = cpu::BlocksOf(dtype);
-      std::vector<std::byte> integers(
-          static_cast<size_t>(rows * kernels_.coded->row_bytes(args.type, kDepth)));
-      std::vector<std::byte> scratch(static_cast<size_t>(kernels_.coded->scratch_bytes(rows) + 64));
-      args.a = integers.data();
-      args.rows = rows;
-      args.b = at + strip;
-      args.columns = kernels_.panel;
-      args.depth = kDepth;
-      args.c = c;
-      args.c_stride = kernels_.panel;
-      args.scratch = scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64);
+      args.scratch = product.scratch();
       for (int i = 0; i < repeats; ++i) kernels_.coded->multiply(args);
-      return;
+    } else {
+      auto args = product.Args<cpu::MultiplyArgs>();
+      args.type = type;
+      for (int i = 0; i < repeats; ++i) kernels_.multiply(args);
     }
-    cpu::MultiplyArgs args;
-    args.type = bf16 ? cpu::Element::kBF16 : cpu::Element::kF32;
-    args.a = at;
-    args.rows = rows;
-    args.b = at + strip;
-    args.columns = kernels_.panel;
-    args.depth = kDepth;
-    args.c = c;
-    args.c_stride = kernels_.panel;
-    for (int i = 0; i < repeats; ++i) kernels_.multiply(args);
   });
   return 2.0 * static_cast<double>(rows * kernels_.panel * kDepth) * repeats * pool.threads() /
          seconds;
