@@ -32,7 +32,7 @@ struct Header {
   uint32_t tokens;
   uint64_t page_bytes;
   uint8_t key[32];
-  uint64_t checksum;  // of all before and after it
+  uint64_t checksum = 0;  // of all before and after it
 };
 static_assert(sizeof(Header) == 64);
 
@@ -50,6 +50,14 @@ Header HeaderOf(const PrefixKey& key, size_t tokens, size_t page_bytes) {
   header.page_bytes = page_bytes;
   std::ranges::copy(key.bytes(), header.key);
   return header;
+}
+
+// Sets the checksum: of the writer's time, not of the engine's.
+void Seal(std::span<std::byte> content) {
+  Header header;
+  std::memcpy(&header, content.data(), sizeof(header));
+  header.checksum = ChecksumOf(header, content.subspan(sizeof(header)));
+  std::memcpy(content.data(), &header, sizeof(header));
 }
 
 // The process that is writing this file; nothing when it is not a piece of one.
@@ -218,12 +226,11 @@ bool PrefixStore::Load(const PrefixKey& key, std::span<const int32_t> tokens,
 bool PrefixStore::Save(const PrefixKey& key, std::span<const int32_t> tokens,
                        std::vector<std::byte> page) {
   FATHOM_CHECK(static_cast<int64_t>(page.size()) == page_bytes_);
-  Header header = HeaderOf(key, tokens.size(), page.size());
+  const Header header = HeaderOf(key, tokens.size(), page.size());
   Job job{key.ToHex(), std::vector<std::byte>(sizeof(Header) + tokens.size_bytes() + page.size())};
   std::byte* const rest = job.content.data() + sizeof(Header);
   std::memcpy(rest, tokens.data(), tokens.size_bytes());
   std::memcpy(rest + tokens.size_bytes(), page.data(), page.size());
-  header.checksum = ChecksumOf(header, {rest, job.content.size() - sizeof(Header)});
   std::memcpy(job.content.data(), &header, sizeof(header));
   const auto bytes = static_cast<int64_t>(job.content.size());
   {
@@ -255,7 +262,7 @@ void PrefixStore::WriteLoop() {
   for (;;) {
     work_.wait(lock, [this] { return stop_ || !queue_.empty(); });
     if (queue_.empty()) return;
-    const Job job = std::move(queue_.front());
+    Job job = std::move(queue_.front());
     queue_.pop_front();
     const auto bytes = static_cast<int64_t>(job.content.size());
     writing_ = true;
@@ -265,6 +272,7 @@ void PrefixStore::WriteLoop() {
         if (written_since_scan_ > limit_bytes_ / kScansAFill) Scan();
         MakeRoom(bytes);
         lock.unlock();
+        Seal(job.content);
         Write(job);
         lock.lock();
         Add(job.name, bytes);
