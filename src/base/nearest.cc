@@ -1,5 +1,7 @@
 #include "base/nearest.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 #include <vector>
@@ -41,6 +43,12 @@ std::optional<std::string> Nearest(std::string_view word,
     if (longer != candidates.end() && longer->starts_with(word)) best = *longer;
   }
   return best;
+}
+
+std::string NearestHint(std::string_view word, const std::set<std::string, std::less<>>& candidates,
+                        std::string_view otherwise) {
+  const auto nearest = Nearest(word, candidates);
+  return nearest ? fmt::format("did you mean '{}'?", *nearest) : std::string(otherwise);
 }
 
 }  // namespace fathom

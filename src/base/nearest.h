@@ -13,4 +13,9 @@ namespace fathom {
 std::optional<std::string> Nearest(std::string_view word,
                                    const std::set<std::string, std::less<>>& candidates);
 
+// What to say of a word that is none of the candidates: "did you mean 'NEAREST'?", or `otherwise`
+// where nothing is near.
+std::string NearestHint(std::string_view word, const std::set<std::string, std::less<>>& candidates,
+                        std::string_view otherwise);
+
 }  // namespace fathom

@@ -18,7 +18,6 @@
 #include "backend/reference/reference_backend.h"
 #include "base/error.h"
 #include "base/nearest.h"
-#include "base/toml/toml_reader.h"
 
 namespace fathom {
 namespace {
@@ -32,10 +31,8 @@ using Names = std::set<std::string, std::less<>>;
   for (const CLI::App* part = &command; part->get_parent() != nullptr; part = part->get_parent()) {
     where = where.empty() ? part->get_name() : part->get_name() + " " + where;
   }
-  const auto nearest = Nearest(name, known);
   throw UsageError(where, fmt::format("there is no {} '{}'", kind, name),
-                   nearest ? fmt::format("did you mean '{}'?", *nearest)
-                           : std::string("--help lists what there is"));
+                   NearestHint(name, known, "--help lists what there is"));
 }
 
 Names CommandNames(const CLI::App& command) {

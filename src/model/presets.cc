@@ -116,10 +116,9 @@ ModelConfig PresetConfig(std::string_view name) {
     return config;
   }
   const std::vector<std::string> names = PresetNames();
-  const auto nearest = Nearest(name, {names.begin(), names.end()});
   throw UsageError("preset", fmt::format("'{}' is not known", name),
-                   nearest ? fmt::format("did you mean '{}'?", *nearest)
-                           : fmt::format("the presets are {}", fmt::join(names, ", ")));
+                   NearestHint(name, {names.begin(), names.end()},
+                               fmt::format("the presets are {}", fmt::join(names, ", "))));
 }
 
 }  // namespace fathom

@@ -179,10 +179,8 @@ const Accelerator& Hardware::Get(std::string_view key, std::string_view field) c
   if (found != devices.end()) return found->second;
   std::set<std::string, std::less<>> names;
   for (const auto& [name, device] : devices) names.insert(name);
-  const auto nearest = Nearest(key, names);
   throw UsageError(field, fmt::format("'{}' is not known", key),
-                   nearest ? fmt::format("did you mean '{}'?", *nearest)
-                           : fmt::format("known are {}", fmt::join(names, ", ")));
+                   NearestHint(key, names, fmt::format("known are {}", fmt::join(names, ", "))));
 }
 
 }  // namespace fathom

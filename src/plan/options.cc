@@ -41,11 +41,9 @@ double ParseNumber(const PlanOption& option, std::string_view text) {
 
 [[noreturn]] void Unknown(std::string_view field, std::string_view value,
                           const std::vector<std::string>& known) {
-  const auto nearest =
-      Nearest(value, std::set<std::string, std::less<>>(known.begin(), known.end()));
   throw UsageError(field, fmt::format("'{}' is not known", value),
-                   nearest ? fmt::format("did you mean '{}'?", *nearest)
-                           : fmt::format("known are {}", fmt::join(known, ", ")));
+                   NearestHint(value, {known.begin(), known.end()},
+                               fmt::format("known are {}", fmt::join(known, ", "))));
 }
 
 void Check(const PlanOption& option, std::string_view text, PlanOptions::Source source) {

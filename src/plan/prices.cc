@@ -52,10 +52,8 @@ const T& Find(const std::map<std::string, T, std::less<>>& map, std::string_view
   if (found != map.end()) return found->second;
   std::set<std::string, std::less<>> names;
   for (const auto& [name, value] : map) names.insert(name);
-  const auto nearest = Nearest(key, names);
   throw UsageError(what, fmt::format("'{}' is not known", key),
-                   nearest ? fmt::format("did you mean '{}'?", *nearest)
-                           : fmt::format("known are {}", fmt::join(names, ", ")));
+                   NearestHint(key, names, fmt::format("known are {}", fmt::join(names, ", "))));
 }
 
 }  // namespace

@@ -236,10 +236,9 @@ std::string Report::ToTable(size_t width, std::string_view drivers) const {
     std::set<std::string, std::less<>> keys;
     for (const ReportTornado& tornado : tornados) keys.insert(tornado.key);
     if (!keys.contains(drivers)) {
-      const auto nearest = Nearest(drivers, keys);
-      throw UsageError("drivers", fmt::format("no prediction that has any is named '{}'", drivers),
-                       nearest ? fmt::format("did you mean '{}'?", *nearest)
-                               : fmt::format("there are {}", fmt::join(keys, ", ")));
+      throw UsageError(
+          "drivers", fmt::format("no prediction that has any is named '{}'", drivers),
+          NearestHint(drivers, keys, fmt::format("there are {}", fmt::join(keys, ", "))));
     }
   }
   size_t label_width = 0, shown_width = 0;

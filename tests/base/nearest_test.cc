@@ -13,5 +13,12 @@ TEST(Nearest, IsATypoAwayOrNothing) {
   EXPECT_EQ(Nearest("x", {}), std::nullopt);
 }
 
+TEST(NearestHint, NamesTheNearestOrWhatThereIs) {
+  EXPECT_EQ(NearestHint("beta_2", {"beta1", "beta2"}, "known are beta1, beta2"),
+            "did you mean 'beta2'?");
+  EXPECT_EQ(NearestHint("completely_different", {"beta1", "beta2"}, "known are beta1, beta2"),
+            "known are beta1, beta2");
+}
+
 }  // namespace
 }  // namespace fathom
