@@ -16,6 +16,10 @@ class InterruptGuard {
   static bool Requested() { return Signal() != 0; }
   // The signal that asked; 0: none has.
   static int Signal();
+  // Waits until the descriptor can be read (its end can, too); false: a signal has asked.
+  static bool WaitReadable(int descriptor);
+  // What was asked has been done; the next signal is the first again.
+  static void Forget();
   // Throws Error("WORK", "was interrupted") when it has been.
   static void ThrowIfRequested(std::string_view work);
 };

@@ -4,9 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
-#include <cstdio>
 #include <filesystem>
-#include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -18,6 +16,7 @@
 #include "base/log.h"
 #include "cli/common.h"
 #include "cli/generation_options.h"
+#include "cli/line_reader.h"
 #include "cli/model_engine.h"
 #include "text/chat/chat_template.h"
 #include "text/chat/thinking_splitter.h"
@@ -71,12 +70,9 @@ class Conversation {
 
   void Run() {
     if (prompts_) fmt::print(stderr, "Ctrl-C stops an answer, {}.\n", kCommands);
-    for (std::string line;;) {
-      // One for a question and its answer: Ctrl-C between the two is meant for the answer.
-      std::optional<InterruptGuard> guard;
-      if (terminal_) guard.emplace();
-      if (!Ask(line, guard)) break;
-      if (!guard) guard.emplace();
+    // Ctrl-C between a question and its answer is meant for the answer.
+    const InterruptGuard guard;
+    for (std::string line; Ask(line);) {
       if (line.empty()) continue;
       if (line == "/new") {
         messages_.resize(arguments_.system.empty() ? 0 : 1);
@@ -99,20 +95,23 @@ class Conversation {
         if (!terminal_) throw;
         fmt::print(stderr, "fathom: error: {}\n", error.what());
       }
+      if (InterruptGuard::Signal() == SIGTERM) break;
+      InterruptGuard::Forget();
     }
     if (prompts_) fmt::print(stderr, "\n");
   }
 
  private:
-  // Ctrl-C gives up what is being typed and not the conversation.
-  bool Ask(std::string& line, std::optional<InterruptGuard>& guard) const {
+  // False: there are no more questions. Ctrl-C gives up what is being typed and not the
+  // conversation.
+  bool Ask(std::string& line) {
     while (true) {
       if (prompts_) fmt::print(stderr, "> ");
-      if (std::getline(std::cin, line)) return true;
-      if (!guard || InterruptGuard::Signal() != SIGINT) return false;
-      guard.emplace();
-      std::cin.clear();
-      std::clearerr(stdin);
+      const LineReader::Result result = lines_.Next(line);
+      if (result != LineReader::Result::kInterrupted) return result == LineReader::Result::kLine;
+      if (!terminal_) InterruptGuard::ThrowIfRequested("chat");
+      if (InterruptGuard::Signal() == SIGTERM) return false;
+      InterruptGuard::Forget();
       fmt::print(stderr, "\n{}.\n", kCommands);
     }
   }
@@ -225,7 +224,8 @@ class Conversation {
   int64_t context_ = 0;
   uint64_t answers_ = 0;
   int64_t request_ = -1;  // the last one
-  bool terminal_;         // somebody types
+  LineReader lines_;
+  bool terminal_;  // somebody types
   bool prompts_;
 };
 

@@ -57,6 +57,11 @@ class Terminal {
     seen_ = screen_.find(text, seen_) + text.size();
     return screen_.substr(begin, seen_ - begin);
   }
+  // Waits for anything at all after what was awaited before.
+  void AwaitMore() {
+    while (screen_.size() == seen_)
+      ASSERT_TRUE(Receive()) << "nothing came; the screen:\n" << screen_;
+  }
   // The exit status, once the process has ended; -N when signal N ended it.
   int Status() {
     while (Receive()) {
