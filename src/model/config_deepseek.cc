@@ -28,6 +28,19 @@ void ReadGate(const JsonValue& root, ModelConfig& config) {
   }
 }
 
+void WriteGate(const ModelConfig& config, nlohmann::ordered_json& json) {
+  const bool v3 = config.family == Family::kDeepseekV3;
+  json["n_routed_experts"] = config.n_routed_experts;
+  json["n_shared_experts"] = config.n_shared_experts;
+  json["num_experts_per_tok"] = config.num_experts_per_tok;
+  json["n_group"] = config.n_group;
+  json["topk_group"] = config.topk_group;
+  json["norm_topk_prob"] = config.norm_topk_prob;
+  json["routed_scaling_factor"] = config.routed_scaling_factor;
+  json["scoring_func"] = v3 ? "sigmoid" : "softmax";
+  json["topk_method"] = v3 ? "noaux_tc" : config.n_group > 1 ? "group_limited_greedy" : "greedy";
+}
+
 }  // namespace
 
 void ReadDeepseek(const JsonValue& root, ModelConfig& config) {
@@ -61,15 +74,7 @@ void WriteDeepseek(const ModelConfig& config, nlohmann::ordered_json& json) {
   json["moe_intermediate_size"] = config.moe_intermediate_size;
   json["first_k_dense_replace"] = config.first_k_dense_replace;
   json["moe_layer_freq"] = 1;
-  json["n_routed_experts"] = config.n_routed_experts;
-  json["n_shared_experts"] = config.n_shared_experts;
-  json["num_experts_per_tok"] = config.num_experts_per_tok;
-  json["n_group"] = config.n_group;
-  json["topk_group"] = config.topk_group;
-  json["norm_topk_prob"] = config.norm_topk_prob;
-  json["routed_scaling_factor"] = config.routed_scaling_factor;
-  json["scoring_func"] = v3 ? "sigmoid" : "softmax";
-  json["topk_method"] = v3 ? "noaux_tc" : config.n_group > 1 ? "group_limited_greedy" : "greedy";
+  if (config.n_routed_experts > 0) WriteGate(config, json);
   json["q_lora_rank"] = config.q_lora_rank > 0 ? nlohmann::ordered_json(config.q_lora_rank)
                                                : nlohmann::ordered_json(nullptr);
   json["kv_lora_rank"] = config.kv_lora_rank;

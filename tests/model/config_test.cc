@@ -253,8 +253,11 @@ TEST(Config, AGreedyGateChoosesAmongAllExpertsWhateverItsGroups) {
 }
 
 TEST(Config, WhatIsWrittenIsReadAgain) {
-  for (const ordered_json& json :
-       {Qwen1B(), Llama(4096, 32, 32, 14336), DeepseekV2(), DeepseekV2Lite(), DeepseekV3()}) {
+  ordered_json without_experts = DeepseekV3();
+  without_experts["first_k_dense_replace"] = without_experts["num_hidden_layers"];
+  without_experts.erase("n_routed_experts");
+  for (const ordered_json& json : {Qwen1B(), Llama(4096, 32, 32, 14336), DeepseekV2(),
+                                   DeepseekV2Lite(), DeepseekV3(), without_experts}) {
     const std::string text = Read(json).ToJson("bfloat16");
     EXPECT_EQ(ModelConfig::FromJson(text, "written").ToJson("bfloat16"), text);
     // Every field of the published file that is written is written as it was.
