@@ -111,7 +111,7 @@ def main():
     parser.add_argument("cells", nargs="*", metavar="CELL")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--fathom", type=pathlib.Path, default=ROOT / "build/release/fathom")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     if arguments.command == "run":
         run(arguments)
         report.write(ROOT)
