@@ -85,9 +85,10 @@ void PrintConfig(const ordered_json& json) {
     text += fmt::format("{:<12} {}\n", name, value);
   };
   line("family", json.at("family").get<std::string>());
-  line("parameters", fmt::format("{} total ({}), {} active a token, {} more in MTP modules",
-                                 count("parameters", "total"), number("parameters", "total"),
-                                 count("parameters", "active"), count("parameters", "mtp")));
+  line("parameters",
+       fmt::format("{} total ({}), {} active a token without the embedding, {} more in MTP modules",
+                   count("parameters", "total"), number("parameters", "total"),
+                   count("parameters", "active"), count("parameters", "mtp")));
   line("layers", fmt::format("{} ({} dense), {} MTP modules", number("layers", "total"),
                              number("layers", "dense"), number("layers", "mtp")));
   if (number("experts", "routed") > 0) {

@@ -115,12 +115,11 @@ ParameterCounts CountParameters(const ModelConfig& config) {
     const int64_t active = spec.expert < 0                            ? size
                            : spec.expert < config.num_experts_per_tok ? size
                                                                       : 0;
-    const bool multiplied =
-        spec.kind == ParameterKind::kMatrix &&
-        (spec.name != "model.embed_tokens.weight" || config.tie_word_embeddings);
+    const bool used = spec.name != "model.embed_tokens.weight" || config.tie_word_embeddings;
+    const bool multiplied = used && spec.kind == ParameterKind::kMatrix;
     if (spec.layer < config.num_hidden_layers) {
       counts.total += size;
-      counts.active += active;
+      if (used) counts.active += active;
       if (multiplied) counts.active_matmul += active;
     } else {
       counts.mtp += size;

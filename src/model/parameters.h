@@ -38,13 +38,13 @@ struct ParameterSpec {
 // the head of the main model, so the copies that released checkpoints hold are not listed.
 std::vector<ParameterSpec> ParameterSpecs(const ModelConfig& config);
 
-// Counts as the DeepSeek-V3 report counts them: active is what one token uses of the main model,
-// embedding row included.
+// Active is what one token uses of the main model, without the embedding, of which it reads one
+// row: the count that comes nearest to what was published (docs/economics.md).
 struct ParameterCounts {
   int64_t total = 0;   // without MTP modules
-  int64_t active = 0;  // without MTP modules
+  int64_t active = 0;  // without MTP modules and embedding (a tied one counts as the head)
   int64_t mtp = 0;     // of the MTP modules, without the shared embedding and head
-  // Active parameters that are multiplied with: without the embedding, norms and biases.
+  // Those of them that are multiplied with: without norms and biases.
   int64_t active_matmul = 0;
   // The same of the MTP modules, with the head that each of them runs once more.
   int64_t mtp_active_matmul = 0;
