@@ -133,14 +133,14 @@ void AddFleetInference(const FleetScenario& s, const Architecture& architecture,
   section.Add("output", "output, always busy", TokensPerSecond(demand.tokens), kMade);
   section.AddNumber("users", "users a day", s.users.likely, 0, Origin::kInput, Cite(s.users));
   section.AddNumber(
-      "arrivals", "requests a second", demand.queue.arrivals, 1, kMade,
+      "arrivals", "requests at the peak", demand.queue.arrivals, 1, kMade,
       fmt::format("{:g} answers of a user, {:.2f} times as many at the peak's busiest minutes",
                   s.fleet.answers_per_user.likely,
                   86400 * demand.per_user / s.fleet.answers_per_user.likely),
-      "1/s");
+      "requests/s");
   section.AddNumber("servers", "sequences at a time", demand.queue.servers, 0, kMade,
                     "the queue's servers: M/M/c/K+M, docs/economics.md");
-  section.AddNumber("busy", "of them busy", 100 * queue.busy, 1, kMade, "", "%");
+  section.AddNumber("busy", "of these places taken", 100 * queue.busy, 1, kMade, "", "%");
   section.Add("wait", "mean wait in the queue", Seconds(queue.mean_wait), kMade,
               fmt::format("{:.2g} % of requests wait at all", 100 * queue.waits));
   section.Add("first_token", "time to the first token", Seconds(queue.mean_wait) + demand.first,
@@ -151,7 +151,7 @@ void AddFleetInference(const FleetScenario& s, const Architecture& architecture,
                     fmt::format("patience {:g} s", s.fleet.patience.likely), "%");
   const double most = LargestArrivals(demand.queue, s.fleet.closing.likely) / demand.per_user;
   section.AddNumber(
-      "closing_users", "sign-ups are closed at, users a day", most, 0, kMade,
+      "closing_users", "users a day at which sign-ups close", most, 0, kMade,
       fmt::format("{:g} % of requests lost at the peak", 100 * s.fleet.closing.likely));
   section.AddNumber("closing_tokens", "output tokens a day there",
                     most * s.fleet.answers_per_user.likely * s.service.answer_tokens.likely, 0,

@@ -69,7 +69,7 @@ void AddMoney(const FleetScenario& s, Report& report) {
   section.Add("operating",
               fmt::format("operating it for {:g} years", s.fleet.operating_years.likely),
               money.operating, kMade, against(money.operating, p.v2_operating) + part);
-  section.Add("yearly", "a year, both", money.yearly, kMade,
+  section.Add("yearly", "a year of servers and operating", money.yearly, kMade,
               against(money.yearly, p.v2_yearly) + part);
 }
 
@@ -93,7 +93,7 @@ void AddPublished(const FleetScenario& s, Report& report) {
              Cite(p.v2_capital));
   second.Add("operating", "operating, four years", Dollars(p.v2_operating.likely), Origin::kInput,
              Cite(p.v2_operating));
-  second.Add("yearly", "a year, both",
+  second.Add("yearly", "a year of servers and operating",
              Dollars((p.v2_capital.likely + p.v2_operating.likely) / years), identity,
              PublishedAs(p.v2_yearly, "USD"));
   ReportSection& difference =
@@ -140,6 +140,12 @@ void AddSplit(const FleetScenario& s, Report& report) {
     }
   }
   report.tables.push_back(std::move(table));
+}
+
+std::string TitleOf(const FleetScenario& s) {
+  double devices = 0;
+  for (const FleetScenario::Item& item : s.items) devices += item.count;
+  return fmt::format("A fleet of {} devices, serving {}", FormatNumber(devices), s.model);
 }
 
 // "NAME=NUMBER", separated by commas.
@@ -248,7 +254,7 @@ Report ReportFleet(const FleetScenario& scenario) {
   }
   const Architecture architecture = DescribeArchitecture(s.config);
   const auto evaluate = [&] {
-    Report report{.command = "fleet", .title = "A fleet"};
+    Report report{.command = "fleet", .title = TitleOf(s)};
     AddInventory(s, report);
     AddMoney(s, report);
     AddFleetInference(s, architecture, report);
@@ -268,9 +274,13 @@ Report ReportFleet(const FleetScenario& scenario) {
       {"tokens/s of a user", &s.service.user_tokens_per_s}};
   for (UncertainInput& input : UncertainInputs(s.kernels)) inputs.push_back(std::move(input));
   AddMoneyInputs(s, inputs);
-  const std::vector<Headline> headlines = {
-      {"what it costs", "yearly"},
-      {fmt::format("inference of {} at the day's peak", s.model), "closing_users"}};
+  const std::string inference = fmt::format("inference of {} at the day's peak", s.model);
+  report.answers = {{"what it costs", "capital"},
+                    {"what it costs", "yearly"},
+                    {inference, "first_token"},
+                    {inference, "closing_users"}};
+  const std::vector<Headline> headlines = {{"what it costs", "yearly"},
+                                           {inference, "closing_users"}};
   AddIntervals(inputs, evaluate, headlines, s.seed, s.samples, report);
   AddDevicesNeeded(s, architecture, report);
   AddSplit(s, report);

@@ -12,11 +12,6 @@
 namespace fathom {
 namespace {
 
-std::string IntervalText(const ReportRow& row) {
-  return fmt::format("{} to {}", FormatUnit(row.interval->low, row.unit),
-                     FormatUnit(row.interval->high, row.unit));
-}
-
 // The rows just above `total` that add up to it; empty when there are none.
 std::span<const ReportRow> PartsOf(std::span<const ReportRow> rows, size_t total) {
   const ReportRow& whole = rows[total];
@@ -44,9 +39,9 @@ std::string Row(const ReportRow& row, bool has_intervals, bool is_total) {
   html += fmt::format("<td class=\"number\">{}</td>", EscapeHtml(row.shown));
   if (has_intervals) {
     html += fmt::format("<td class=\"range-cell\">{}</td>",
-                        row.interval
-                            ? IntervalSvg(*row.interval, row.value) + EscapeHtml(IntervalText(row))
-                            : std::string());
+                        row.interval ? IntervalSvg(*row.interval, row.value) +
+                                           EscapeHtml(FormatRange(*row.interval, row.unit))
+                                     : std::string());
   }
   const bool checked = row.note.starts_with("published ");
   return html + fmt::format(
@@ -146,20 +141,17 @@ std::string Tornado(const ReportTornado& tornado, size_t index) {
       index, EscapeHtml(tornado.label), TornadoSvg(tornado));
 }
 
-std::string Headlines(const Report& report) {
+std::string Answers(const Report& report) {
   std::string items;
-  for (const ReportTornado& tornado : report.tornados) {
-    if (!tornado.headline) break;
-    const ReportRow* row = report.Find(tornado.section, tornado.key);
+  for (const Headline& answer : report.answers) {
+    const ReportRow* row = report.Find(answer.section, answer.key);
     if (row == nullptr) continue;
-    items +=
-        fmt::format("<li><span class=\"what\">{}</span><strong>{}</strong>",
-                    EscapeHtml(tornado.section == row->label ? row->label
-                                                             : tornado.section + ": " + row->label),
-                    EscapeHtml(row->shown));
+    items += fmt::format("<li><span class=\"what\">{}</span><strong>{}</strong>",
+                         EscapeHtml(TitleOf(answer, *row)), EscapeHtml(row->shown));
     if (row->interval) {
       items += fmt::format("<span class=\"range-text\">{}90 %: {}</span>",
-                           IntervalSvg(*row->interval, row->value), EscapeHtml(IntervalText(*row)));
+                           IntervalSvg(*row->interval, row->value),
+                           EscapeHtml(FormatRange(*row->interval, row->unit)));
     }
     items += "</li>\n";
   }
@@ -211,7 +203,7 @@ std::string ReportHtml(const Report& report, std::string_view made_with) {
     html += fmt::format("<p class=\"made\">Made with <code>{}</code></p>\n", EscapeHtml(made_with));
   }
   html += "</header>\n<div class=\"columns\">" + Navigation(report) + "<main>\n";
-  html += Headlines(report);
+  html += Answers(report);
   html +=
       "<ul class=\"legend\"><li><span class=\"origin input\">input</span> given, with its source"
       "</li><li><span class=\"origin prediction\">prediction</span> what a model makes of inputs"

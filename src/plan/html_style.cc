@@ -47,8 +47,9 @@ nav a:hover { color: var(--accent); text-decoration: underline; }
   margin: 0 0 1.4rem; padding: 0; list-style: none; }
 .headlines li, section.card { background: var(--card); border: 1px solid var(--rule);
   border-radius: 10px; }
-.headlines li { padding: .95rem 1.1rem .85rem; }
-.headlines .what { color: var(--soft); font-size: .88rem; line-height: 1.35; display: block; }
+.headlines:has(> :nth-child(5)) { grid-template-columns: repeat(auto-fit, minmax(min(300px, 100%), 1fr)); }
+.headlines li { padding: .95rem 1.1rem .85rem; display: flex; flex-direction: column; }
+.headlines .what { color: var(--soft); font-size: .88rem; line-height: 1.35; flex: 1; }
 .headlines .what::first-letter { text-transform: uppercase; }
 .headlines strong { font-size: 1.7rem; letter-spacing: -0.02em; display: block; margin: .2rem 0; }
 .headlines .range-text { color: var(--soft); font-size: .84rem; display: block; }

@@ -25,11 +25,6 @@ struct UncertainInput {
   }
 };
 
-// A row that the report is made for.
-struct Headline {
-  std::string section, key;
-};
-
 // Gives every prediction of `report` the interval that 90 % of samples lie in and a tornado, the
 // headlines' first. `evaluate` makes the report from the scenario that the inputs point into, at
 // their likely values; this sets those to each sample's, and puts them back. Inputs are

@@ -18,14 +18,16 @@ void AddProgress(const MarketScenario& s, Report& report) {
                     Cite(m.progress));
   section.Add("later", fmt::format("the same capability in {:g} years", s.years),
               Dollars(PriceAfter(s.price.likely, m.progress.likely, s.years)), kMade);
-  section.AddNumber("gpt3_progress", "a year, if it fell 1200 times",
+  section.AddNumber("gpt3_progress",
+                    fmt::format("cheaper a year, if it fell {:g} times", m.gpt3_fall.likely),
                     YearlyProgress(m.gpt3_fall.likely, m.gpt3_years.likely), 1, kMade,
                     fmt::format("GPT-3's quality, over {:g} years", m.gpt3_years.likely), "times");
-  section.AddNumber("gpt3_at_4", "years that takes at 4 a year",
+  section.AddNumber("gpt3_at_4", "years that such a fall takes at 4 a year",
                     std::log(m.gpt3_fall.likely) / std::log(4.0), 1, kMade, "", "years");
-  section.AddNumber("gpt3_at_10", "and at 10 a year", std::log10(m.gpt3_fall.likely), 1, kMade, "",
-                    "years");
-  section.AddNumber("next_months", "months until another fall of 5",
+  section.AddNumber("gpt3_at_10", "and at 10 a year instead", std::log10(m.gpt3_fall.likely), 1,
+                    kMade, "", "years");
+  section.AddNumber("next_months",
+                    fmt::format("months until it is {:g} times cheaper", m.next_fall.likely),
                     12 * std::log(m.next_fall.likely) / std::log(m.progress.likely), 1, kMade,
                     "at this progress; published: by the end of the year", "months");
 }
@@ -89,12 +91,16 @@ void AddTables(const MarketScenario& s, Report& report) {
                            PriceAfter(s.price.likely, 10, years),
                            PriceAfter(s.price.likely, gpt3, years)});
   }
-  ReportTable jevons{.name = "after a year, by elasticity of demand",
-                     .columns = {{"elasticity", "elasticity", "1"},
-                                 {"spending_4", "spending at 4 a year", "times"},
-                                 {"spending_10", "at 10 a year", "times"},
-                                 {"hour_4", "a GPU-hour at 4 a year", "times"},
-                                 {"hour_10", "at 10 a year ", "times"}}};
+  ReportTable jevons{
+      .name = "after a year, by elasticity of demand",
+      .columns = {{"elasticity", "elasticity", "1"},
+                  {"spending_4", "spending x4", "times"},
+                  {"spending_10", "spending x10", "times"},
+                  {"hour_4", "GPU-hour x4", "times"},
+                  {"hour_10", "GPU-hour x10", "times"}},
+      .note =
+          "against today: spending on tokens and the price of a GPU-hour, where tokens "
+          "become 4 or 10 times cheaper in the year"};
   const double supply = s.market.supply_elasticity.likely;
   for (int tenth = 4; tenth <= 20; tenth += 2) {
     const double e = tenth / 10.0;
@@ -123,6 +129,11 @@ Report ReportMarket(const MarketScenario& scenario) {
                                               {"elasticity of supply", &s.market.supply_elasticity},
                                               {"follower's cost", &s.cost}};
   Report report = evaluate();
+  report.answers = {{"price of a capability", "later"},
+                    {"leader and follower", "leader_margin"},
+                    {"leader and follower", "follower_margin"},
+                    {"Jevons: after a year of progress", "spending"},
+                    {"Jevons: after a year of progress", "hour_price"}};
   const std::vector<Headline> headlines = {{"price of a capability", "later"},
                                            {"leader and follower", "leader_margin"},
                                            {"Jevons: after a year of progress", "hour_price"}};

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/nearest.h"
+#include "plan/commands.h"
 #include "plan/units.h"
 
 namespace fathom {
@@ -139,6 +140,12 @@ const PlanOption* PlanCommand::Find(std::string_view option) const {
     if (candidate.name == option) return &candidate;
   }
   return nullptr;
+}
+
+const std::vector<PlanCommand>& PlanCommands() {
+  static const std::vector<PlanCommand> kCommands = {TrainCommand(), ServeCommand(), PriceCommand(),
+                                                     FleetCommand(), MarketCommand()};
+  return kCommands;
 }
 
 const PlanCommand& PlanCommandNamed(std::string_view name) {

@@ -53,11 +53,15 @@ Report ReportPrices(const PriceScenario& scenario) {
   }
   const auto evaluate = [&] {
     Report report{.command = "price",
-                  .title = "What a device's hour costs, and what tokens are sold at"};
+                  .title = fmt::format("What an hour of {} costs, and what tokens are sold at",
+                                       s.device.name)};
     AddHour(s, report);
     return report;
   };
   Report report = evaluate();
+  report.answers = {{"an hour of a device, owned", "total"},
+                    {"an hour of a device, owned", "rent"},
+                    {"an hour of a device, owned", "break_even"}};
   AddIntervals(inputs, evaluate, {{{"an hour of a device, owned", "total"}}}, s.seed, s.samples,
                report);
   AddApiPrices(s.prices, report);

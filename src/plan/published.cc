@@ -16,9 +16,10 @@ std::string Shown(double value, std::string_view unit) {
     return value < 1 ? fmt::format("{:g} ms", 1e3 * value) : fmt::format("{:g} s", value);
   }
   if (unit == "%") return fmt::format("{:g} %", value);
-  if (unit == "1" || unit == "h") {
-    return FormatNumber(value, value == std::floor(value) ? 0 : 2) + (unit == "h" ? " h" : "");
-  }
+  if (unit == "FLOP/token") return fmt::format("{:g} GFLOP", value / 1e9);
+  // Four digits, as FormatCount gives, are not fewer than were published of millions.
+  if (unit == "h" || (unit == "1" && value >= 1e6)) return FormatUnit(value, unit);
+  if (unit == "1") return FormatNumber(value, value == std::floor(value) ? 0 : 2);
   return FormatUnit(value, unit);
 }
 
@@ -46,6 +47,16 @@ Published Load() {
                        {"margin", &s.margin, 0, 1e6},
                        {"bound_50_s", &s.bound_50_s, 0, 1e3},
                        {"bound_900_s", &s.bound_900_s, 0, 1e3}});
+    TomlTable models = file.Table("models");
+    for (const std::string& name : models.Names()) {
+      TomlTable table = models.Table(name);
+      Published::Model& model = p.models[name];
+      model.parameters = ReadSourced(table, "parameters", 0, 1e15);
+      model.active = ReadSourced(table, "active", 0, 1e15);
+      model.training_flops = ReadSourced(table, "training_flops", 0, 1e18);
+      model.cache_bytes = ReadSourced(table, "cache_bytes", 0, 1e12);
+      table.Finish();
+    }
   });
   return p;
 }
@@ -55,6 +66,18 @@ Published Load() {
 const Published& Published::Get() {
   static const Published kPublished = Load();
   return kPublished;
+}
+
+const Published::Model& Published::Of(std::string_view model) {
+  static const Model kNothing;
+  const auto& models = Get().models;
+  const auto found = models.find(model);
+  return found == models.end() ? kNothing : found->second;
+}
+
+std::string Against(const std::optional<SourcedValue>& published, double value,
+                    std::string_view unit) {
+  return published ? Against(*published, value, unit) : "";
 }
 
 std::string Against(const SourcedValue& published, double value, std::string_view unit) {

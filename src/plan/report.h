@@ -80,23 +80,30 @@ struct ReportTornado {
   bool headline = false;  // what the report is made for: shown without being asked
 };
 
+// A row that the report is made for.
+struct Headline {
+  std::string section, key;
+};
+
 // What every `fathom plan` command prints.
 struct Report {
   std::string command, title;
   std::vector<ReportSection> sections;
   std::vector<ReportTable> tables = {};
   std::vector<ReportTornado> tornados = {};  // headlines first; of every prediction that has any
+  std::vector<Headline> answers = {};        // what was asked, in short: shown before all else
 
   // Null when there is no such row.
   const ReportRow* Find(std::string_view section, std::string_view key) const;
 
-  // Sections with aligned columns, lines of at most `width` characters where that can be; 0: not
-  // wrapped. Drivers are those of the headlines, and of the rows whose key is `drivers` ("all": of
-  // every row). Throws UsageError with the nearest key when no row that has drivers is named so.
+  // The answers, then sections with aligned columns, lines of at most `width` characters where that
+  // can be; 0: not wrapped. Drivers are those of the headlines, and of the rows whose key is
+  // `drivers` ("all": of every row). Throws UsageError with the nearest key when no row that has
+  // drivers is named so.
   std::string ToTable(size_t width = 0, std::string_view drivers = {}) const;
   // {"format": "fathom-plan", "version": 1, "command": ..., "sections": {name: {key: {"value",
-  // "unit", "origin", "note", "low", "high"}}}, "tables": [...], "tornados": [...]}
-  // (docs/economics.md).
+  // "unit", "origin", "note", "low", "high"}}}, "answers": [...], "tables": [...], "tornados":
+  // [...]} (docs/economics.md).
   std::string ToJson() const;
   // section,key,value,unit,origin,note,low,high with a heading line (RFC 4180); tables and tornados
   // follow as rows of the same form.
@@ -107,6 +114,10 @@ struct Report {
 std::string FormatUnit(double value, std::string_view unit);
 // The same for a column of a table, whose heading says what a count is of.
 std::string FormatCell(double value, std::string_view unit);
+// "15.2 to 20.1 s": both ends, with their unit once where it is the same.
+std::string FormatRange(const Interval& interval, std::string_view unit);
+// "a day: cost"; the label alone where that says it.
+std::string TitleOf(const Headline& headline, const ReportRow& row);
 // A number of an input's range, whose unit is not known: short from ten thousand on.
 std::string FormatInput(double value);
 // "SOURCE, DATE", for notes.

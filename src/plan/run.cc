@@ -92,6 +92,15 @@ void SetDemand(const PlanOptions& options, Service& service) {
 // What is beside the published numbers: the defaults, and nothing else.
 bool IsDefault(const PlanOptions& options) { return !options.AnyGivenBut({"samples", "seed"}); }
 
+// INT8 stands in for FP8 where tokens are served; nobody trains in it.
+PlanPrecision TrainingPrecision(const PlanOptions& options, const Accelerator& device) {
+  const auto given = options.OptionalText("precision");
+  if (given == "fp8" && !device.fp8_tflops) {
+    throw UsageError("precision", fmt::format("{} has no FP8", device.name), "bf16 fits");
+  }
+  return device.fp8_tflops && given != "bf16" ? PlanPrecision::kFp8 : PlanPrecision::kBf16;
+}
+
 Report Train(const PlanOptions& options) {
   const Hardware hardware = Hardware::Load(File(options, "hardware"));
   TrainingScenario s;
@@ -100,11 +109,10 @@ Report Train(const PlanOptions& options) {
   s.device = hardware.Get(options.Text("on"), "on");
   s.kernels = hardware.kernels;
   s.rent = RentOf(options, Prices::Load(File(options, "prices")));
-  s.run = {
-      .batch = options.Integer("batch"),
-      .length = options.Integer("length"),
-      .precision = options.Text("precision") == "fp8" ? PlanPrecision::kFp8 : PlanPrecision::kBf16,
-      .mtp = !options.Flag("no-mtp")};
+  s.run = {.batch = options.Integer("batch"),
+           .length = options.Integer("length"),
+           .precision = TrainingPrecision(options, s.device),
+           .mtp = !options.Flag("no-mtp")};
   s.layout = {.devices = options.Integer("devices"),
               .tensor = options.Integer("tp"),
               .pipeline = options.Integer("pp"),

@@ -133,12 +133,16 @@ PrefillPlan PlanPrefill(const Architecture& architecture, const Service& service
   return plan;
 }
 
-DecodePlan PlanDecodeStep(const Architecture& architecture, const Service& service,
-                          const Accelerator& device, const Kernels& kernels, double batch) {
+namespace {
+
+// A step of `batch` sequences in so many micro-batches.
+DecodePlan DecodeInMicroBatches(const Architecture& architecture, const Service& service,
+                                const Accelerator& device, const Kernels& kernels, double batch,
+                                double micro_batches) {
   const ModelConfig& config = architecture.config;
   const double tensor = static_cast<double>(service.tensor);
   const double positions = 1 + static_cast<double>(service.drafts);
-  const double micro_batch = batch / 2;
+  const double micro_batch = batch / micro_batches;
   WorkShape shape{.precision = service.precision,
                   .tokens = micro_batch * positions,
                   .keys = service.mean_context.likely,
@@ -163,9 +167,10 @@ DecodePlan PlanDecodeStep(const Architecture& architecture, const Service& servi
   const auto add = [&](const LayerShape& layer, double layers) {
     const WorkTime time = LayerTime(architecture, layer, device, kernels, shape, Phase::kForward);
     const Seconds exchange = layer.moe ? exchange_of(shape.tokens) : Seconds(0);
-    plan.compute += time * (2 * layers);
-    plan.exchange += 2 * layers * exchange;
-    plan.step += 2 * layers * std::max(time.total(), exchange);
+    plan.compute += time * (micro_batches * layers);
+    plan.exchange += micro_batches * layers * exchange;
+    plan.step += micro_batches * layers *
+                 (micro_batches > 1 ? std::max(time.total(), exchange) : time.total() + exchange);
   };
   for (const auto& [index, count] : architecture.groups) {
     add(architecture.layers[index], static_cast<double>(count));
@@ -199,6 +204,41 @@ DecodePlan PlanDecodeStep(const Architecture& architecture, const Service& servi
   return plan;
 }
 
+}  // namespace
+
+DecodePlan PlanDecodeStep(const Architecture& architecture, const Service& service,
+                          const Accelerator& device, const Kernels& kernels, double batch) {
+  const auto in = [&](double micro_batches) {
+    return DecodeInMicroBatches(architecture, service, device, kernels, batch, micro_batches);
+  };
+  // Each micro-batch reads the weights again, which costs small batches more than it hides.
+  const DecodePlan whole = in(1), halves = in(2);
+  return whole.step <= halves.step ? whole : halves;
+}
+
+namespace {
+
+// What would make a sequence fit when the weights alone fill a device.
+std::string LargerGroup(const Architecture& architecture, const Service& service,
+                        const Accelerator& device) {
+  if (architecture.config.n_routed_experts == 0) return "a larger tp or pp shares the weights out";
+  Service larger = service;
+  // In whole servers, until every device has one expert.
+  const double server = service.node_devices.likely;
+  const double most =
+      static_cast<double>(architecture.config.n_routed_experts) + service.redundant_experts.likely;
+  double& devices = larger.decode_devices.likely;
+  for (devices = server * (std::floor(devices / server) + 1); devices <= most; devices += server) {
+    if (DecodeWeights(architecture, larger) + SequenceCache(architecture, larger) <=
+        device.memory() * service.memory_used.likely) {
+      return fmt::format("the nearest decode-devices that fits is {}", devices);
+    }
+  }
+  return "no number of decode-devices fits; a larger tp or pp shares the rest out";
+}
+
+}  // namespace
+
 DecodePlan PlanDecode(const Architecture& architecture, const Service& service,
                       const Accelerator& device, const Kernels& kernels) {
   CheckService(architecture, service);
@@ -215,9 +255,7 @@ DecodePlan PlanDecode(const Architecture& architecture, const Service& service,
                     room > Bytes(0) ? Format(room) : std::string("nothing"), Format(sequence)),
         room > Bytes(0) ? fmt::format("a context of at most {:.0f} tokens fits",
                                       std::floor(service.mean_context.likely * (room / sequence)))
-        : architecture.config.n_routed_experts > 0
-            ? "more decode-devices share the experts' weights"
-            : "a larger tp or pp shares the weights out");
+                        : LargerGroup(architecture, service, device));
   }
   const Seconds target = Tokens(1) / TokensPerSecond(service.user_tokens_per_s.likely);
   const auto at = [&](double batch) {

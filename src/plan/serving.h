@@ -73,7 +73,8 @@ struct DecodePlan {
 };
 
 // Two micro-batches take turns: one computes while the other's experts are exchanged, so that a
-// layer takes the longer of the two (open-infra-index, day 6).
+// layer takes the longer of the two (open-infra-index, day 6). Small batches are decoded whole
+// where that is faster: a layer takes the sum, and its weights are read once.
 PrefillPlan PlanPrefill(const Architecture& architecture, const Service& service,
                         const Accelerator& device, const Kernels& kernels);
 // The step time at a given batch; absorbed attention, products limited by reading weights

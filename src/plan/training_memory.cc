@@ -163,10 +163,13 @@ void CheckLayout(const Architecture& architecture, const TrainingRun& run,
           NearestDivisor(config.n_routed_experts, layout.expert, divides));
     }
     if (!divides(layout.expert)) {
-      DoesNotFit(
+      const int64_t whole = group * layout.expert;
+      const int64_t devices = std::max<int64_t>(1, (layout.devices + whole / 2) / whole) * whole;
+      throw UsageError(
           "ep",
           fmt::format("{} does not divide {} data-parallel ranks", layout.expert, layout.data()),
-          NearestDivisor(config.n_routed_experts, layout.expert, divides));
+          fmt::format("the nearest that fits is {}, or {} devices",
+                      NearestDivisor(config.n_routed_experts, layout.expert, divides), devices));
     }
   }
   const int64_t at_once = layout.data() * layout.micro_batch;

@@ -9,33 +9,50 @@
 namespace fathom {
 namespace {
 
-void AddInputs(const TrainingScenario& s, const Architecture& architecture, Report& report) {
+void AddInputs(const TrainingScenario& s, Report& report) {
   ReportSection& section = report.sections.emplace_back(ReportSection{"inputs", {}});
   section.AddText("model", "model", s.model);
   section.AddText("device", "device", fmt::format("{} x {}", s.layout.devices, s.device.name));
-  section.AddNumber("parameters", "parameters", static_cast<double>(architecture.counts.total), 0,
-                    Origin::kInput, "without MTP modules, as `fathom inspect` counts");
-  section.AddNumber("active", "of them used by a token",
-                    static_cast<double>(architecture.counts.active_matmul), 0, Origin::kInput,
-                    "without the embedding");
+  section.AddText("precision", "products in",
+                  s.run.precision == PlanPrecision::kFp8 ? "FP8" : "bf16");
   section.AddNumber("tokens", "tokens", s.tokens.value(), 0, Origin::kInput);
   section.Add("rent", "price of a device and hour", Dollars(s.rent.likely), Origin::kInput,
               Cite(s.rent));
 }
 
-void AddFlops(const TrainingScenario& s, const Architecture& architecture, Report& report) {
-  ReportSection& section = report.sections.emplace_back(ReportSection{"work of a token", {}});
+// "a; b", of those that are not empty.
+std::string Joined(const std::string& a, const std::string& b) {
+  return a.empty() || b.empty() ? a + b : a + "; " + b;
+}
+
+void AddModel(const TrainingScenario& s, const Architecture& architecture, Report& report) {
+  ReportSection& section = report.sections.emplace_back(ReportSection{"the model", {}});
+  const Published::Model& published = Published::Of(s.model);
+  const auto count = [&](const char* key, const char* label, int64_t number, const char* note,
+                         const std::optional<SourcedValue>& against) {
+    const double value = static_cast<double>(number);
+    section.AddNumber(key, label, value, 0, Origin::kPrediction,
+                      Joined(Against(against, value), note));
+  };
+  count("parameters", "parameters", architecture.counts.total, "without MTP modules",
+        published.parameters);
+  count("active", "of them used by a token", architecture.counts.active, "without the embedding",
+        published.active);
   for (const auto& [key, masking, name] :
        {std::tuple{"training_flops_causal", Masking::kCausal, "causal attention"},
         {"training_flops_non_causal", Masking::kNonCausal, "non-causal attention"}}) {
     const TokenFlops flops = TrainingFlops(architecture, s.run.length, masking);
+    // Published for this length, causal.
+    const bool same = masking == Masking::kCausal && s.run.length == 4096;
     section.rows.push_back(
-        {key, fmt::format("forward and backward, {}", name), flops.total().value(), "FLOP/token",
+        {key, fmt::format("a token's training, {}", name), flops.total().value(), "FLOP/token",
          Format(flops.total() * Tokens(1)), Origin::kPrediction,
-         fmt::format("{} of it in attention", Format(flops.attention * Tokens(1)))});
+         Joined(same ? Against(published.training_flops, flops.total().value(), "FLOP/token") : "",
+                fmt::format("{} of it in attention", Format(flops.attention * Tokens(1))))});
   }
   const Bytes cache = CacheBytes(s.config) * Tokens(1);
-  section.Add("cache", "KV cache, bf16", cache, Origin::kPrediction);
+  section.Add("cache", "KV cache of a token, bf16", cache, Origin::kPrediction,
+              Against(published.cache_bytes, cache.value()));
   section.rows.back().shown = FormatNumber(cache.value()) + " B";
 }
 
@@ -154,8 +171,8 @@ Report ReportTraining(const TrainingScenario& scenario) {
   const auto evaluate = [&] {
     Report report{.command = "train",
                   .title = fmt::format("Training {} on {}", s.model, s.device.name)};
-    AddInputs(s, architecture, report);
-    AddFlops(s, architecture, report);
+    AddInputs(s, report);
+    AddModel(s, architecture, report);
     if (s.utilisation) {
       AddRun(s, architecture,
              DeviceTimeAtUtilisation(architecture, s.tokens, s.run.length,
@@ -172,6 +189,10 @@ Report ReportTraining(const TrainingScenario& scenario) {
     return report;
   };
   Report report = evaluate();
+  report.answers = {{"the run", "device_hours"},
+                    {"the run", "time"},
+                    {"the run", "cost"},
+                    {"the whole programme", "total"}};
   AddIntervals(
       AllUncertainInputs(s), evaluate,
       {{{"the run", "device_hours"}, {"the run", "cost"}, {"the whole programme", "total"}}},

@@ -43,6 +43,22 @@ TEST(PlanOptionsTest, BadValuesNameTheOption) {
   ExpectParts(MessageOf([] { PlanCommandNamed("serv"); }), {"command", "did you mean 'serve'"});
 }
 
+// INT8 stands in for FP8 where tokens are served, but nobody trains in it.
+TEST(PlanOptionsTest, TrainingPrecisionIsTheDevices) {
+  const auto report = [](const char* device, const char* precision) {
+    PlanOptions options(PlanCommandNamed("train"));
+    options.Set("on", device);
+    options.Set("tp", "2");
+    options.Set("samples", "0");
+    if (*precision != 0) options.Set("precision", precision);
+    return RunPlan(options);
+  };
+  EXPECT_EQ(report("h800", "").Find("inputs", "precision")->shown, "FP8");
+  EXPECT_EQ(report("h800", "bf16").Find("inputs", "precision")->shown, "bf16");
+  EXPECT_EQ(report("a100", "").Find("inputs", "precision")->shown, "bf16");
+  ExpectParts(MessageOf([&] { report("a100", "fp8"); }), {"precision", "no FP8", "bf16 fits"});
+}
+
 TEST(PlanOptionsTest, FallbacksAreValid) {
   for (const PlanCommand& command : PlanCommands()) {
     for (const PlanOption& option : command.options) {

@@ -71,7 +71,7 @@ TEST(ReportTest, NotesWrap) {
 TEST(ReportTest, TableIsAligned) {
   EXPECT_EQ(Sample().ToTable(),
             "A title\n\na step\n"
-            "  step    2.50 s  prediction  90 %: 2.00 s to 3.00 s; published \"3\", so\n"
+            "  step    2.50 s  prediction  90 %: 2.00 to 3.00 s; published \"3\", so\n"
             "  layout  TP 1, PP 2\n"
             "\na sweep\n"
             "  batch  time\n"
@@ -94,6 +94,40 @@ TEST(ReportTest, DriversOfARow) {
   } catch (const UsageError& error) {
     EXPECT_NE(std::string(error.what()).find("did you mean 'bubble'"), std::string::npos);
   }
+}
+
+// What was asked stands above everything else, and programs are told which rows those are.
+TEST(ReportTest, AnswersComeFirst) {
+  Report report = Sample();
+  report.answers = {{"a step", "step"}, {"a step", "no such row"}};
+  const std::string text = report.ToTable();
+  EXPECT_EQ(text.substr(0, text.find("\n\na step")),
+            "A title\n\nin short\n"
+            "  a step: step  2.50 s  90 %: 2.00 to 3.00 s");
+  const auto json = nlohmann::json::parse(report.ToJson());
+  EXPECT_EQ(json["answers"][0]["section"], "a step");
+  EXPECT_EQ(json["answers"][0]["key"], "step");
+}
+
+// Every command answers with rows that it has.
+TEST(ReportTest, EveryCommandAnswers) {
+  for (const PlanCommand& command : PlanCommands()) {
+    PlanOptions options(command);
+    options.Set("samples", "0");
+    const Report report = RunPlan(options);
+    EXPECT_GE(report.answers.size(), 3u) << command.name;
+    for (const Headline& answer : report.answers) {
+      EXPECT_NE(report.Find(answer.section, answer.key), nullptr) << answer.section << answer.key;
+    }
+  }
+}
+
+// The unit once where both ends have the same.
+TEST(ReportTest, Ranges) {
+  EXPECT_EQ(FormatRange({0.5, 0.75}, "s"), "500 to 750 ms");
+  EXPECT_EQ(FormatRange({0.5, 2}, "s"), "500 ms to 2.00 s");
+  EXPECT_EQ(FormatRange({2e6, 3e6}, "USD"), "$2.000 to $3.000 M");
+  EXPECT_EQ(FormatRange({70, 136}, "1"), "70 to 136");
 }
 
 // Lines of tornados and tables with sources keep to a narrow terminal.

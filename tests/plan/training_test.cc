@@ -191,6 +191,8 @@ TEST_F(TrainingTest, ErrorsSayWhatFits) {
   ExpectParts(LayoutError({.devices = 2047}), {"devices", "2047", "the nearest that fits is 2048"});
   ExpectParts(LayoutError({.tensor = 3}), {"tp: 3", "128 heads", "nearest that fits is 2"});
   ExpectParts(LayoutError({.expert = 48}), {"ep: 48", "256 experts", "nearest that fits is"});
+  // 2000 / 16 = 125 ranks; 2 x 16 x 64 devices are the nearest that 64 divides.
+  ExpectParts(LayoutError({.devices = 2000}), {"ep: 64", "125", "fits is 1, or 2048 devices"});
   ExpectParts(LayoutError({.devices = 64, .pipeline = 64, .expert = 1}),
               {"pp: 64", "61 layers", "nearest that fits is 32"});
   // What is named fits: 62 stages would be even, but are more than there are layers.

@@ -88,6 +88,8 @@ export function tornado(data) {
                  text(x.at(tick), bottom + 16, 'middle', 'tick', cell(tick, data.unit)));
   }
   const middle = x.at(data.likely);
+  chart.append(svg('line', {x1: middle, x2: middle, y1: top - 8, y2: bottom, class: 'likely'}),
+               text(middle, top - 14, 'middle', 'value', `likely ${short(data.likely, data.unit)}`));
   bars.forEach((bar, i) => {
     const y = top + row * i;
     const range = `${cell(bar.input_low, '1')} to ${cell(bar.input_high, '1')}`;
@@ -114,8 +116,6 @@ export function tornado(data) {
                         cell(half.value, data.unit)));
     });
   });
-  chart.append(svg('line', {x1: middle, x2: middle, y1: top - 8, y2: bottom, class: 'likely'}),
-               text(middle, top - 14, 'middle', 'value', `likely ${short(data.likely, data.unit)}`));
   return chart;
 }
 

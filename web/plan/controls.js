@@ -77,7 +77,8 @@ function numberField(option, id, current, set) {
 }
 
 function choiceField(option, id, current, set) {
-  const select = element('select', {id, onchange: () => set(select.value)},
+  const select = element('select', {id, onchange: () => set(select.value || undefined)},
+                         option.default ? '' : element('option', {value: ''}, 'auto'),
                          option.choices.map((choice) => element('option', {value: choice}, choice)));
   const show = (value) => { select.value = value ?? option.default ?? ''; };
   show(current);

@@ -2,20 +2,24 @@
 
 const DECIMAL = [[1e15, 'P'], [1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k']];
 
-// At most `digits` significant digits, without an exponent for what people read as a number.
+// What is a round number (a tick, an option) is written without zeros behind it; what was computed
+// has all its digits, so that numbers in a column are alike.
+const isRound = (value, digits) => Math.abs(Number(value.toPrecision(digits)) - value) <= 1e-9 * Math.abs(value);
+
+// `count` significant digits, without an exponent for what people read as a number.
 function digits(value, count = 3) {
   if (value === 0) return '0';
   const size = Math.abs(value);
   if (size >= 10 ** count) return Math.round(value).toLocaleString('en-US');
-  return Number(value.toPrecision(count)).toLocaleString('en-US', {maximumSignificantDigits: count});
+  return Number(value.toPrecision(count)).toLocaleString('en-US',
+    {maximumSignificantDigits: count, minimumSignificantDigits: isRound(value, count - 1) ? 1 : count});
 }
 
-// Dollars with their cents; below one as many digits as there are up to four.
+// Dollars with their cents; below one with three digits, prices as they are.
 function money(value) {
   if (value >= 999.5) return digits(value);
-  if (value >= 0.995) return value.toFixed(2);
-  const exact = Number(value.toPrecision(value < 0.01 ? 4 : 3)).toLocaleString('en-US', {maximumSignificantDigits: 4});
-  return exact.length < 4 ? value.toFixed(2) : exact;
+  if (value >= 0.995 || Math.abs(Number(value.toFixed(2)) - value) <= 1e-9) return value.toFixed(2);
+  return digits(value, isRound(value, 4) ? 4 : 3);
 }
 
 function scaled(value, steps) {
@@ -44,6 +48,13 @@ export function short(value, unit) {
   if (unit === 'FLOP/s') return `${digits(number)} ${letter}FLOPS`;
   if (unit === 'token/s') return `${count} tokens/s`;
   return !unit || unit === '1' ? count : `${count} ${unit}`;
+}
+
+// "15.2 to 20.1 s": both ends, with their unit once where it is the same.
+export function range(low, high, unit) {
+  const [from, to] = [short(low, unit), short(high, unit)];
+  const suffix = (text) => text.includes(' ') ? text.slice(text.indexOf(' ')) : '';
+  return `${suffix(from) === suffix(to) ? from.slice(0, from.length - suffix(from).length) : from} to ${to}`;
 }
 
 // The same in a column whose heading says what a count is of.

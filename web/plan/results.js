@@ -2,7 +2,7 @@
 
 import * as charts from './charts.js';
 import {element} from './dom.js';
-import {cell, change, short} from './format.js';
+import {cell, change, range, short} from './format.js';
 
 export const LETTERS = ['A', 'B', 'C', 'D'];
 
@@ -22,13 +22,13 @@ function details(key, title, body) {
 
 const origin = (row) => element('span', {class: `origin ${row.origin}`}, row.origin);
 
-// The outputs whose drivers the report shows.
-function headlines(results) {
-  const first = results.find(Boolean);
-  return first.tornados.filter(({headline}) => headline).map(({section, key, label}) => ({section, key, label}));
-}
+// A row of text has no label.
+const nameOf = (key) => key.replaceAll('_', ' ');
 
-function headline({section, key, label}, scenarios) {
+// What was asked, of all scenarios: the rows that the first of them answers with.
+function answer({section, key}, scenarios) {
+  const label = scenarios.map(({result}) => result?.sections[section]?.[key]?.label).find(Boolean) ?? nameOf(key);
+  if (!scenarios.some(({result}) => result?.sections[section]?.[key])) return null;
   const bars = [];
   scenarios.forEach(({result}, i) => {
     if (!result) return;
@@ -41,7 +41,7 @@ function headline({section, key, label}, scenarios) {
     bars.length > 1 ? charts.compared(label, bars) : [
       element('strong', {}, shown(scenarios.find(({result}) => result).result.sections[section]?.[key])),
       only.low === undefined ? null
-        : element('span', {class: 'range-text'}, `90 %: ${short(only.low, only.unit)} to ${short(only.high, only.unit)}`),
+        : element('span', {class: 'range-text'}, `90 %: ${range(only.low, only.high, only.unit)}`),
     ]);
 }
 
@@ -68,14 +68,14 @@ function singleTable(section, rows, tornados) {
     element('th', {scope: 'col', class: kind ?? false}, title)))),
   element('tbody', {}, rows.flatMap(([key, [row]]) => {
     if (!isNumber(row)) {
-      return [element('tr', {}, element('th', {scope: 'row'}, key), element('td', {class: 'text', colspan: ranged ? 4 : 3}, row))];
+      return [element('tr', {}, element('th', {scope: 'row'}, nameOf(key)), element('td', {class: 'text', colspan: ranged ? 4 : 3}, row))];
     }
     const data = tornados.find((one) => one.section === section && one.key === key);
     const below = data ? driversBelow(`${section}/${key}`, data, ranged ? 5 : 4) : null;
-    return [element('tr', {'data-key': key}, element('th', {scope: 'row'}, below?.button ?? row.label ?? key),
+    return [element('tr', {'data-key': key}, element('th', {scope: 'row'}, below?.button ?? row.label ?? nameOf(key)),
       element('td', {class: 'number'}, shown(row)),
       ranged ? element('td', {class: 'range-cell'},
-                       row.low === undefined ? '' : `${short(row.low, row.unit)} to ${short(row.high, row.unit)}`) : null,
+                       row.low === undefined ? '' : range(row.low, row.high, row.unit)) : null,
       element('td', {}, origin(row)),
       element('td', {class: row.note?.startsWith('published ') ? 'note checked' : 'note'}, row.note ?? '')),
     below?.chart];
@@ -90,13 +90,13 @@ function comparedTable(rows, columns) {
   element('tbody', {}, rows.map(([key, cells, differs]) => {
     const any = cells.find((cell) => cell !== undefined), base = cells[0];
     return element('tr', {class: differs ? 'differs' : false, 'data-key': key},
-      element('th', {scope: 'row', title: any.note ?? false}, any.label ?? key),
+      element('th', {scope: 'row', title: any.note ?? false}, any.label ?? nameOf(key)),
       cells.map((cell, i) => {
         const by = i > 0 && isNumber(cell) && isNumber(base) ? change(cell.value, base.value) : '';
         return element('td', {class: isNumber(cell) ? 'number' : 'number text'}, shown(cell),
           by ? element('span', {class: 'change'}, by) : null,
           isNumber(cell) && cell.low !== undefined
-            ? element('span', {class: 'range-text'}, `${short(cell.low, cell.unit)} to ${short(cell.high, cell.unit)}`) : null);
+            ? element('span', {class: 'range-text'}, range(cell.low, cell.high, cell.unit)) : null);
       }),
       element('td', {}, isNumber(any) ? origin(any) : ''));
   })));
@@ -196,7 +196,7 @@ export function showResults(output, scenarios, selected, onlyDifferences, toggle
   // What was compared comes first; one scenario's drivers say more than its rows.
   const tables = sections(scenarios, several && onlyDifferences);
   output.replaceChildren(...faults,
-    element('ul', {class: several ? 'headlines several' : 'headlines'}, headlines(results).map((one) => headline(one, scenarios))),
+    element('ul', {class: several ? 'headlines several' : 'headlines'}, results.find(Boolean).answers.map((one) => answer(one, scenarios))),
     several ? element('label', {class: 'only'}, element('input', {type: 'checkbox', id: 'only', checked: onlyDifferences,
       onchange: (event) => toggle(event.target.checked)}), ' only what differs') : '',
     ...several ? tables : [],
