@@ -114,14 +114,14 @@ void AddFleetInference(const FleetScenario& s, const Architecture& architecture,
       ReportSection{fmt::format("inference of {} at the day's peak", s.model), {}});
   for (size_t i = 0; i < s.items.size(); ++i) {
     const std::string key = fmt::format("{}_{}", s.items[i].device.key, i);
-    const std::string label = s.items[i].device.name + ", output of its share";
+    const std::string& label = s.items[i].device.name;
     if (!capacities[i].works) {
       section.AddText(key, label, "cannot serve: " + capacities[i].why);
       continue;
     }
     const double devices = s.items[i].count * s.fleet.inference.likely;
     section.Add(key, label, devices * TokensPerSecond(capacities[i].tokens), kMade,
-                fmt::format("{} devices, {} sequences at a time", FormatNumber(devices),
+                fmt::format("output of {} devices, {} sequences at a time", FormatNumber(devices),
                             FormatNumber(devices * capacities[i].slots)));
   }
   const Demand demand = DemandOf(s, capacities);
@@ -130,7 +130,7 @@ void AddFleetInference(const FleetScenario& s, const Architecture& architecture,
     return;
   }
   const QueueResult queue = Solve(demand.queue);
-  section.Add("output", "output, always busy", TokensPerSecond(demand.tokens), kMade);
+  section.Add("output", "output when always busy", TokensPerSecond(demand.tokens), kMade);
   section.AddNumber("users", "users a day", s.users.likely, 0, Origin::kInput, Cite(s.users));
   section.AddNumber(
       "arrivals", "requests at the peak", demand.queue.arrivals, 1, kMade,

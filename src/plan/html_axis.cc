@@ -89,8 +89,13 @@ std::string ShortNumber(double value, std::string_view unit) {
   }
   number = fmt::format("{:.3g}", scaled);
   if (unit == "USD") {
-    // With cents.
-    if (letter.empty() && std::abs(value) >= 0.995) number = fmt::format("{:.2f}", value);
+    // With cents; below a dollar with three digits, unless it is a round number of cents.
+    const double size = std::abs(value);
+    if (letter.empty() && (size >= 0.995 || std::abs(std::round(100 * size) - 100 * size) < 1e-6)) {
+      number = fmt::format("{:.2f}", value);
+    } else if (size >= 0.0995 && size < 0.995) {
+      number = fmt::format("{:.3f}", value);
+    }
     return value < 0 ? fmt::format("-${}{}", number.substr(1), letter)
                      : fmt::format("${}{}", number, letter);
   }

@@ -141,9 +141,12 @@ std::string BreakdownSvg(std::span<const ReportRow> parts, const ReportRow& tota
     svg += fmt::format(
         "<rect x=\"{:.0f}\" y=\"{:.0f}\" width=\"11\" height=\"11\" rx=\"2\" class=\"part c{}\"/>",
         at_x, at_y - 10, i % kColours);
-    svg += Text(at_x + 18, at_y, "start", "label", Shortened(parts[i].label, 34));
-    svg += Text(at_x + kWidth / 2 - 26, at_y, "end", "value",
-                fmt::format("{} · {:.1f} %", parts[i].shown, 100 * share));
+    const std::string value = fmt::format("{} · {:.1f} %", parts[i].shown, 100 * share);
+    // A letter of a label takes some 7 pixels, of a value some 7.5.
+    const double room = (kWidth / 2 - 50 - 7.5 * static_cast<double>(value.size())) / 7;
+    svg += Text(at_x + 18, at_y, "start", "label",
+                Shortened(parts[i].label, static_cast<size_t>(std::max(room, 8.0))));
+    svg += Text(at_x + kWidth / 2 - 26, at_y, "end", "value", value);
   }
   return svg + "</svg>";
 }

@@ -16,6 +16,8 @@ namespace {
 std::span<const ReportRow> PartsOf(std::span<const ReportRow> rows, size_t total) {
   const ReportRow& whole = rows[total];
   if (whole.unit == "text" || !(whole.value > 0)) return {};
+  // Counts that were given may add up to another by chance.
+  if (whole.origin == Origin::kInput && whole.key != "total") return {};
   double sum = 0;
   for (size_t first = total; first-- > 0;) {
     const ReportRow& part = rows[first];
@@ -147,7 +149,7 @@ std::string Answers(const Report& report) {
     const ReportRow* row = report.Find(answer.section, answer.key);
     if (row == nullptr) continue;
     items += fmt::format("<li><span class=\"what\">{}</span><strong>{}</strong>",
-                         EscapeHtml(TitleOf(answer, *row)), EscapeHtml(row->shown));
+                         EscapeHtml(row->label), EscapeHtml(row->shown));
     if (row->interval) {
       items += fmt::format("<span class=\"range-text\">{}90 %: {}</span>",
                            IntervalSvg(*row->interval, row->value),

@@ -43,16 +43,17 @@ nav ul { list-style: none; margin: 0; padding: 0; font-size: .86rem; }
 nav li { margin: 0 0 .42rem; line-height: 1.3; }
 nav a { color: var(--soft); text-decoration: none; display: inline-block; }
 nav a:hover { color: var(--accent); text-decoration: underline; }
-.headlines { display: grid; grid-template-columns: repeat(auto-fit, minmax(230px, 1fr)); gap: 1rem;
+.headlines { display: grid; grid-template-columns: repeat(auto-fit, minmax(190px, 1fr)); gap: 1rem;
   margin: 0 0 1.4rem; padding: 0; list-style: none; }
 .headlines li, section.card { background: var(--card); border: 1px solid var(--rule);
   border-radius: 10px; }
-.headlines:has(> :nth-child(5)) { grid-template-columns: repeat(auto-fit, minmax(min(300px, 100%), 1fr)); }
+.headlines:has(> :nth-child(5)) { grid-template-columns: repeat(auto-fit, minmax(min(255px, 100%), 1fr)); }
 .headlines li { padding: .95rem 1.1rem .85rem; display: flex; flex-direction: column; }
 .headlines .what { color: var(--soft); font-size: .88rem; line-height: 1.35; flex: 1; }
 .headlines .what::first-letter { text-transform: uppercase; }
 .headlines strong { font-size: 1.7rem; letter-spacing: -0.02em; display: block; margin: .2rem 0; }
 .headlines .range-text { color: var(--soft); font-size: .84rem; display: block; }
+.headlines svg.interval { display: block; margin: .1rem 0 .2rem; }
 section.card { padding: 1.1rem 1.3rem 1.2rem; margin: 0 0 1.2rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; }

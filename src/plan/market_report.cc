@@ -16,7 +16,7 @@ void AddProgress(const MarketScenario& s, Report& report) {
               Cite(s.price));
   section.AddNumber("progress", "cheaper every year, times", m.progress.likely, 1, Origin::kInput,
                     Cite(m.progress));
-  section.Add("later", fmt::format("the same capability in {:g} years", s.years),
+  section.Add("later", fmt::format("today's capability in {:g} years", s.years),
               Dollars(PriceAfter(s.price.likely, m.progress.likely, s.years)), kMade);
   section.AddNumber("gpt3_progress",
                     fmt::format("cheaper a year, if it fell {:g} times", m.gpt3_fall.likely),

@@ -70,7 +70,7 @@ Prices Prices::Load(const std::optional<std::filesystem::path>& over) {
   return prices;
 }
 
-const ApiPrice& Prices::Api(std::string_view key) const { return Find(api, key, "API price"); }
+const ApiPrice& Prices::Api(std::string_view key) const { return Find(api, key, "price"); }
 
 const SourcedValue& Prices::RentRange(std::string_view device) const {
   return Find(rent, device, "rent");

@@ -114,11 +114,6 @@ std::string FormatRange(const Interval& interval, std::string_view unit) {
   return fmt::format("{} to {}", low, high);
 }
 
-std::string TitleOf(const Headline& headline, const ReportRow& row) {
-  return headline.section == row.label ? row.label
-                                       : fmt::format("{}: {}", headline.section, row.label);
-}
-
 std::string FormatInput(double value) {
   return std::abs(value) >= 1e4 ? FormatCount(value) : fmt::format("{:g}", value);
 }

@@ -116,8 +116,6 @@ std::string FormatUnit(double value, std::string_view unit);
 std::string FormatCell(double value, std::string_view unit);
 // "15.2 to 20.1 s": both ends, with their unit once where it is the same.
 std::string FormatRange(const Interval& interval, std::string_view unit);
-// "a day: cost"; the label alone where that says it.
-std::string TitleOf(const Headline& headline, const ReportRow& row);
 // A number of an input's range, whose unit is not known: short from ten thousand on.
 std::string FormatInput(double value);
 // "SOURCE, DATE", for notes.

@@ -52,16 +52,16 @@ std::string AnswersText(const Report& report, size_t terminal) {
   const auto for_each = [&](const auto& take) {
     for (const Headline& answer : report.answers) {
       const ReportRow* row = report.Find(answer.section, answer.key);
-      if (row != nullptr) take(TitleOf(answer, *row), *row);
+      if (row != nullptr) take(*row);
     }
   };
-  for_each([&](const std::string& title, const ReportRow& row) {
-    label = std::max(label, title.size());
+  for_each([&](const ReportRow& row) {
+    label = std::max(label, row.label.size());
     shown = std::max(shown, row.shown.size());
   });
   std::string text = label > 0 ? "\nin short\n" : "";
-  for_each([&](const std::string& title, const ReportRow& row) {
-    const std::string line = fmt::format("  {:<{}}  {:>{}}  ", title, label, row.shown, shown);
+  for_each([&](const ReportRow& row) {
+    const std::string line = fmt::format("  {:<{}}  {:>{}}  ", row.label, label, row.shown, shown);
     AppendWrapped(line, line.size(), IntervalText(row), terminal, text);
   });
   return text;

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "formats/model_source.h"
 #include "plan/demand.h"
 #include "plan/expert_placement.h"
@@ -41,6 +42,9 @@ ModelConfig ConfigOf(const PlanOptions& options) {
   if (std::find(known.begin(), known.end(), what) != known.end()) return PublishedConfig(what);
   if (options.source() == PlanOptions::Source::kCommandLine) {
     const std::filesystem::path path = what;
+    if (std::filesystem::is_regular_file(path) && path.extension() == ".json") {
+      return ModelConfig::FromJson(ReadFile(path), what);
+    }
     if (std::filesystem::exists(path)) return ReadModelConfig(path);
     if (what.find('/') != std::string::npos || path.extension() == ".json") {
       throw Error(what, "does not exist");

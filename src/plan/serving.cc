@@ -221,18 +221,25 @@ namespace {
 // What would make a sequence fit when the weights alone fill a device.
 std::string LargerGroup(const Architecture& architecture, const Service& service,
                         const Accelerator& device) {
-  if (architecture.config.n_routed_experts == 0) return "a larger tp or pp shares the weights out";
   Service larger = service;
+  const auto fits = [&] {
+    return DecodeWeights(architecture, larger) + SequenceCache(architecture, larger) <=
+           device.memory() * service.memory_used.likely;
+  };
+  if (architecture.config.n_routed_experts == 0) {
+    for (larger.tensor *= 2; architecture.config.num_attention_heads % larger.tensor == 0;
+         larger.tensor *= 2) {
+      if (fits()) return fmt::format("the nearest tp that fits is {}", larger.tensor);
+    }
+    return "a larger pp shares the weights out";
+  }
   // In whole servers, until every device has one expert.
   const double server = service.node_devices.likely;
   const double most =
       static_cast<double>(architecture.config.n_routed_experts) + service.redundant_experts.likely;
   double& devices = larger.decode_devices.likely;
   for (devices = server * (std::floor(devices / server) + 1); devices <= most; devices += server) {
-    if (DecodeWeights(architecture, larger) + SequenceCache(architecture, larger) <=
-        device.memory() * service.memory_used.likely) {
-      return fmt::format("the nearest decode-devices that fits is {}", devices);
-    }
+    if (fits()) return fmt::format("the nearest decode-devices that fits is {}", devices);
   }
   return "no number of decode-devices fits; a larger tp or pp shares the rest out";
 }

@@ -49,9 +49,9 @@ void AddServingMoney(const ServingScenario& s, const PrefillPlan& prefill, const
   const ServingDay day = PlanDay(s.service, nodes.mean, PerHour(s.rent.likely), s.price);
   const Published::Serve& p = Published::Get().serve;
   ReportSection& section = report.sections.emplace_back(ReportSection{"a day", {}});
-  section.AddNumber("nodes", "nodes", day.nodes, 1, kMade,
+  section.AddNumber("nodes", "nodes over the day", day.nodes, 1, kMade,
                     s.compare_with_published ? Against(s.service.mean_nodes, day.nodes) : "");
-  section.Add("cost", "cost", day.cost, kMade,
+  section.Add("cost", "cost of the day", day.cost, kMade,
               s.compare_with_published ? Against(p.day_cost, day.cost.value(), "USD") : "");
   section.Add("income", fmt::format("income at {}'s prices", s.price.name), day.income,
               Origin::kIdentity,

@@ -18,7 +18,7 @@ std::vector<ServingVariant> ServingVariantsOf(const ServingScenario& s) {
     add_heads("without_mla", "multi-head attention in place of the latent",
               s.config.num_attention_heads);
     if (s.config.num_attention_heads % 8 == 0) {
-      add_heads("gqa", "grouped-query attention with 8 key and value heads", 8);
+      add_heads("gqa", "grouped-query attention with 8 KV heads", 8);
     }
   }
   if (s.config.num_nextn_predict_layers > 0) {

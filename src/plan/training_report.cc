@@ -105,7 +105,7 @@ void AddRun(const TrainingScenario& s, const Architecture& architecture, Seconds
   section.AddNumber("device_hours", "device-hours", hours, 0, Origin::kPrediction,
                     s.compare_with_v3 ? Against(Published::Get().train.hours, hours, "h") : "",
                     "h");
-  section.Add("time", "time", device_time / static_cast<double>(s.layout.devices),
+  section.Add("time", "time it takes", device_time / static_cast<double>(s.layout.devices),
               Origin::kPrediction);
   section.Add("model_flops", "model FLOPs of a device", reached,
               s.utilisation ? Origin::kInput : Origin::kPrediction,

@@ -94,6 +94,19 @@ TEST(HtmlReport, ShowsPartsOfATotal) {
   EXPECT_TRUE(Has(html, "capital: $3.00 (75.0 %)"));
 }
 
+// 10 + 20 of two devices are not the 30 of a third.
+TEST(HtmlReport, GivenCountsThatAddUpAreNoParts) {
+  Report report{.command = "fleet", .title = "A title"};
+  ReportSection& section = report.sections.emplace_back(ReportSection{"inventory", {}});
+  for (const auto& [key, count] : {std::pair{"a", 10}, {"b", 20}, {"c", 30}, {"total", 60}}) {
+    section.AddNumber(key, key, count, 0, Origin::kInput, "", "devices");
+  }
+  const std::string html = ReportHtml(report, "");
+  EXPECT_FALSE(Has(html, "c by part"));
+  EXPECT_TRUE(Has(html, "total by part"));
+  EXPECT_TRUE(Has(html, "c: 30 devices (50.0 %)"));
+}
+
 TEST(HtmlReport, LeavesAGapWhereTheLineHasNoNumber) {
   const std::string svg = LinesSvg(Example().tables[0]);
   const size_t path = svg.find("<path d=\"");

@@ -103,7 +103,7 @@ TEST(ReportTest, AnswersComeFirst) {
   const std::string text = report.ToTable();
   EXPECT_EQ(text.substr(0, text.find("\n\na step")),
             "A title\n\nin short\n"
-            "  a step: step  2.50 s  90 %: 2.00 to 3.00 s");
+            "  step  2.50 s  90 %: 2.00 to 3.00 s");
   const auto json = nlohmann::json::parse(report.ToJson());
   EXPECT_EQ(json["answers"][0]["section"], "a step");
   EXPECT_EQ(json["answers"][0]["key"], "step");

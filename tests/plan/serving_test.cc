@@ -143,6 +143,20 @@ TEST_F(ServingTest, NamesTheNearestGroupThatHoldsTheWeights) {
   EXPECT_NE(hint(), "");
 }
 
+// 405 GB and more over 72 GB of each: six devices hold them, and 8 is the first power of two.
+TEST_F(ServingTest, NamesTheNearestTensorGroup) {
+  const Architecture dense = DescribeArchitecture(PublishedConfig("llama-3.1-405b"));
+  Service service = service_;
+  service.mean_context = GivenValue(1000, "test");
+  try {
+    PlanDecode(dense, service, hardware_.Get("h800"), hardware_.kernels);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("the nearest tp that fits is 8"), std::string::npos)
+        << error.what();
+  }
+}
+
 TEST_F(ServingTest, TensorAndPipelineParallel) {
   const Accelerator& h800 = hardware_.Get("h800");
   const Architecture dense = DescribeArchitecture(PublishedConfig("llama-3.1-405b"));

@@ -93,7 +93,7 @@ export function tornado(data) {
   bars.forEach((bar, i) => {
     const y = top + row * i;
     const range = `${cell(bar.input_low, '1')} to ${cell(bar.input_high, '1')}`;
-    const name = bar.input.length > 38 ? `${bar.input.slice(0, 37)}…` : bar.input;
+    const name = bar.input.length > 40 ? `${bar.input.slice(0, 39)}…` : bar.input;
     if (narrow) chart.append(text(0, y + 12, 'start', 'label', name), text(width, y + 12, 'end', 'tick', range));
     else chart.append(text(left - 12, y + 14, 'end', 'label', name), text(left - 12, y + 27, 'end', 'tick', range));
     const halves = [{value: bar.at_low, kind: 'bar-low', input: bar.input_low},

@@ -37,7 +37,7 @@ function answer({section, key}, scenarios) {
   });
   const [only] = bars;
   return element('li', {'data-key': key},
-    element('span', {class: 'what'}, section === label ? section : `${section}: ${label}`),
+    element('span', {class: 'what'}, label),
     bars.length > 1 ? charts.compared(label, bars) : [
       element('strong', {}, shown(scenarios.find(({result}) => result).result.sections[section]?.[key])),
       only.low === undefined ? null
