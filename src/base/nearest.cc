@@ -24,6 +24,13 @@ size_t EditDistance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+size_t CommonPrefix(std::string_view a, std::string_view b) {
+  const size_t most = std::min(a.size(), b.size());
+  size_t length = 0;
+  while (length < most && a[length] == b[length]) ++length;
+  return length;
+}
+
 }  // namespace
 
 std::optional<std::string> Nearest(std::string_view word,
@@ -32,7 +39,9 @@ std::optional<std::string> Nearest(std::string_view word,
   size_t best_distance = std::max<size_t>(2, word.size() / 2);
   for (const std::string& candidate : candidates) {
     const size_t distance = EditDistance(word, candidate);
-    if (distance <= best_distance && (!best || distance < best_distance)) {
+    // Of two that are as near, the one that begins more like it: --sped is speed, not seed.
+    if (distance <= best_distance && (!best || distance < best_distance ||
+                                      CommonPrefix(word, candidate) > CommonPrefix(word, *best))) {
       best = candidate;
       best_distance = distance;
     }

@@ -55,6 +55,8 @@ Published Load() {
       model.active = ReadSourced(table, "active", 0, 1e15);
       model.training_flops = ReadSourced(table, "training_flops", 0, 1e18);
       model.cache_bytes = ReadSourced(table, "cache_bytes", 0, 1e12);
+      model.a100_hours = ReadSourced(table, "a100_hours", 0, 1e12);
+      model.a100_tokens = ReadSourced(table, "a100_tokens", 0, 1e18);
       table.Finish();
     }
   });

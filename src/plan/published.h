@@ -25,7 +25,8 @@ struct Published {
 
   // Of a model; nothing where nothing was found.
   struct Model {
-    std::optional<SourcedValue> parameters, active, training_flops, cache_bytes;
+    std::optional<SourcedValue> parameters, active, training_flops, cache_bytes, a100_hours,
+        a100_tokens;
   };
   std::map<std::string, Model, std::less<>> models;  // by the names of PublishedNames
 

@@ -49,8 +49,13 @@ void AddServingMoney(const ServingScenario& s, const PrefillPlan& prefill, const
   const ServingDay day = PlanDay(s.service, nodes.mean, PerHour(s.rent.likely), s.price);
   const Published::Serve& p = Published::Get().serve;
   ReportSection& section = report.sections.emplace_back(ReportSection{"a day", {}});
+  const double least = (s.service.prefill_devices.likely + s.service.decode_devices.likely) / node;
   section.AddNumber("nodes", "nodes over the day", day.nodes, 1, kMade,
-                    s.compare_with_published ? Against(s.service.mean_nodes, day.nodes) : "");
+                    s.compare_with_published ? Against(s.service.mean_nodes, day.nodes)
+                    : nodes.peak <= least
+                        ? "one group of each kind, the least there is: fewer prefill-devices and "
+                          "decode-devices make them smaller"
+                        : "");
   section.Add("cost", "cost of the day", day.cost, kMade,
               s.compare_with_published ? Against(p.day_cost, day.cost.value(), "USD") : "");
   section.Add("income", fmt::format("income at {}'s prices", s.price.name), day.income,

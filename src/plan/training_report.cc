@@ -96,6 +96,15 @@ void AddStep(const TrainingScenario& s, const StepTime& step, Report& report) {
       s.compare_with_v3 ? Against(Published::Get().train.step_s, step.total().value(), "s") : "");
 }
 
+// What was published of the same run; nothing where there is none.
+std::optional<SourcedValue> PublishedHours(const TrainingScenario& s) {
+  if (s.compare_with_v3) return Published::Get().train.hours;
+  const Published::Model& model = Published::Of(s.model);
+  const bool same =
+      s.device.key == "a100" && model.a100_tokens && model.a100_tokens->likely == s.tokens.value();
+  return same ? model.a100_hours : std::nullopt;
+}
+
 void AddRun(const TrainingScenario& s, const Architecture& architecture, Seconds device_time,
             Report& report) {
   ReportSection& section = report.sections.emplace_back(ReportSection{"the run", {}});
@@ -103,8 +112,7 @@ void AddRun(const TrainingScenario& s, const Architecture& architecture, Seconds
   const FlopsPerSecond reached =
       TrainingFlops(architecture, s.run.length, Masking::kCausal).total() * s.tokens / device_time;
   section.AddNumber("device_hours", "device-hours", hours, 0, Origin::kPrediction,
-                    s.compare_with_v3 ? Against(Published::Get().train.hours, hours, "h") : "",
-                    "h");
+                    Against(PublishedHours(s), hours, "h"), "h");
   section.Add("time", "time it takes", device_time / static_cast<double>(s.layout.devices),
               Origin::kPrediction);
   section.Add("model_flops", "model FLOPs of a device", reached,

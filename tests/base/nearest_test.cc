@@ -11,6 +11,9 @@ TEST(Nearest, IsATypoAwayOrNothing) {
   EXPECT_EQ(Nearest("beta_2", keys), "beta2");
   EXPECT_EQ(Nearest("completely_different", keys), std::nullopt);
   EXPECT_EQ(Nearest("x", {}), std::nullopt);
+  const std::set<std::string, std::less<>> options = {"seed", "speed"};
+  EXPECT_EQ(Nearest("sped", options), "speed");
+  EXPECT_EQ(Nearest("sead", options), "seed");
 }
 
 TEST(NearestHint, NamesTheNearestOrWhatThereIs) {
