@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "base/error.h"
 #include "plan/demand.h"
@@ -48,6 +49,12 @@ Capacity CapacityOf(const FleetScenario& s, const Architecture& architecture,
     capacity.why = error.what();
   }
   return capacity;
+}
+
+bool MayBeBought(const FleetScenario& s, const FleetScenario::Item& item) {
+  if (!s.china) return true;
+  return s.rules.Knows(item.device) &&
+         s.rules.Check(item.device, item.day).verdict != ExportRules::Verdict::kLicence;
 }
 
 // The queue that all inference devices are; servers are the sequences that decode at a time.
@@ -110,8 +117,7 @@ void AddFleetInference(const FleetScenario& s, const Architecture& architecture,
   for (const FleetScenario::Item& item : s.items) {
     capacities.push_back(CapacityOf(s, architecture, item.device));
   }
-  ReportSection& section = report.sections.emplace_back(
-      ReportSection{fmt::format("inference of {} at the day's peak", s.model), {}});
+  ReportSection& section = report.sections.emplace_back(ReportSection{kFleetInference, {}});
   for (size_t i = 0; i < s.items.size(); ++i) {
     const std::string key = fmt::format("{}_{}", s.items[i].device.key, i);
     const std::string& label = s.items[i].device.name;
@@ -178,14 +184,16 @@ void AddFleetInference(const FleetScenario& s, const Architecture& architecture,
 
 void AddDevicesNeeded(const FleetScenario& s, const Architecture& architecture, Report& report) {
   const double peak = PeakOf(s.service);
-  ReportSection& section = report.sections.emplace_back(
-      ReportSection{fmt::format("devices that {} users a day of {} need, of one kind",
-                                FormatCount(s.users.likely), s.model),
-                    {}});
+  ReportSection needed{kDevicesNeeded, {}},
+      rules{fmt::format("may they be bought{}", s.china ? " in China" : ""), {}};
+  rules.AddText("day", "day of purchase", s.offered.empty() ? "" : s.offered.front().day);
+  std::optional<Dollars> least;
+  std::string cheapest;
   for (const FleetScenario::Item& item : s.offered) {
+    rules.AddText(item.device.key, item.device.name, ExportVerdict(s, item));
     const Capacity capacity = CapacityOf(s, architecture, item.device);
     if (!capacity.works) {
-      section.AddText(item.device.key, item.device.name, "cannot serve: " + capacity.why);
+      needed.AddText(item.device.key, item.device.name, "cannot serve: " + capacity.why);
       continue;
     }
     const Queue queue{.arrivals = s.users.likely * s.fleet.answers_per_user.likely * peak / 86400,
@@ -197,17 +205,24 @@ void AddDevicesNeeded(const FleetScenario& s, const Architecture& architecture, 
                              ? s.service.prefill_devices.likely + s.service.decode_devices.likely
                              : static_cast<double>(s.service.tensor);
     const double devices = std::max(std::ceil(servers / capacity.slots), group);
-    section.AddNumber(
-        item.device.key, item.device.name, devices, 0, kMade,
-        fmt::format(
-            "{}bought {}: {}",
-            item.money
-                ? fmt::format("{} of servers; ",
-                              Format(devices * Dollars(item.money->inputs()[Money::kPrice].likely)))
-                : "",
-            item.day, ExportVerdict(s, item)),
-        "devices");
+    std::string note = "no published price";
+    if (item.money) {
+      const Dollars price = devices * Dollars(item.money->inputs()[Money::kPrice].likely);
+      note = fmt::format("{} of servers", Format(price));
+      if (MayBeBought(s, item) && (!least || price < *least)) {
+        least = price;
+        cheapest = fmt::format("{} {}", FormatNumber(devices), item.device.name);
+      }
+    }
+    needed.AddNumber(item.device.key, item.device.name, devices, 0, kMade, note, "devices");
   }
+  if (least) {
+    needed.Add(
+        "cheapest", "servers for these users, cheapest to be had", *least, kMade,
+        cheapest + "; of devices with a known price, licences case by case taken as granted");
+  }
+  report.sections.push_back(std::move(needed));
+  report.sections.push_back(std::move(rules));
 }
 
 std::string ExportVerdict(const FleetScenario& s, const FleetScenario::Item& item) {

@@ -6,6 +6,10 @@
 
 namespace fathom {
 
+// Sections: the same names for every model and demand, so that scenarios can be compared.
+inline constexpr const char* kFleetInference = "inference at the day's peak";
+inline constexpr const char* kDevicesNeeded = "devices that these users need, of one kind";
+
 // Whether a device could be bought on its day, for notes.
 std::string ExportVerdict(const FleetScenario& scenario, const FleetScenario::Item& item);
 
@@ -13,7 +17,8 @@ std::string ExportVerdict(const FleetScenario& scenario, const FleetScenario::It
 void AddFleetInference(const FleetScenario& scenario, const Architecture& architecture,
                        Report& report);
 
-// What could serve the scenario's users instead, of every kind of device that the data has.
+// What could serve the scenario's users instead, of every kind of device that the data has, and
+// under which rule it may be bought.
 void AddDevicesNeeded(const FleetScenario& scenario, const Architecture& architecture,
                       Report& report);
 

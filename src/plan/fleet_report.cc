@@ -274,13 +274,13 @@ Report ReportFleet(const FleetScenario& scenario) {
       {"tokens/s of a user", &s.service.user_tokens_per_s}};
   for (UncertainInput& input : UncertainInputs(s.kernels)) inputs.push_back(std::move(input));
   AddMoneyInputs(s, inputs);
-  const std::string inference = fmt::format("inference of {} at the day's peak", s.model);
   report.answers = {{"what it costs", "capital"},
                     {"what it costs", "yearly"},
-                    {inference, "first_token"},
-                    {inference, "closing_users"}};
+                    {kFleetInference, "first_token"},
+                    {kFleetInference, "closing_users"},
+                    {kDevicesNeeded, "cheapest"}};
   const std::vector<Headline> headlines = {{"what it costs", "yearly"},
-                                           {inference, "closing_users"}};
+                                           {kFleetInference, "closing_users"}};
   AddIntervals(inputs, evaluate, headlines, s.seed, s.samples, report);
   AddDevicesNeeded(s, architecture, report);
   AddSplit(s, report);

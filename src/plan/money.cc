@@ -72,7 +72,7 @@ Money Money::Load(const Accelerator& device, std::optional<double> price,
   } else if (device.key == "a100") {
     money.inputs_[kPrice] = *ampere;
   } else {
-    throw Error("device-price", fmt::format("there is no published one of {}", device.name),
+    throw Error("device-price", fmt::format("no price of {} is known", device.name),
                 "give one in dollars");
   }
   return money;

@@ -112,14 +112,17 @@ void AddServingSweeps(const ServingScenario& s, const Architecture& architecture
                       Report& report) {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   const double node = s.service.node_devices.likely;
-  ReportTable contexts{.name = fmt::format("contexts, at {:g} tokens/s for each user",
-                                           s.service.user_tokens_per_s.likely),
+  ReportTable contexts{.name = "contexts, at the users' speed",
                        .columns = {{"context", "context", "tokens"},
                                    {"batch", "largest batch", "1"},
                                    {"token", "a token", "s"},
                                    {"node", "a full node", "token/s"},
                                    {"output_cost", "a million tokens", "USD"}}};
-  contexts.note = "tokens: of output; -: not even one sequence keeps the speed, or fits";
+  contexts.note = fmt::format(
+      "{:g} tokens/s for each user; tokens: of output; -: not even one sequence keeps the speed, "
+      "or "
+      "fits",
+      s.service.user_tokens_per_s.likely);
   for (double context = 1024; context <= 131072; context *= 2) {
     const auto plan = DecodeAtContext(architecture, s.service, s.device, s.kernels, context);
     if (plan) {
@@ -129,15 +132,15 @@ void AddServingSweeps(const ServingScenario& s, const Architecture& architecture
       contexts.rows.push_back({context, kNone, kNone, kNone, kNone});
     }
   }
-  ReportTable batches{.name = fmt::format("batches, at a context of {}",
-                                          FormatNumber(s.service.mean_context.likely)),
+  ReportTable batches{.name = "batches, at the mean context",
                       .columns = {{"batch", "batch", "1"},
                                   {"token", "a token", "s"},
                                   {"user", "each user", "token/s"},
                                   {"node", "a full node", "token/s"},
                                   {"memory", "memory", "B"},
                                   {"output_cost", "a million tokens", "USD"}},
-                      .note = "memory: weights and cache; tokens: of output"};
+                      .note = fmt::format("{} tokens; memory: weights and cache; tokens: of output",
+                                          FormatNumber(s.service.mean_context.likely))};
   for (double batch = 1; batch <= 1024; batch *= 2) {
     const DecodePlan plan = PlanDecodeStep(architecture, s.service, s.device, s.kernels, batch);
     const Bytes memory = plan.weights + plan.cache;

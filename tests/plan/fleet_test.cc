@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "plan/comparison.h"
 #include "plan/export_rules.h"
+#include "plan/fleet_inference.h"
 #include "plan/queue.h"
 #include "plan/run.h"
 #include "plan/scenarios.h"
@@ -156,9 +157,24 @@ TEST(FleetTest, DeviceOfAUsersFile) {
   const ReportRow* row = report.Find("inventory", "ours_0");
   ASSERT_NE(row, nullptr);
   EXPECT_NE(row->note.find("export rules not known"), std::string::npos) << row->note;
-  const ReportRow* users = report.Find("inference of v3 at the day's peak", "closing_users");
+  const ReportRow* users = report.Find(kFleetInference, "closing_users");
   ASSERT_NE(users, nullptr);
   EXPECT_GT(users->value, 0);
+}
+
+// In June 2024 H20 was the only one of the devices with a known price that needed no licence; where
+// the rules do not apply, the least of the prices is the answer.
+TEST(FleetTest, CheapestServersThatMayBeBought) {
+  const Report china = RunPlan(PlanOptions::FromLink("fleet?samples=0&day=2024-06-01"));
+  const ReportRow* row = china.Find(kDevicesNeeded, "cheapest");
+  ASSERT_NE(row, nullptr);
+  EXPECT_NE(row->note.find(" H20;"), std::string::npos) << row->note;
+  EXPECT_DOUBLE_EQ(row->value, 28000 * china.Find(kDevicesNeeded, "h20")->value);
+  EXPECT_NE(china.Find("may they be bought in China", "h100")->shown.find("NOT TO BE HAD"),
+            std::string::npos);
+  const Report elsewhere = RunPlan(PlanOptions::FromLink("fleet?samples=0&market=elsewhere"));
+  EXPECT_DOUBLE_EQ(elsewhere.Find(kDevicesNeeded, "cheapest")->value,
+                   28000 * elsewhere.Find(kDevicesNeeded, "h200")->value);
 }
 
 // The two published versions of one fleet's cost.

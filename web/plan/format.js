@@ -34,7 +34,7 @@ export function short(value, unit) {
   if (value === null || !Number.isFinite(value)) return '–';
   if (unit === 's') {
     const size = Math.abs(value);
-    if (size > 0 && size < 1e-3) return `${digits(value * 1e6)} µs`;
+    if (size > 0 && size < 1e-3) return `${digits(value * 1e6)} us`;
     if (size > 0 && size < 1) return `${digits(value * 1e3)} ms`;
     if (size >= 2 * 86400) return `${digits(value / 86400)} d`;
     if (size >= 7200) return `${digits(value / 3600)} h`;
