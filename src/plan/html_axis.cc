@@ -61,7 +61,7 @@ std::vector<double> ChartAxis::Ticks(int count) const {
   }
   const double step = RoundStep((high_ - low_) / count);
   for (double i = std::ceil(low_ / step - 1e-9); i * step <= high_ + 1e-9 * step; ++i) {
-    ticks.push_back(i * step);
+    ticks.push_back(i * step + 0.0);  // -0 becomes 0
   }
   return ticks;
 }

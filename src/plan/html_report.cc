@@ -12,6 +12,16 @@
 namespace fathom {
 namespace {
 
+// A line ends between the two numbers of a range, and not before their unit.
+std::string RangeHtml(const ReportRow& row) {
+  std::string html;
+  for (const char c : EscapeHtml(FormatRange(*row.interval, row.unit))) {
+    html += c == ' ' ? std::string("&#160;") : std::string(1, c);
+  }
+  constexpr std::string_view kTo = "&#160;to&#160;";
+  return html.replace(html.find(kTo), kTo.size(), "&#160;to ");
+}
+
 // The rows just above `total` that add up to it; empty when there are none.
 std::span<const ReportRow> PartsOf(std::span<const ReportRow> rows, size_t total) {
   const ReportRow& whole = rows[total];
@@ -40,10 +50,9 @@ std::string Row(const ReportRow& row, bool has_intervals, bool is_total) {
   }
   html += fmt::format("<td class=\"number\">{}</td>", EscapeHtml(row.shown));
   if (has_intervals) {
-    html += fmt::format("<td class=\"range-cell\">{}</td>",
-                        row.interval ? IntervalSvg(*row.interval, row.value) +
-                                           EscapeHtml(FormatRange(*row.interval, row.unit))
-                                     : std::string());
+    html += fmt::format(
+        "<td class=\"range-cell\">{}</td>",
+        row.interval ? IntervalSvg(*row.interval, row.value) + RangeHtml(row) : std::string());
   }
   const bool checked = row.note.starts_with("published ");
   return html + fmt::format(
@@ -152,8 +161,7 @@ std::string Answers(const Report& report) {
                          EscapeHtml(row->label), EscapeHtml(row->shown));
     if (row->interval) {
       items += fmt::format("<span class=\"range-text\">{}90 %: {}</span>",
-                           IntervalSvg(*row->interval, row->value),
-                           EscapeHtml(FormatRange(*row->interval, row->unit)));
+                           IntervalSvg(*row->interval, row->value), RangeHtml(*row));
     }
     items += "</li>\n";
   }

@@ -76,14 +76,14 @@ table.rows thead th.number { padding-right: 1.1rem; }
 td.range-cell { color: var(--soft); font-size: .8rem; line-height: 1.3; }
 td.range-cell svg.interval { display: block; margin: .28rem 0 .1rem; }
 td.note { color: var(--soft); font-size: .86rem; }
-td.text { font-weight: 560; }
+td.text { font-weight: 400; }
 .origin { display: inline-flex; align-items: center; gap: .36rem; font-size: .78rem;
   color: var(--soft); white-space: nowrap; }
 .origin::before { content: ""; width: .62rem; height: .62rem; border: 2px solid currentColor; }
 .origin.input::before { border-color: var(--c7); border-radius: 2px; }
 .origin.prediction::before { border-color: var(--c0); background: var(--c0); border-radius: 50%; }
 .origin.identity::before { border-color: var(--c2); border-width: 2px 0; height: .42rem; }
-.checked { display: inline-block; color: var(--good); background: none; font-weight: 550; }
+.checked { color: var(--good); background: none; }
 .legend { display: flex; flex-wrap: wrap; gap: .35rem 1.3rem; color: var(--soft); font-size: .84rem;
   margin: 0 0 1.3rem; padding: 0; list-style: none; }
 .hint { color: var(--soft); font-size: .86rem; margin: 0 0 .6rem; }

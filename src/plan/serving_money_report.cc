@@ -76,7 +76,7 @@ void AddServingMoney(const ServingScenario& s, const PrefillPlan& prefill, const
     per_million("hit_cost", "cost of a million input tokens, cached",
                 computed * (prefill.cached_share * (1 - hits) / hits), s.price.hit,
                 prefill.cached_share > 0
-                    ? "that new tokens attend to them; without the disks that keep them"
+                    ? "what new tokens take to attend to them; without the disks that keep them"
                     : "the exchange of new tokens takes longer than attending to cached ones");
   }
   per_million("miss_cost", "cost of a million input tokens, not cached",

@@ -56,7 +56,7 @@ TEST(HtmlReport, IsOneWellFormedFileWithEveryNumber) {
   EXPECT_TRUE(IsBalanced(html));
   for (const char* text :
        {"Serving &lt;b&gt;&quot;me&quot;&lt;/b&gt; &amp; co", "fathom plan serve", "$1.00", "$4.00",
-        "$3.00 to $6.00", "a source, 2025", "published $5, error -20.0 %", "origin input",
+        "$3.00&#160;to $6.00", "a source, 2025", "published $5, error -20.0 %", "origin input",
         "origin prediction", "interest at 0.05: $3.00", "interest at 0.2: $6.00"}) {
     EXPECT_TRUE(Has(html, text)) << text;
   }
@@ -113,6 +113,15 @@ TEST(HtmlReport, LeavesAGapWhereTheLineHasNoNumber) {
   const std::string drawn = svg.substr(path, svg.find("/>", path) - path);
   EXPECT_EQ(std::count(drawn.begin(), drawn.end(), 'M'), 2);
   EXPECT_EQ(std::count(drawn.begin(), drawn.end(), 'L'), 1);
+}
+
+TEST(HtmlReport, AnAxisBeginsAtZeroWithoutASign) {
+  const ReportTable table{.name = "a day",
+                          .columns = {{"hour", "hour", "1"}, {"demand", "demand", "1"}},
+                          .rows = {{0, 0.5}, {12, 1.5}, {23, 0.75}}};
+  const std::string svg = LinesSvg(table);
+  EXPECT_TRUE(Has(svg, ">0</text>"));
+  EXPECT_FALSE(Has(svg, ">-0</text>"));
 }
 
 TEST(HtmlReport, CommandLineMakesTheSameReport) {

@@ -54,7 +54,10 @@ export function short(value, unit) {
 export function range(low, high, unit) {
   const [from, to] = [short(low, unit), short(high, unit)];
   const suffix = (text) => text.includes(' ') ? text.slice(text.indexOf(' ')) : '';
-  return `${suffix(from) === suffix(to) ? from.slice(0, from.length - suffix(from).length) : from} to ${to}`;
+  const lowEnd = suffix(from) === suffix(to) ? from.slice(0, from.length - suffix(from).length) : from;
+  // A line ends between the two and not before their unit.
+  const whole = (text) => text.replaceAll(' ', '\u00a0');
+  return `${whole(lowEnd)}\u00a0to ${whole(to)}`;
 }
 
 // The same in a column whose heading says what a count is of.
