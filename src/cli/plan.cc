@@ -1,5 +1,6 @@
 #include "cli/plan.h"
 
+#include <cctype>
 #include <memory>
 #include <string>
 
@@ -27,13 +28,38 @@ struct Typed {
 
 std::string HelpOf(const PlanOption& option) {
   std::string help = option.help;
-  if (!option.unit.empty() && option.unit != "1") help += " (" + option.unit + ")";
+  // Most phrases begin with what is counted.
+  std::string lower = help;
+  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const bool said = lower.find(option.unit) != std::string::npos;
+  if (option.unit != "1" && !said) help += " (" + option.unit + ")";
   if (option.kind == PlanOption::Kind::kChoice || option.kind == PlanOption::Kind::kName) {
     help += ":";
     for (const std::string& choice : option.choices) help += " " + choice;
   }
   if (!option.fallback.empty()) help += " [" + option.fallback + "]";
   return help;
+}
+
+// What stands for the value in the help.
+const char* TypeOf(const PlanOption& option) {
+  switch (option.kind) {
+    case PlanOption::Kind::kNumber:
+      return "NUMBER";
+    case PlanOption::Kind::kInteger:
+      return "N";
+    case PlanOption::Kind::kFile:
+      return "FILE";
+    case PlanOption::Kind::kText:
+      return "TEXT";
+    case PlanOption::Kind::kFlag:
+    case PlanOption::Kind::kModel:
+      return "";
+    case PlanOption::Kind::kChoice:
+    case PlanOption::Kind::kName:
+      return "NAME";
+  }
+  return "";
 }
 
 void Add(const PlanCommand& table, CLI::App& plan) {
@@ -47,6 +73,7 @@ void Add(const PlanCommand& table, CLI::App& plan) {
                              ? command->add_flag(name, typed->flags[i], option.help)
                              : command->add_option(option.positional ? "MODEL" : name,
                                                    typed->texts[i], HelpOf(option));
+    if (option.kind != PlanOption::Kind::kFlag) added->type_name(TypeOf(option));
     if (!option.group.empty()) added->group(option.group);
   }
   const char* output = "Output";
@@ -57,10 +84,12 @@ void Add(const PlanCommand& table, CLI::App& plan) {
   command
       ->add_option("--html", typed->html,
                    "Write the report with charts to this file, which needs nothing else")
+      ->type_name("FILE")
       ->group(output);
   command
       ->add_option("--drivers", typed->drivers,
                    "Print what drives the row of this key too (--json has the keys), or `all`")
+      ->type_name("KEY")
       ->group(output);
   command->callback([typed, &table] {
     PlanOptions options(table);

@@ -26,7 +26,7 @@ PlanCommand ServeCommand() {
                     "Grouped-query attention with so many heads, in place of the model's"),
       IntegerOption("tp", "devices", 1, 1024, "1",
                     "Devices that share attention, dense layers and head"),
-      IntegerOption("pp", "devices", 1, 1024, "1", "Pipeline stages of decoding"),
+      IntegerOption("pp", "stages", 1, 1024, "1", "Pipeline stages of decoding"),
       IntegerOption("mtp", "tokens", 0, 8, "0", "Tokens that MTP modules draft a step"),
       NumberOption("acceptance", "1", 0, 1, "", "Share of drafted tokens that are right"),
       ChoiceOption("precision", {"fp8", "bf16"}, "fp8",
