@@ -79,6 +79,33 @@ TEST_F(PlanPage, ShowsTheScenariosOfALink) {
   EXPECT_EQ(browser.Evaluate("document.querySelectorAll('[role=alert]').length"), 0);
 }
 
+// Every number keeps to its column, however many scenarios there are, and what was asked has a
+// card.
+TEST_F(PlanPage, FourScenariosStandSideBySide) {
+  test::Browser browser(directory_, 1400, 1000);
+  browser.Open(address_ +
+               "#serve?on=h800&samples=50;serve?on=h20&samples=50;serve?on=h200&samples=50;"
+               "serve?on=b200&samples=50");
+  browser.WaitFor(kAnswered);
+  browser.WaitFor("document.querySelectorAll('table.compared thead th.number').length > 12");
+  EXPECT_GT(
+      browser.Evaluate("document.querySelectorAll('table.compared .range-text').length").get<int>(),
+      40);
+  const auto outside = browser.Evaluate(
+      "[...document.querySelectorAll('table.compared td')].filter((cell) => { const box = "
+      "document.createRange(); box.selectNodeContents(cell); const text = "
+      "box.getBoundingClientRect(), room = cell.getBoundingClientRect(); return text.width > 0 && "
+      "(text.left < room.left - 1 || text.right > room.right + 1); }).map((cell) => "
+      "cell.textContent)");
+  EXPECT_EQ(outside.size(), 0u) << outside;
+  for (const char* key : {"hit_cost", "miss_cost", "output_cost", "cost", "margin"}) {
+    EXPECT_EQ(browser.Evaluate("document.querySelectorAll(\".headlines li[data-key='" +
+                               std::string(key) + "'] svg rect\").length"),
+              4)
+        << key;
+  }
+}
+
 TEST_F(PlanPage, SlidersMoveTheAnswer) {
   test::Browser browser(directory_, 1400, 1000);
   browser.Open(address_ + "#serve?samples=50");
