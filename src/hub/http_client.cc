@@ -28,6 +28,12 @@ void Set(CURL* handle, CURLoption option, T value) {
                curl_easy_strerror(code));
 }
 
+CURL* NewHandle() {
+  CURL* handle = curl_easy_init();
+  FATHOM_CHECK(handle != nullptr);
+  return handle;
+}
+
 // A URL without its query: that of a signed one is a secret for as long as it holds.
 std::string WithoutQuery(const std::string& url) { return url.substr(0, url.find('?')); }
 
@@ -190,8 +196,7 @@ struct HttpClient::Transfer {
 HttpClient::HttpClient(HttpOptions options) : options_(std::move(options)) {
   static std::once_flag once;
   std::call_once(once, [] { FATHOM_CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK); });
-  handle_ = curl_easy_init();
-  FATHOM_CHECK(handle_ != nullptr);
+  handle_ = NewHandle();
 }
 
 HttpClient::~HttpClient() { curl_easy_cleanup(handle_); }
@@ -252,6 +257,9 @@ std::string HttpClient::GetOnce(const std::string& url, int64_t first_byte, Tran
   if (transfer.cancelled) throw Cancelled();
   if (code != CURLE_OK && !transfer.stopped) {
     response.failure = *message != 0 ? message : curl_easy_strerror(code);
+    // A try that failed may leave something behind that options of the next one are refused for
+    // (libcurl 7.88: the receive buffer, when a name did not resolve).
+    curl_easy_cleanup(std::exchange(handle_, NewHandle()));
     if (IsFinal(code)) throw Error(WithoutQuery(url), response.failure, HintFor(code));
     return "";
   }

@@ -385,6 +385,20 @@ TEST_F(TransferTest, NobodyListens) {
   EXPECT_FALSE(std::filesystem::exists(model_));
 }
 
+// A label of a host's name has 63 bytes at most: no name server has to be asked for this one.
+TEST_F(TransferTest, ANameThatDoesNotResolveIsTriedAgain) {
+  HttpClient client({});
+  const std::string url = fmt::format("http://{}.invalid/", std::string(64, 'a'));
+  const auto nothing = [](const HttpResponse&, std::string_view) { return true; };
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    const HttpResponse response = client.Get(url, 0, nothing);
+    EXPECT_EQ(response.status, 0);
+    EXPECT_NE(response.failure.find("resolve"), std::string::npos) << response.failure;
+  }
+  // The same client reaches a server as before.
+  EXPECT_NE(client.Get(hub_.endpoint() + "/nothing", 0, nothing).status, 0);
+}
+
 TEST_F(TransferTest, TheProxyOfTheEnvironmentIsUsed) {
   hub_.intercept = [this](const FakeRequest& request, FakeConnection& connection) {
     EXPECT_EQ(request.target,
