@@ -16,16 +16,16 @@
 HWY_BEFORE_NAMESPACE();
 namespace fathom::cpu::HWY_NAMESPACE {
 
-// Most rows of a strip, and how many rows are few.
-inline constexpr int64_t kCodedStrip = kVnni ? 12 : 6;
+// How many rows are few.
 inline constexpr int64_t kFewRows = 4;
 // Elements of the depth that are decoded at a time.
 inline constexpr int64_t kChunk = 256;
 // How far ahead of the products a panel is fetched, in bytes.
 inline constexpr int64_t kFetchAhead = 4096;
 
+template <typename Kind>
 FATHOM_INLINE Strips CodedStrips(int64_t rows) {
-  return Strips::Of(rows, rows <= kFewRows ? kFewRows : kCodedStrip);
+  return Strips::Of(rows, rows <= kFewRows ? kFewRows : Kind::kStrip);
 }
 
 // Where the compiler keeps it in memory: what is added to once a block would otherwise compete for
@@ -55,6 +55,7 @@ template <typename F>
 struct Blocks32 {
   using Record = typename F::Record;
   static constexpr int64_t kElements = 32;
+  static constexpr int kStrip = kVnni ? 12 : 6;  // most rows: their sums fill the registers
   static constexpr int64_t kRecord = sizeof(Record);
   static constexpr int64_t kBlockBytes = ShapeOf(F::kType).bytes * kPanel;
   static constexpr int64_t kWords = ShapeOf(F::kType).words;
@@ -138,6 +139,9 @@ template <typename F>
 struct Blocks256 {
   using Record = Record256;
   static constexpr int64_t kElements = 256;
+  // Most rows. A sub-block is short, so that the sums of more would stand in the way of the next
+  // sub-block's products: 12 are slower by a quarter.
+  static constexpr int kStrip = 6;
   static constexpr int64_t kRecord = sizeof(Record);
   static constexpr int64_t kBlockBytes = ShapeOf(F::kType).bytes * kPanel;
   static constexpr bool kDecodes = true;
@@ -281,7 +285,7 @@ template <typename Kind>
 static void MultiplyCodedOf(const MultiplyCodedArgs& args) {
   constexpr int64_t kChunkBlocks = ChunkBlocks<Kind>();
   const int64_t blocks = args.depth / Kind::kElements;
-  const Strips strips = CodedStrips(args.rows);
+  const Strips strips = CodedStrips<Kind>(args.rows);
   const auto* a = static_cast<const uint8_t*>(args.a);
   const auto* b = static_cast<const uint8_t*>(args.b);
   auto* sums = static_cast<float*>(args.scratch);
@@ -304,10 +308,10 @@ static void MultiplyCodedOf(const MultiplyCodedArgs& args) {
           const uint8_t* strip = a + (block * args.rows + count * begin) * Kind::kRecord;
           float* to = sums + begin * kPanel;
           if constexpr (Kind::kDecodes) {
-            CodedTileFor<Kind, kCodedStrip, typename Kind::Decoded>(rows)(decoded, count, strip,
-                                                                          block == 0, to);
+            CodedTileFor<Kind, Kind::kStrip, typename Kind::Decoded>(rows)(decoded, count, strip,
+                                                                           block == 0, to);
           } else {
-            CodedTileFor<Kind, kCodedStrip, uint8_t>(rows)(codes, count, strip, block == 0, to);
+            CodedTileFor<Kind, Kind::kStrip, uint8_t>(rows)(codes, count, strip, block == 0, to);
           }
         }
       }
