@@ -117,6 +117,7 @@ void MatmulCoded(benchmark::State& state) {
 BENCHMARK(MatmulCoded)
     ->ArgNames({"type", "m", "n", "k"})
     ->ArgsProduct({{2, 3, 4, 5}, {1, 16, 48, 512}, {2816}, {2048}})
+    ->ArgsProduct({{2, 3, 4, 5}, {1, 2, 4}, {102400}, {2048}})
     ->Apply(Clock);
 
 void Matmul(benchmark::State& state) {
@@ -132,6 +133,7 @@ void Matmul(benchmark::State& state) {
 BENCHMARK(Matmul)
     ->ArgNames({"m", "n", "k", "bf16"})
     ->ArgsProduct({{1, 8, 64, 1024}, {4096}, {2048}, {1, 0}})
+    ->ArgsProduct({{1, 2, 4}, {102400}, {2048}, {1}})
     ->ArgsProduct({{1, 4096}, {1408}, {256}, {1}})
     ->ArgsProduct({{4096}, {256}, {704}, {1}})
     ->ArgsProduct({{4096}, {4096}, {256}, {1}})

@@ -3,7 +3,8 @@
 // The micro-kernels of products with block-coded weights: a strip of rows times a panel, integers
 // within a block, f32 over blocks. Few rows take codes out of the panel as it streams by from
 // memory; many take them from a copy of some blocks in the first-level cache, with every code
-// where the products want it.
+// where the products want it. Panels stream by in order, which the processor sees by itself: asking
+// for lines ahead made products of one to four rows 1.2 to 1.7 times as slow.
 
 #include <type_traits>
 #include <utility>
@@ -20,8 +21,6 @@ namespace fathom::cpu::HWY_NAMESPACE {
 inline constexpr int64_t kFewRows = 4;
 // Elements of the depth that are decoded at a time.
 inline constexpr int64_t kChunk = 256;
-// How far ahead of the products a panel is fetched, in bytes.
-inline constexpr int64_t kFetchAhead = 4096;
 
 template <typename Kind>
 FATHOM_INLINE Strips CodedStrips(int64_t rows) {
@@ -34,10 +33,6 @@ template <typename T>
 FATHOM_INLINE T* InMemory(T* p) {
   asm("" : "+r"(p) : : "memory");
   return p;
-}
-
-FATHOM_INLINE void Fetch(const uint8_t* from, int64_t bytes) {
-  for (int64_t at = 0; at < bytes; at += 64) _mm_prefetch(from + kFetchAhead + at, _MM_HINT_T0);
 }
 
 // Calls f(integral constant) for 0 .. kCount - 1.
@@ -254,7 +249,6 @@ static HWY_NOINLINE void CodedTile(const Block* blocks, int64_t count, const uin
     for (int i = 0; i < kRows * kPanelVectors; ++i) Store(Zero(), sums + i * kLanes);
   }
   for (int64_t block = 0; block < count; ++block) {
-    if constexpr (!kReady) Fetch(blocks, Kind::kBlockBytes);
     Kind::template Add<kRows>(blocks, a, sums);
     blocks += kReady ? 1 : Kind::kBlockBytes;
     a += kRows * Kind::kRecord;
