@@ -147,6 +147,7 @@ struct Blocks256 {
 
   static HWY_INLINE void Decode(const uint8_t* block, Decoded* out) {
     F::Unpack(block, &out->scales);
+    F::UnpackSteps(block, &out->scales);
     for (int outer = 0; outer < F::kOuter; ++outer) {
       ForEachOf<F::kInner>([&](auto sub) FATHOM_INLINE_LAMBDA {
         HWY_UNROLL(8)
@@ -234,6 +235,7 @@ struct Blocks256 {
             total);
       });
     }
+    F::UnpackSteps(block, &scales);
     Finish<kRows>(scales, a, total, sums);
   }
 };

@@ -172,7 +172,7 @@ static void PackCodedPanel(Blocks type, const void* const* rows, int64_t count, 
       for (int64_t word = 0; word < shape.words; word += 8) {
         const int64_t words = shape.words - word < 8 ? 4 : 8;
         TransposeWords(from + lane, shape.words_at + word * 4, words, flip,
-                       out + (word * kPanel + lane) * 4);
+                       out + (PlaceOf(type, word) * kPanel + lane) * 4);
       }
     }
     out += shape.words * kPanel * 4;
