@@ -11,7 +11,8 @@ peer's, and at the end what is asked of each, the figure, and whether it is met.
 
 The directories hold llama-bench and llama-batched-bench, built for this machine (Release, GGML_NATIVE=ON); without one,
 that peer is left out. ik_llama.cpp gets what makes it fastest on these models: -mla 3 -fa 1 -fmoe 1 -rtr 1. Its
-llama-bench cannot time a prompt behind another one.
+llama-bench cannot time a prompt behind another one. A peer that cannot load a model is said so once and left out there:
+ik_llama.cpp of 2026 takes latents of 512 + 64 only, and queries without a low rank only in models of 26 or 27 layers.
 """
 
 import argparse
@@ -80,11 +81,15 @@ ARGUMENTS.add_argument("--work", type=pathlib.Path, default=pathlib.Path("build/
 ARGUMENTS.add_argument("--json", type=pathlib.Path, help="write every single figure there")
 
 
+class ProgramFailed(Exception):
+    pass
+
+
 def output_of(command):
-    """Standard output of a program; its errors are shown when it fails."""
+    """Standard output of a program; ProgramFailed with its errors when it fails."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stderr[-2000:]}")
+        raise ProgramFailed(f"{' '.join(map(str, command))} failed:\n{done.stderr[-2000:]}")
     return done.stdout
 
 
@@ -112,21 +117,32 @@ class Peer:
         self.directory = directory
         self.options = options
         self.batched_options = batched_options
+        self.refused = set()  # models
 
     def measure(self, model, threads, test):
         """Tokens a second, or None where the program cannot measure that."""
+        if model in self.refused:
+            return None, None
+        try:
+            return self.speed(model, threads, test), None
+        except ProgramFailed as failure:
+            self.refused.add(model)
+            print(f"{self.name} is left out for {model}: {failure}", file=sys.stderr)
+            return None, None
+
+    def speed(self, model, threads, test):
         if test.batch > 1:
             lines = output_of([self.directory / "llama-batched-bench", "-m", model, "-c", 2048, "-b", 512, "-ub", 512,
                                "-t", threads, "-npp", 16, "-ntg", test.generate, "-npl", test.batch,
                                *self.batched_options])
-            return batched_speed(lines), None
+            return batched_speed(lines)
         depth = self.depth_options(test)
         if depth is None:
-            return None, None
+            return None
         runs = json.loads(
             output_of([self.directory / "llama-bench", "-m", model, "-t", threads, "-r", 1, "-o", "json", *depth,
                        *self.options]))
-        return runs[0]["avg_ts"], None
+        return runs[0]["avg_ts"]
 
     def depth_options(self, test):
         return ["-p", test.prompt, "-n", test.generate, "-d", test.depth]
@@ -244,4 +260,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ProgramFailed as failed:
+        sys.exit(str(failed))
