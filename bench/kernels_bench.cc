@@ -2,6 +2,7 @@
 // peak of this machine (the first two rows): GFLOP/s or GB/s, over all threads.
 //
 //   fathom_kernels_bench [--benchmark_filter=...]     threads: FATHOM_BENCH_THREADS, default all
+//                                                     FATHOM_BENCH_AVX2=1: the AVX2 kernels
 //
 // With one thread the clock is that thread's own processor time, which other work on the machine
 // disturbs little.
@@ -10,7 +11,9 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "backend/cpu/cpu_backend.h"
@@ -30,8 +33,12 @@ void Clock(benchmark::internal::Benchmark* bench) {
   if (Threads() > 1) bench->UseRealTime();
 }
 
+CpuTarget Target() {
+  return std::getenv("FATHOM_BENCH_AVX2") ? CpuTarget::kAvx2 : CpuTarget::kBest;
+}
+
 struct Machine {
-  std::unique_ptr<Backend> backend = CreateCpuBackend();
+  std::unique_ptr<Backend> backend = CreateCpuBackend(Target());
   ThreadPool pool{Threads()};
   Arena workspace{MemoryRole::kWorkspace};
   Arena memory{MemoryRole::kSaved};
@@ -60,6 +67,9 @@ struct Machine {
   }
 };
 
+constexpr DType kPeakTypes[] = {DType::kBF16, DType::kF32, DType::kQ8_0,
+                                DType::kQ4_0, DType::kQ4K, DType::kQ6K};
+
 DType TypeOf(int64_t bf16) { return bf16 ? DType::kBF16 : DType::kF32; }
 
 void Report(benchmark::State& state, double flops) {
@@ -74,12 +84,41 @@ void ReportBytes(benchmark::State& state, double bytes) {
 // The fastest that a product can run, as training's utilisation counts it.
 void Peak(benchmark::State& state) {
   Machine machine;
+  const DType type = kPeakTypes[state.range(0)];
+  state.SetLabel(std::string(Name(type)));
   double flops = 0;
-  for (auto _ : state)
-    flops = machine.backend->MeasurePeakFlops(machine.context, TypeOf(state.range(0)));
+  for (auto _ : state) flops = machine.backend->MeasurePeakFlops(machine.context, type);
   state.counters["GFLOP/s"] = flops * 1e-9;
 }
-BENCHMARK(Peak)->ArgName("bf16")->Arg(1)->Arg(0)->Apply(Clock);
+BENCHMARK(Peak)->ArgName("type")->DenseRange(0, std::ssize(kPeakTypes) - 1)->Apply(Clock);
+
+void ReadBandwidth(benchmark::State& state) {
+  Machine machine;
+  double bandwidth = 0;
+  for (auto _ : state) bandwidth = machine.backend->MeasureReadBandwidth(machine.context);
+  state.counters["GB/s"] = bandwidth * 1e-9;
+}
+BENCHMARK(ReadBandwidth)->Apply(Clock);
+
+// With weights in blocks of codes, packed.
+void MatmulCoded(benchmark::State& state) {
+  const DType type = kPeakTypes[state.range(0)];
+  const int64_t m = state.range(1), n = state.range(2), k = state.range(3);
+  state.SetLabel(std::string(Name(type)));
+  Machine machine;
+  PackedMatrix b{nullptr, machine.backend->PackedBytes(type, n, k), type, n, k};
+  b.data = machine.memory.NewBytes(b.bytes);
+  std::memset(b.data, 1, b.bytes);
+  const Tensor a = machine.Random(DType::kBF16, {m, k}), c = machine.Random(DType::kBF16, {m, n});
+  const MatmulProblem problem{a, &b, c};
+  for (auto _ : state) machine.backend->Matmul(machine.context, {&problem, 1});
+  Report(state, 2.0 * static_cast<double>(m * n * k));
+}
+BENCHMARK(MatmulCoded)
+    ->ArgNames({"type", "m", "n", "k"})
+    ->ArgsProduct({{2, 3, 4, 5}, {1, 16, 48, 512}, {2816}, {2048}})
+    ->ArgsProduct({{2, 3, 4, 5}, {1, 2, 4}, {102400}, {2048}})
+    ->Apply(Clock);
 
 void Matmul(benchmark::State& state) {
   const int64_t m = state.range(0), n = state.range(1), k = state.range(2);
@@ -94,6 +133,7 @@ void Matmul(benchmark::State& state) {
 BENCHMARK(Matmul)
     ->ArgNames({"m", "n", "k", "bf16"})
     ->ArgsProduct({{1, 8, 64, 1024}, {4096}, {2048}, {1, 0}})
+    ->ArgsProduct({{1, 2, 4}, {102400}, {2048}, {1}})
     ->ArgsProduct({{1, 4096}, {1408}, {256}, {1}})
     ->ArgsProduct({{4096}, {256}, {704}, {1}})
     ->ArgsProduct({{4096}, {4096}, {256}, {1}})

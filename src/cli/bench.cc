@@ -33,12 +33,34 @@ struct Arguments {
   std::vector<int64_t> batches = {1, 16};
   int64_t chunk = 512;
   int64_t repetitions = 3;
+  int64_t drafts = 1;
 };
 
 // What this machine can do, measured right beside what is compared with it.
 struct Machine {
   double peak_flops = 0;      // in the type of most weights
   double read_bandwidth = 0;  // bytes a second
+};
+
+// What guessing ahead does to one line of the result.
+struct Drafts {
+  int64_t drafts = 0;                      // guesses at a time; 0: not measured
+  std::vector<double> speed_ups;           // of each repetition, over its turn without
+  std::vector<int64_t> guessed, accepted;  // by place
+  double tokens_per_cycle = 0;
+  double bytes = 0;  // that a step reads at least, over those of one without
+
+  double SpeedUp() const { return Median(speed_ups); }
+  // Of the speed-up that reading alone would give.
+  double ShareOfBound() const { return bytes > 0 ? SpeedUp() * bytes / tokens_per_cycle : 0; }
+  std::vector<double> Acceptance() const {
+    std::vector<double> shares;
+    for (size_t i = 0; i < guessed.size(); ++i) {
+      shares.push_back(
+          guessed[i] > 0 ? static_cast<double>(accepted[i]) / static_cast<double>(guessed[i]) : 0);
+    }
+    return shares;
+  }
 };
 
 // One line of the result.
@@ -48,6 +70,7 @@ struct Line {
   std::vector<double> seconds;
   Machine machine;
   double floor_bytes = 0, floor_flops = 0;  // of one repetition, at least
+  Drafts drafts = {};
 
   double ShareOf(double work, double rate) const {
     const double median = Median(seconds);
@@ -62,7 +85,7 @@ struct Line {
   }
 };
 
-std::vector<BenchmarkCase> Cases(const Arguments& arguments) {
+std::vector<BenchmarkCase> Cases(const Arguments& arguments, int64_t drafts) {
   std::vector<BenchmarkCase> cases;
   for (const int64_t depth : arguments.depths) {
     for (size_t i = 0; i < arguments.batches.size(); ++i) {
@@ -71,10 +94,24 @@ std::vector<BenchmarkCase> Cases(const Arguments& arguments) {
                        .prompt = i == 0 ? arguments.prompt : 0,
                        .generate = arguments.generate,
                        .batch = arguments.batches[i],
-                       .chunk = arguments.chunk});
+                       .chunk = arguments.chunk,
+                       .drafts = drafts});
     }
   }
   return cases;
+}
+
+Drafts DraftsOf(const BenchmarkCase& measured, const BenchmarkTimes& times,
+                const ForwardFloor& floor) {
+  Drafts drafts{.drafts = measured.drafts, .guessed = times.guessed, .accepted = times.accepted};
+  for (size_t i = 0; i < times.drafted_seconds.size(); ++i) {
+    drafts.speed_ups.push_back(times.decode_seconds[i] / times.drafted_seconds[i]);
+  }
+  drafts.tokens_per_cycle =
+      times.TokensPerCycle(measured.generate * measured.batch * std::ssize(times.drafted_seconds));
+  drafts.bytes = floor.DraftedOverPlainBytes(measured.batch, measured.drafts,
+                                             measured.depth + measured.generate / 2);
+  return drafts;
 }
 
 std::vector<Line> Measure(const Arguments& arguments, const std::vector<BenchmarkCase>& cases,
@@ -127,9 +164,33 @@ std::vector<Line> Measure(const Arguments& arguments, const std::vector<Benchmar
                        .floor_bytes = steps * (floor.WeightBytes(measured.batch) +
                                                batch * floor.CacheBytes(middle)),
                        .floor_flops = steps * batch * floor.PromptFlops(middle)});
+      if (measured.drafts > 0) lines.back().drafts = DraftsOf(measured, times, floor);
     }
   }
   return lines;
+}
+
+// Beside the table of speeds: how much guessing ahead gains.
+void PrintDrafts(const std::vector<Line>& lines) {
+  std::string table;
+  for (const Line& line : lines) {
+    const Drafts& drafts = line.drafts;
+    if (drafts.drafts == 0) continue;
+    if (table.empty()) {
+      table = fmt::format("\n{:<8} {:>8} {:>6} {:>7} {:>13} {:>12} {:>9} {:>10}  {}\n", "drafts",
+                          "depth", "batch", "guesses", "tokens/cycle", "bytes read", "speed-up",
+                          "of bound", "accepted by place");
+    }
+    std::string accepted;
+    for (const double share : drafts.Acceptance()) {
+      accepted += fmt::format("{}{:.0f} %", accepted.empty() ? "" : ", ", 100 * share);
+    }
+    table +=
+        fmt::format("{:<8} {:>8} {:>6} {:>7} {:>13.2f} {:>10.2f} x {:>7.2f} x {:>8.0f} %  {}\n",
+                    line.test, line.depth, line.batch, drafts.drafts, drafts.tokens_per_cycle,
+                    drafts.bytes, drafts.SpeedUp(), 100 * drafts.ShareOfBound(), accepted);
+  }
+  WriteStandardOutput(table);
 }
 
 void PrintTable(const std::vector<Line>& lines) {
@@ -151,17 +212,21 @@ void Bench(const Arguments& arguments) {
     throw UsageError("bench", "--prompt 0 and --generate 0 leave nothing to measure");
   }
   Device device(arguments.common.device, arguments.common.threads);
-  LoadedModel model(arguments.directory, arguments.precision.Get());
-  const std::vector<BenchmarkCase> cases = Cases(arguments);
+  LoadedModel model(arguments.directory, arguments.precision.Get(),
+                    arguments.drafts > 0 ? MtpUse::kIfItFits : MtpUse::kNone);
+  std::vector<BenchmarkCase> cases = Cases(arguments, arguments.drafts);
   int64_t pages = 0;
   for (const BenchmarkCase& measured : cases) pages = std::max(pages, BenchmarkPages(measured));
   const int64_t largest = *std::max_element(arguments.batches.begin(), arguments.batches.end());
   model.Pack(device.context(),
              {.pages = pages,
               .format = arguments.cache.Get(),
-              .batch_tokens = largest + arguments.chunk,
-              .logit_rows = largest},
+              .batch_tokens = largest * (1 + arguments.drafts) + arguments.chunk,
+              .logit_rows = largest * (1 + arguments.drafts)},
              arguments.common.quiet);
+  if (model.transformer().mtp().empty()) {
+    for (BenchmarkCase& measured : cases) measured.drafts = 0;
+  }
   const std::vector<Line> lines = Measure(arguments, cases, device, model);
 
   const auto packed = static_cast<int64_t>(model.transformer().packed_bytes());
@@ -186,6 +251,14 @@ void Bench(const Arguments& arguments) {
                                  {"share_of_peak", line.PeakShare()},
                                  {"read_bandwidth", line.machine.read_bandwidth},
                                  {"peak_flops", line.machine.peak_flops}});
+      if (const Drafts& drafts = line.drafts; drafts.drafts > 0) {
+        json["results"].back()["drafts"] = {{"tokens", drafts.drafts},
+                                            {"acceptance", drafts.Acceptance()},
+                                            {"tokens_per_cycle", drafts.tokens_per_cycle},
+                                            {"bytes_ratio", drafts.bytes},
+                                            {"speed_up", drafts.SpeedUp()},
+                                            {"share_of_bound", drafts.ShareOfBound()}};
+      }
     }
     json["memory_bytes"] = {{"packed_weights", packed},
                             {"cache", model.memory().cache},
@@ -195,6 +268,7 @@ void Bench(const Arguments& arguments) {
     return;
   }
   PrintTable(lines);
+  PrintDrafts(lines);
   if (arguments.common.quiet) return;
   const auto bytes = [](int64_t count) { return FormatBytes(static_cast<double>(count)); };
   fmt::print(stderr,
@@ -239,6 +313,12 @@ void AddBenchCommand(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--repeat", arguments->repetitions, "Repetitions, after one to warm up")
       ->check(CLI::Range(int64_t{1}, int64_t{1000}))
+      ->capture_default_str();
+  command
+      ->add_option("--draft-tokens", arguments->drafts,
+                   "Decode also, in turns, with so many guesses at a time of the model's MTP "
+                   "module, if it has one that fits into memory; 0: do not")
+      ->check(CLI::Range(0, 16))
       ->capture_default_str();
   arguments->cache.AddTo(*command);
   arguments->precision.AddTo(*command);

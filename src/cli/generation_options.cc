@@ -25,14 +25,19 @@ SamplingParams SamplingOptions::Resolve(const GenerationDefaults& defaults, uint
 
 void DraftOptions::AddTo(CLI::App& command) {
   command
-      .add_option("--draft", mode,
-                  "Guess tokens ahead with the model's MTP module and verify them together: auto "
-                  "(while it pays), on, off; answers are the same")
+      .add_option(
+          "--draft", mode,
+          "Guess tokens ahead with the model's MTP module and verify them together: auto "
+          "(while it pays, and if the module fits into memory), on, off; answers are the same")
       ->check(CLI::IsMember({"auto", "on", "off"}))
       ->capture_default_str();
   command.add_option("--draft-tokens", tokens, "Tokens to guess at a time")
       ->check(CLI::Range(1, 16))
       ->capture_default_str();
+}
+
+MtpUse DraftOptions::wants_mtp() const {
+  return mode == "off" ? MtpUse::kNone : mode == "on" ? MtpUse::kRequired : MtpUse::kIfItFits;
 }
 
 void DraftOptions::Apply(const LoadedModel& model, EngineOptions& options) const {

@@ -27,7 +27,7 @@ struct DraftOptions {
   int64_t tokens = 1;
 
   void AddTo(CLI::App& command);
-  bool wants_mtp() const { return mode != "off"; }
+  MtpUse wants_mtp() const;
   // Sets the engine's options. UsageError when the model cannot draft and has to.
   void Apply(const LoadedModel& model, EngineOptions& options) const;
 };

@@ -15,11 +15,21 @@ struct BenchmarkCase {
   int64_t generate = 0;  // tokens that each sequence generates, greedily; 0: no decode
   int64_t batch = 1;     // sequences that decode at a time
   int64_t chunk = 512;   // prompt tokens computed at a time
+  // Decoding is timed twice, in turns: as it is, and with so many guesses of the model's MTP module
+  // verified at a time; 0: once.
+  int64_t drafts = 0;
 };
 
 struct BenchmarkTimes {
   std::vector<double> prefill_seconds;  // one a repetition
   std::vector<double> decode_seconds;
+  std::vector<double> drafted_seconds;  // the same answers with guesses, beside decode_seconds
+  // Of the timed answers with guesses, by the guess's place: how often there was one, and how often
+  // it held.
+  std::vector<int64_t> guessed, accepted;
+
+  // Tokens that a step wrote of a sequence, of so many written with guesses.
+  double TokensPerCycle(int64_t written) const;
 };
 
 // Pages of cache that a case needs.
@@ -27,10 +37,10 @@ int64_t BenchmarkPages(const BenchmarkCase& measured);
 // Tokens that are computed to measure it.
 int64_t BenchmarkWork(const BenchmarkCase& measured, int64_t repetitions);
 
-// Times the engine on random tokens, from the arrival of requests to their last token. What comes
-// before the first token that is timed is in the prefix cache. The first repetition is a warm-up
-// and not returned. `keep_going` is called after every step with the tokens computed so far; false
-// ends the measurement at once.
+// Times the engine on random tokens (what follows is what the model writes, greedily), from the
+// arrival of requests to their last token. What comes before the first token that is timed is in
+// the prefix cache. The first repetition is a warm-up and not returned. `keep_going` is called
+// after every step with the tokens computed so far; false ends the measurement at once.
 BenchmarkTimes RunBenchmark(Context& context, const Transformer& transformer, CacheFormat format,
                             const BenchmarkCase& measured, int64_t repetitions,
                             FunctionRef<bool(int64_t tokens)> keep_going);

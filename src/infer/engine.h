@@ -123,6 +123,9 @@ class Engine : private SequencePages {
   // computed stays cached.
   void Cancel(int64_t id);
 
+  // Another mode from the next step on; whatever it is, answers are the same.
+  void SetDraft(DraftMode mode) { options_.draft = mode; }
+
   // Whether there is nothing to do.
   bool idle() const { return sequences_.empty(); }
   // Computes one batch; what it produced, in the order of the requests. Empty when only pieces of

@@ -25,10 +25,11 @@ Precision OwnPrecision(const ParameterStore& store) {
 }  // namespace
 
 LoadedModel::LoadedModel(const std::filesystem::path& directory, std::optional<Precision> precision,
-                         bool mtp)
+                         MtpUse mtp)
     : directory_(directory),
       mapped_(directory),
-      config_(mtp ? mapped_.config() : WithoutMtp(mapped_.config())),
+      mtp_(mtp),
+      config_(mtp == MtpUse::kNone ? WithoutMtp(mapped_.config()) : mapped_.config()),
       precision_(precision ? *precision : OwnPrecision(mapped_.store())),
       converted_(MemoryRole::kWeights) {
   DecodeSmallTensors();
@@ -68,9 +69,30 @@ const Tokenizer& LoadedModel::RequireTokenizer() const {
   return *tokenizer_;
 }
 
-void LoadedModel::Pack(Context& context, const InferenceSize& size, bool quiet) {
+void LoadedModel::Plan(Context& context, const InferenceSize& size, int64_t available, bool quiet) {
   memory_ = PlanInference(config_, precision_, mapped_.store(), context, size);
+  if (config_.num_nextn_predict_layers == 0) return;
+  const ModelConfig without = WithoutMtp(config_);
+  const InferenceMemory less = PlanInference(without, precision_, mapped_.store(), context, size);
+  const std::string module =
+      fmt::format("MTP module to guess ahead with ({} parameters, {})",
+                  FormatCount(static_cast<double>(CountParameters(config_).mtp)),
+                  FormatBytes(static_cast<double>(memory_.total() - less.total())));
+  if (mtp_ == MtpUse::kIfItFits && memory_.total() > available) {
+    if (!quiet) {
+      spdlog::info("no room for the {}; {} are available", module,
+                   FormatBytes(static_cast<double>(available)));
+    }
+    config_ = without;
+    memory_ = less;
+  } else if (!quiet) {
+    spdlog::info("with the {}; --draft off leaves it out", module);
+  }
+}
+
+void LoadedModel::Pack(Context& context, const InferenceSize& size, bool quiet) {
   const int64_t available = AvailableMemory();
+  Plan(context, size, available, quiet);
   if (memory_.total() > available) {
     throw Error(directory_.string(),
                 fmt::format("not enough memory: {}, and {} are available", memory_.ToString(),

@@ -13,19 +13,28 @@
 
 namespace fathom {
 
+// Whether the MTP modules, which guess ahead, are loaded with a model that has some.
+enum class MtpUse : uint8_t {
+  kNone,
+  kIfItFits,  // into the available memory, beside everything else
+  kRequired,
+};
+
 // A model directory or GGUF file opened for inference: configuration, mapped weights, tokenizer
 // (where there is one) and generation defaults. Opening reads headers and the tokenizer only; Pack
-// makes the model ready to compute. MTP modules are left out: nothing here drafts with them yet.
+// makes the model ready to compute.
 class LoadedModel {
  public:
   // precision: what to compute in; nothing: f32 for f32 and f16 weights, else bf16. Throws
   // Error when a file is missing or wrong, and when the tokenizer has ids that the model has no
-  // embedding for. mtp: with the MTP modules, which drafting wants.
+  // embedding for.
   explicit LoadedModel(const std::filesystem::path& directory,
-                       std::optional<Precision> precision = std::nullopt, bool mtp = false);
+                       std::optional<Precision> precision = std::nullopt,
+                       MtpUse mtp = MtpUse::kNone);
 
   const std::filesystem::path& directory() const { return directory_; }
-  const ModelConfig& config() const { return config_; }  // without MTP unless asked for
+  // Without MTP unless it is used; with kIfItFits, Pack may still leave it out.
+  const ModelConfig& config() const { return config_; }
   Precision precision() const { return precision_; }
   const MappedModel& mapped() const { return mapped_; }
   const GenerationDefaults& defaults() const { return defaults_; }
@@ -36,13 +45,16 @@ class LoadedModel {
 
   // Makes the packed copies, after checking that they, the cache and the workspace fit into the
   // available memory: if not, throws Error with the arithmetic before anything is allocated. Unless
-  // quiet, shows its progress. The context has to outlive this object.
+  // quiet, shows its progress, and says whether MTP modules are loaded. The context has to outlive
+  // this object.
   void Pack(Context& context, const InferenceSize& size, bool quiet = true);
   // Fatal before Pack.
   const Transformer& transformer() const;
   const InferenceMemory& memory() const { return memory_; }
 
  private:
+  // Plans the memory; leaves MTP modules out where they may be and what is available wants that.
+  void Plan(Context& context, const InferenceSize& size, int64_t available, bool quiet);
   // What could be done when a model does not fit into so many bytes.
   std::string WhatFits(int64_t available, const InferenceSize& size) const;
   // Norms, biases and router biases get a value in a type that backends take: router biases f32,
@@ -51,6 +63,7 @@ class LoadedModel {
 
   std::filesystem::path directory_;
   MappedModel mapped_;
+  MtpUse mtp_;
   ModelConfig config_;
   Precision precision_;
   std::optional<Tokenizer> tokenizer_;

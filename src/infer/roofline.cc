@@ -1,5 +1,6 @@
 #include "infer/roofline.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -7,12 +8,27 @@
 
 namespace fathom {
 
+double ForwardFloor::ShareOfExperts(int64_t tokens) const {
+  return experts > 0 ? 1 - std::pow(1 - chosen / experts, static_cast<double>(tokens)) : 0;
+}
+
 double ForwardFloor::WeightBytes(int64_t tokens) const {
-  double read = dense_bytes + head_bytes;
-  if (experts > 0) {
-    read += expert_bytes * (1 - std::pow(1 - chosen / experts, static_cast<double>(tokens)));
-  }
-  return read;
+  return dense_bytes + head_bytes + expert_bytes * ShareOfExperts(tokens);
+}
+
+double ForwardFloor::MtpBytes(int64_t tokens) const {
+  return mtp_dense_bytes + head_bytes + mtp_expert_bytes * ShareOfExperts(tokens);
+}
+
+double ForwardFloor::DraftedOverPlainBytes(int64_t sequences, int64_t drafts, int64_t depth) const {
+  const auto guesses = static_cast<double>(drafts);
+  const double cached = static_cast<double>(sequences) * static_cast<double>(depth);
+  const double plain = WeightBytes(sequences) + cached * cache_row_bytes;
+  // The module runs over what was drawn (at least a token a sequence), then over each guess but the
+  // last one.
+  const double drafted = WeightBytes(sequences * (1 + drafts)) + cached * cache_row_bytes +
+                         guesses * (MtpBytes(sequences) + cached * mtp_row_bytes);
+  return drafted / plain;
 }
 
 double ForwardFloor::CacheBytes(int64_t depth) const {
@@ -33,7 +49,11 @@ ForwardFloor FloorOf(const ModelConfig& config, Precision precision, CacheFormat
   floor.chosen = static_cast<double>(config.num_experts_per_tok);
   for (const auto& parameter : store.all()) {
     const ParameterSpec& spec = parameter->spec;
-    if (spec.kind != ParameterKind::kMatrix || spec.layer >= config.num_hidden_layers) continue;
+    const int64_t modules = std::min<int64_t>(1, config.num_nextn_predict_layers);
+    if (spec.kind != ParameterKind::kMatrix || spec.layer >= config.num_hidden_layers + modules) {
+      continue;
+    }
+    const bool mtp = spec.layer >= config.num_hidden_layers;
     const bool is_head = spec.name == head;
     if (spec.name == "model.embed_tokens.weight" && !is_head) continue;
     const auto elements = static_cast<double>(spec.shape.elements());
@@ -47,6 +67,10 @@ ForwardFloor FloorOf(const ModelConfig& config, Precision precision, CacheFormat
         bytes = static_cast<double>(parameter->stored->bytes());  // of its halves
       }
     }
+    if (mtp) {
+      (spec.expert >= 0 ? floor.mtp_expert_bytes : floor.mtp_dense_bytes) += bytes;
+      continue;
+    }
     (is_head            ? floor.head_bytes
      : spec.expert >= 0 ? floor.expert_bytes
                         : floor.dense_bytes) += bytes;
@@ -58,7 +82,9 @@ ForwardFloor FloorOf(const ModelConfig& config, Precision precision, CacheFormat
     if (bytes > bytes_in[floor.weights]) floor.weights = type;
   }
   const auto layers = static_cast<double>(config.num_hidden_layers);
-  floor.cache_row_bytes = static_cast<double>(KvCache::BytesPerToken(config, precision, format));
+  floor.mtp_row_bytes = static_cast<double>(KvCache::BytesPerToken(config, precision, format)) /
+                        static_cast<double>(config.total_layers());
+  floor.cache_row_bytes = layers * floor.mtp_row_bytes;
   const auto keys = static_cast<double>(
       config.latent_attention() ? config.latent_dim() + config.kv_lora_rank : 2 * config.head_dim);
   floor.attention_flops_per_key =

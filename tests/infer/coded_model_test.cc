@@ -2,15 +2,20 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <numeric>
+#include <vector>
 
 #include "backend/cpu/cpu_backend.h"
+#include "base/random.h"
 #include "base/temporary_directory.h"
 #include "formats/gguf_export.h"
 #include "formats/model_directory.h"
 #include "infer/forward.h"
 #include "infer/loaded_model.h"
 #include "model/tiny_model.h"
+#include "tensor/quantize.h"
 #include "text/bpe_trainer.h"
 
 namespace fathom::test {
@@ -88,6 +93,58 @@ TEST_P(CodedModel, LogitsAreThoseOfTheDecodedWeightsWithinTheTolerance) {
     if (RelativeError(actual.Rows(t, t + 1), expected.Rows(t, t + 1)) < 0.05) ++close;
   }
   EXPECT_GE(close, actual.dim(0) * 9 / 10);
+}
+
+// The error of rounding standard normal activations as products with these weights do, relative to
+// them.
+double RoundingError(DType weights) {
+  RandomStream random(1);
+  const int64_t count = ActivationBlock(weights);
+  double errors = 0, squares = 0;
+  for (int block = 0; block < 1000; ++block) {
+    std::vector<float> x(static_cast<size_t>(count));
+    for (float& value : x) value = static_cast<float>(random.NextNormal());
+    float largest = 0;
+    for (const float value : x) largest = std::max(largest, std::abs(value));
+    const float scale = IntegerScale(largest);
+    for (const float value : x) {
+      const double error =
+          static_cast<double>(scale) * RoundToInteger(value, scale) - static_cast<double>(value);
+      errors += error * error;
+      squares += static_cast<double>(value) * static_cast<double>(value);
+    }
+  }
+  return std::sqrt(errors / squares);
+}
+
+double MedianError(const TestTensor& actual, const TestTensor& expected) {
+  std::vector<double> errors;
+  for (int64_t t = 0; t < actual.dim(0); ++t) {
+    errors.push_back(RelativeError(actual.Rows(t, t + 1), expected.Rows(t, t + 1)));
+  }
+  std::nth_element(errors.begin(), errors.begin() + std::ssize(errors) / 2, errors.end());
+  return errors[errors.size() / 2];
+}
+
+// What is lost to integers is what rounding each product's operand once must lose: errors of
+// independent roundings add up by their squares, beside those of bf16 (which are measured, with the
+// weights that the file was made of). Both ways: integers are used, and nothing else is wrong. The
+// median does not see the few tokens that choose other experts.
+TEST_P(CodedModel, TheErrorIsThatOfRoundingActivations) {
+  const InferenceSize size{.pages = 2, .batch_tokens = 128, .logit_rows = 128};
+  LoadedModel coded(file()), decoded(file(), Precision::F32());
+  LoadedModel bf16(directory_.path()), f32(directory_.path(), Precision::F32());
+  for (LoadedModel* model : {&coded, &decoded, &bf16, &f32}) model->Pack(run_.context(), size);
+  const double of_bf16 = MedianError(Logits(run_, bf16), Logits(run_, f32));
+  const double measured = MedianError(Logits(run_, coded), Logits(run_, decoded));
+  // Query down, up; latent; output; gate and up; down: of each layer. And the head.
+  const auto products = static_cast<double>(6 * config_.num_hidden_layers + 1);
+  const double once = RoundingError(GetParam() == BlockFormat::kQ8_0 ? DType::kQ8_0 : DType::kQ4K);
+  const double expected = std::sqrt(products * once * once + of_bf16 * of_bf16);
+  EXPECT_GT(measured, 0.6 * expected);
+  EXPECT_LT(measured, 1.6 * expected) << "rounding once: " << once << ", bf16: " << of_bf16;
+  RecordProperty("measured", std::to_string(measured));
+  RecordProperty("expected", std::to_string(expected));
 }
 
 TEST_P(CodedModel, ATokenHasTheSameBitsInAnyChunk) {

@@ -90,6 +90,25 @@ TEST_F(LoadedModelTest, WhatDoesNotFitIsRefusedWithTheArithmetic) {
   EXPECT_ERROR(model.Pack(run_.context(), size), "are available");
 }
 
+TEST_F(LoadedModelTest, AnMtpModuleIsLoadedIfItFitsUnlessItIsRequired) {
+  const InferenceSize small{.pages = 4, .batch_tokens = 64, .logit_rows = 1};
+  LoadedModel fits(directory_.path(), std::nullopt, MtpUse::kIfItFits);
+  fits.Pack(run_.context(), small);
+  EXPECT_EQ(fits.transformer().mtp().size(), 1U);
+
+  // A cache of four fifths of what is available for the two layers, and six fifths with the module.
+  const int64_t row = KvCache::BytesPerToken(LoadedModel(directory_.path()).config(),
+                                             Precision::BF16(), CacheFormat::kAct);
+  InferenceSize large = small;
+  large.pages = AvailableMemory() / 5 * 4 / (row * KvCache::kPageTokens);
+  LoadedModel wanted(directory_.path(), std::nullopt, MtpUse::kIfItFits);
+  wanted.Pack(run_.context(), large);
+  EXPECT_EQ(wanted.config().num_nextn_predict_layers, 0);
+  EXPECT_TRUE(wanted.transformer().mtp().empty());
+  LoadedModel required(directory_.path(), std::nullopt, MtpUse::kRequired);
+  EXPECT_ERROR(required.Pack(run_.context(), large), "not enough memory");
+}
+
 TEST_F(LoadedModelTest, ThePlanIsWhatIsTaken) {
   for (const bool reference : {false, true}) {
     TestRun run(reference ? CreateReferenceBackend() : CreateCpuBackend(), 2);

@@ -160,9 +160,6 @@ struct Q4KFormat {
   static HWY_INLINE void Unpack(const uint8_t* block, Scales* scales) {
     HWY_UNROLL(2)
     for (int v = 0; v < kPanelVectors; ++v) {
-      const Codes steps = WordOf(block, 0, v);
-      scales->step[v] = FromLowHalf(steps);
-      scales->minimum_step[v] = FromLowHalf(Right32<16>(steps));
       // Twelve bytes: tensor/block_layouts.h.
       const Codes a = WordOf(block, 1, v), b = WordOf(block, 2, v), c = WordOf(block, 3, v);
       const Codes six = SetByte(63), top = SetByte(0x30);
@@ -180,6 +177,15 @@ struct Q4KFormat {
         scales->minima[half * 2 + 0][v] = Or(And(even, SetWord(0xffff)), Left32<16>(odd));
         scales->minima[half * 2 + 1][v] = Or(Right32<16>(even), And(odd, SetWord(-65536)));
       }
+    }
+  }
+  // What Finish wants beside.
+  static HWY_INLINE void UnpackSteps(const uint8_t* block, Scales* scales) {
+    HWY_UNROLL(2)
+    for (int v = 0; v < kPanelVectors; ++v) {
+      const Codes steps = WordOf(block, 0, v);
+      scales->step[v] = FromLowHalf(steps);
+      scales->minimum_step[v] = FromLowHalf(Right32<16>(steps));
     }
   }
   // Adds one row's block to its sums.
@@ -217,8 +223,8 @@ struct Q6KFormat {
   // Where the bits are: tensor/block_layouts.h.
   template <int kSub>
   static HWY_INLINE Codes Code(const uint8_t* block, int outer, int group, int v) {
-    const Codes word = WordOf(block, outer * 16 + kSub % 4 * 4 + group, v);
-    const Codes bits = WordOf(block, 32 + outer * 8 + kSub % 2 * 4 + group, v);
+    const Codes word = WordOf(block, PlaceOf(kType, outer * 16 + kSub % 4 * 4 + group), v);
+    const Codes bits = WordOf(block, PlaceOf(kType, 32 + outer * 8 + kSub % 2 * 4 + group), v);
     const Codes low = kSub < 4 ? LowNibbles(word) : HighNibbles(word);
     constexpr int kPlace = kSub / 2 * 2;  // of the two bits in their byte; they go to 4
     const Codes placed = kPlace == 0   ? Left16<4>(bits)
@@ -230,10 +236,9 @@ struct Q6KFormat {
   static HWY_INLINE void Unpack(const uint8_t* block, Scales* scales) {
     HWY_UNROLL(2)
     for (int v = 0; v < kPanelVectors; ++v) {
-      scales->step[v] = FromHalfPrecision(HalvesOf(block, 52) + v * kLanes * 2);
       HWY_UNROLL(4)
       for (int word = 0; word < 4; ++word) {
-        const Codes four = WordOf(block, 48 + word, v);
+        const Codes four = WordOf(block, PlaceOf(kType, 48 + word), v);
         const Codes s[4] = {RightSigned32<24>(Left32<24>(four)),
                             RightSigned32<24>(Left32<16>(four)), RightSigned32<24>(Left32<8>(four)),
                             RightSigned32<24>(four)};
@@ -242,6 +247,12 @@ struct Q6KFormat {
         scales->pairs[word * 2][v] = Or(And(s[0], SetWord(0xffff)), Left32<16>(s[1]));
         scales->pairs[word * 2 + 1][v] = Or(And(s[2], SetWord(0xffff)), Left32<16>(s[3]));
       }
+    }
+  }
+  static HWY_INLINE void UnpackSteps(const uint8_t* block, Scales* scales) {
+    HWY_UNROLL(2)
+    for (int v = 0; v < kPanelVectors; ++v) {
+      scales->step[v] = FromHalfPrecision(HalvesOf(block, 52) + v * kLanes * 2);
     }
   }
   static HWY_INLINE void Finish(const Scales& scales, const Record& x, const Codes* total,

@@ -92,7 +92,7 @@ static void QuantizeStripsOf(const void* const* rows, int64_t count, int64_t dep
   using Record = typename Kind::Record;
   constexpr int64_t kChunkBlocks = ChunkBlocks<Kind>();
   const int64_t blocks = depth / Kind::kElements;
-  const Strips strips = CodedStrips(count);
+  const Strips strips = CodedStrips<Kind>(count);
   for (int64_t s = 0; s < strips.count; ++s) {
     const int64_t begin = strips.Begin(s), height = strips.Begin(s + 1) - begin;
     for (int64_t i = 0; i < height; ++i) {
@@ -172,7 +172,7 @@ static void PackCodedPanel(Blocks type, const void* const* rows, int64_t count, 
       for (int64_t word = 0; word < shape.words; word += 8) {
         const int64_t words = shape.words - word < 8 ? 4 : 8;
         TransposeWords(from + lane, shape.words_at + word * 4, words, flip,
-                       out + (word * kPanel + lane) * 4);
+                       out + (PlaceOf(type, word) * kPanel + lane) * 4);
       }
     }
     out += shape.words * kPanel * 4;

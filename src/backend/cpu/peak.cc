@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <vector>
 
 #include "backend/cpu/coded.h"
@@ -14,14 +15,14 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// The shortest of several rounds of work(thread) on all threads, in seconds, because others use the
-// machine too.
+// The shortest of many rounds of work(), in seconds. Others use the machine too: a round is so
+// short that some are not disturbed.
 template <typename Work>
-double BestSeconds(ThreadPool& pool, int rounds, Work work) {
+double BestSeconds(int rounds, Work work) {
   double best = std::numeric_limits<double>::infinity();
   for (int round = 0; round < rounds; ++round) {
     const auto start = Clock::now();
-    pool.Run(work);
+    work(round);
     best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
   }
   return best;
@@ -73,59 +74,64 @@ class OneProduct {
 }  // namespace
 
 double CpuBackend::MeasurePeakFlops(Context& context, DType dtype) {
-  constexpr int64_t kDepth = 256;
-  constexpr int kRounds = 8;
+  constexpr int kRounds = 64;
+  constexpr double kRoundWork = 5e7;  // FLOP: some hundred microseconds
   const bool coded = IsBlockCoded(dtype);
   const cpu::Element type = dtype == DType::kBF16 ? cpu::Element::kBF16 : cpu::Element::kF32;
-  // A chunk of block-coded weights is decoded once for all strips of a block, here for eight of
-  // them.
-  const int64_t rows = coded ? 96 : cpu::StripRows(kernels_, type);
-  const int repeats = coded ? 250 : 2000;
+  // A chunk of block-coded weights is decoded once for all rows of a block, and sums are stored
+  // once a product: as many rows as a block has, and as much depth as weights have.
+  const int64_t rows = coded ? 192 : cpu::StripRows(kernels_, type);
+  const int64_t depth = coded ? 2048 : 256;
   const int64_t a_bytes =
-      coded ? rows * kernels_.coded->row_bytes(cpu::BlocksOf(dtype), kDepth) : rows * kDepth * 4;
+      coded ? rows * kernels_.coded->row_bytes(cpu::BlocksOf(dtype), depth) : rows * depth * 4;
   const int64_t scratch_bytes = coded ? kernels_.coded->scratch_bytes(rows) : 0;
+  const double product_work = 2.0 * static_cast<double>(rows * kernels_.panel * depth);
+  const int repeats = std::max(1, static_cast<int>(kRoundWork / product_work));
   ThreadPool& pool = *context.pool;
   std::vector<OneProduct> products;
   for (int thread = 0; thread < pool.threads(); ++thread) {
-    products.emplace_back(a_bytes, rows, kernels_.panel, kDepth, scratch_bytes);
+    products.emplace_back(a_bytes, rows, kernels_.panel, depth, scratch_bytes);
   }
-  const double seconds = BestSeconds(pool, kRounds, [&](int thread) {
+  // All at a time, each thread with rounds of its own: they share nothing.
+  std::vector<double> speeds(products.size());
+  pool.Run([&](int thread) {
     const OneProduct& product = products[static_cast<size_t>(thread)];
-    if (coded) {
-      auto args = product.Args<cpu::MultiplyCodedArgs>();
-      args.type = cpu::BlocksOf(dtype);
-      args.scratch = product.scratch();
-      for (int i = 0; i < repeats; ++i) kernels_.coded->multiply(args);
-    } else {
-      auto args = product.Args<cpu::MultiplyArgs>();
-      args.type = type;
-      for (int i = 0; i < repeats; ++i) kernels_.multiply(args);
-    }
+    const double seconds = BestSeconds(kRounds, [&](int) {
+      if (coded) {
+        auto args = product.Args<cpu::MultiplyCodedArgs>();
+        args.type = cpu::BlocksOf(dtype);
+        args.scratch = product.scratch();
+        for (int i = 0; i < repeats; ++i) kernels_.coded->multiply(args);
+      } else {
+        auto args = product.Args<cpu::MultiplyArgs>();
+        args.type = type;
+        for (int i = 0; i < repeats; ++i) kernels_.multiply(args);
+      }
+    });
+    speeds[static_cast<size_t>(thread)] = product_work * repeats / seconds;
   });
-  return 2.0 * static_cast<double>(rows * kernels_.panel * kDepth) * repeats * pool.threads() /
-         seconds;
+  return std::accumulate(speeds.begin(), speeds.end(), 0.0);
 }
 
 double CpuBackend::MeasureReadBandwidth(Context& context) {
-  constexpr size_t kBytes = size_t{256} << 20;
-  constexpr int kRounds = 4;
+  // Pieces of much more memory than caches hold; the threads share one way to it, so that they read
+  // a piece together. The largest of floats is the operation that does least beside reading.
+  constexpr int64_t kFloats = int64_t{64} << 20, kPiece = int64_t{4} << 20;
+  constexpr int kPieces = static_cast<int>(kFloats / kPiece);
+  constexpr int kRounds = 6 * kPieces;
   ThreadPool& pool = *context.pool;
   Arena arena(MemoryRole::kWorkspace);
-  const auto threads = static_cast<size_t>(pool.threads());
-  const size_t share = kBytes / threads / 4096 * 4096;
-  auto* data = static_cast<std::byte*>(arena.NewBytes(share * threads));
-  std::memset(data, 1, share * threads);  // pages that exist
-  std::atomic<uint64_t> unused{0};
-  const double seconds = BestSeconds(pool, kRounds, [&](int thread) {
-    const auto* words =
-        reinterpret_cast<const uint64_t*>(data + static_cast<size_t>(thread) * share);
-    uint64_t sum[8] = {};
-    for (size_t i = 0; i < share / sizeof(uint64_t); i += 8) {
-      for (size_t j = 0; j < 8; ++j) sum[j] ^= words[i + j];
-    }
-    for (const uint64_t part : sum) unused.fetch_xor(part, std::memory_order_relaxed);
+  const Tensor data = arena.New(DType::kF32, Shape({kPieces, kPiece}));
+  std::memset(data.raw(), 0, static_cast<size_t>(data.bytes()));  // pages that exist
+  const int64_t share = kPiece / pool.threads();
+  std::atomic<float> unused{0};
+  const double seconds = BestSeconds(kRounds, [&](int round) {
+    const float* piece = data.data<float>() + round % kPieces * kPiece;
+    pool.Run([&](int thread) {
+      unused.store(kernels_.max(piece + thread * share, share), std::memory_order_relaxed);
+    });
   });
-  return static_cast<double>(share * threads) / seconds;
+  return static_cast<double>(share * pool.threads()) * sizeof(float) / seconds;
 }
 
 }  // namespace fathom
