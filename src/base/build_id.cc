@@ -15,7 +15,9 @@ int ReadFirst(dl_phdr_info* info, size_t, void* result) {
   for (int i = 0; i < info->dlpi_phnum; ++i) {
     const ElfW(Phdr)& segment = info->dlpi_phdr[i];
     if (segment.p_type != PT_NOTE) continue;
-    const auto* note = reinterpret_cast<const char*>(info->dlpi_addr + segment.p_vaddr);
+    // The loader gives the address as a number.
+    const auto* note = reinterpret_cast<const char*>(  // NOLINT(performance-no-int-to-ptr)
+        info->dlpi_addr + segment.p_vaddr);
     const char* const end = note + segment.p_memsz;
     const auto padded = [](size_t size) { return (size + 3) / 4 * 4; };
     while (note + sizeof(ElfW(Nhdr)) <= end) {

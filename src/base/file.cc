@@ -90,10 +90,10 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 void ReleasePages(std::span<const std::byte> mapped) {
   if (mapped.empty()) return;
   static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const uintptr_t begin = reinterpret_cast<uintptr_t>(mapped.data()) / page * page;
-  const uintptr_t end = reinterpret_cast<uintptr_t>(mapped.data()) + mapped.size();
+  const size_t before = reinterpret_cast<uintptr_t>(mapped.data()) % page;
+  auto* const begin = const_cast<std::byte*>(mapped.data()) - before;
   // It is advice: what it returns does not matter.
-  madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  madvise(begin, before + mapped.size(), MADV_DONTNEED);
 }
 
 std::string ReadFile(const fs::path& path) {

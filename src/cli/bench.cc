@@ -139,6 +139,7 @@ std::vector<Line> Measure(const Arguments& arguments, const std::vector<Benchmar
     done += BenchmarkWork(measured, arguments.repetitions);
     if (measured.prompt > 0) {
       const auto tokens = static_cast<double>(measured.prompt);
+      const int64_t middle = measured.depth + measured.prompt / 2;
       const auto chunks =
           static_cast<double>((measured.prompt + measured.chunk - 1) / measured.chunk);
       lines.push_back(
@@ -149,7 +150,7 @@ std::vector<Line> Measure(const Arguments& arguments, const std::vector<Benchmar
            .seconds = times.prefill_seconds,
            .machine = machine,
            .floor_bytes = floor.WeightBytes(std::min(measured.prompt, measured.chunk)) * chunks,
-           .floor_flops = floor.PromptFlops(measured.depth + measured.prompt / 2) * tokens});
+           .floor_flops = floor.PromptFlops(middle) * tokens});
     }
     if (measured.generate > 0) {
       const auto steps = static_cast<double>(measured.generate);

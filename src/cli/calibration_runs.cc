@@ -185,7 +185,7 @@ MeasuredRun CalibrationModel::Train(const CalibrationSetting& s, ParameterStore&
   std::vector<double> seconds;
   for (int64_t i = 0; i <= kTrainingSteps; ++i) {
     const auto start = Clock::now();
-    step.Run(context, rows, s.count, i, /*learning_rate=*/0, 0.3, /*bias_step=*/0);
+    step.Run(context, rows, s.count, i, /*lr=*/0, 0.3, /*bias_speed=*/0);
     const std::chrono::duration<double> elapsed = Clock::now() - start;
     if (i > 0) seconds.push_back(elapsed.count());
     InterruptGuard::ThrowIfRequested("measuring");

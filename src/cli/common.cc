@@ -29,7 +29,7 @@ using Names = std::set<std::string, std::less<>>;
   // "plan train"; nothing for the program itself.
   std::string where;
   for (const CLI::App* part = &command; part->get_parent() != nullptr; part = part->get_parent()) {
-    where = where.empty() ? part->get_name() : part->get_name() + " " + where;
+    where.insert(0, part->get_name() + (where.empty() ? "" : " "));
   }
   throw UsageError(where, fmt::format("there is no {} '{}'", kind, name),
                    NearestHint(name, known, "--help lists what there is"));

@@ -120,8 +120,9 @@ std::string BreakdownSvg(std::span<const ReportRow> parts, const ReportRow& tota
   constexpr double kBar = 30, kTop = 6, kLine = 22;
   double sum = 0;
   for (const ReportRow& part : parts) sum += std::max(part.value, 0.0);
-  const auto lines = static_cast<double>((parts.size() + 1) / 2);
-  std::string svg = Open(kTop + kBar + 12 + lines * kLine, fmt::format("{} by part", total.label));
+  const size_t lines = (parts.size() + 1) / 2;
+  std::string svg = Open(kTop + kBar + 12 + static_cast<double>(lines) * kLine,
+                         fmt::format("{} by part", total.label));
   double x = 0;
   for (size_t i = 0; i < parts.size(); ++i) {
     const double share = sum > 0 ? std::max(parts[i].value, 0.0) / sum : 0;
@@ -137,7 +138,8 @@ std::string BreakdownSvg(std::span<const ReportRow> parts, const ReportRow& tota
     }
     x += width;
     const double at_x = i % 2 == 0 ? 0 : kWidth / 2;
-    const double at_y = kTop + kBar + 24 + kLine * static_cast<double>(i / 2);
+    const size_t line = i / 2;
+    const double at_y = kTop + kBar + 24 + kLine * static_cast<double>(line);
     svg += fmt::format(
         "<rect x=\"{:.0f}\" y=\"{:.0f}\" width=\"11\" height=\"11\" rx=\"2\" class=\"part c{}\"/>",
         at_x, at_y - 10, i % kColours);
@@ -175,7 +177,8 @@ std::string LineChart(const ReportTable& table, const std::vector<size_t>& colum
     for (const size_t column : columns) ys.push_back(row[column]);
   }
   const std::string& unit = table.columns[columns[0]].unit;
-  const double top = 14 + kLegendLine * static_cast<double>((columns.size() + 2) / 3);
+  const size_t legend_lines = (columns.size() + 2) / 3;
+  const double top = 14 + kLegendLine * static_cast<double>(legend_lines);
   const double bottom = top + kPlot;
   const ChartAxis x(xs, kLeft, kWidth - kRight, /*with_zero=*/false, /*may_be_logarithmic=*/true);
   const ChartAxis y(ys, bottom, top, /*with_zero=*/true, /*may_be_logarithmic=*/true);

@@ -160,7 +160,8 @@ void AddIntervals(std::span<const UncertainInput> inputs, const std::function<Re
       std::vector<double>& values = found->second;
       std::sort(values.begin(), values.end());
       const auto at = [&](double share) {
-        return values[static_cast<size_t>(share * static_cast<double>(values.size() - 1) + 0.5)];
+        return values[static_cast<size_t>(
+            std::lround(share * static_cast<double>(values.size() - 1)))];
       };
       const Interval interval{at(0.05), at(0.95)};
       if (interval.low < interval.high) row.interval = interval;

@@ -41,7 +41,8 @@ Uncertainty Propagate(std::span<const SourcedValue> inputs,
   }
   std::sort(outputs.begin(), outputs.end());
   const auto at = [&](double share) {
-    return outputs[static_cast<size_t>(share * static_cast<double>(outputs.size() - 1) + 0.5)];
+    return outputs[static_cast<size_t>(
+        std::lround(share * static_cast<double>(outputs.size() - 1)))];
   };
   result.p05 = at(0.05);
   result.p50 = at(0.5);

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
@@ -204,7 +206,8 @@ std::string Tokenizer::ToJson() const {
   Json merges = Json::array();
   for (const Merge& merge : model_->merges()) {
     const std::string &left = keys[merge.left], &right = keys[merge.right];
-    merges.push_back(as_pairs ? Json::array({left, right}) : Json(left + " " + right));
+    merges.push_back(as_pairs ? Json::array({left, right})
+                              : Json(fmt::format("{} {}", left, right)));
   }
   Json root = {{"version", "1.0"},
                {"truncation", nullptr},

@@ -51,8 +51,8 @@ int64_t MostRows(const cpu::KernelTable& kernels, const PackedMatrix& b) {
 // strip before it is packed, and one panel of B.
 struct BlockMemory {
   std::byte* a;
-  float* scales;
-  std::byte *values, *panel;
+  float* scales = nullptr;
+  std::byte *values = nullptr, *panel = nullptr;
   int64_t bytes;
 
   BlockMemory(void* data, const cpu::KernelTable& kernels, const PackedMatrix& b, int64_t rows) {

@@ -19,7 +19,7 @@ Value Interpreter::Global(const std::string& name) {
   return runtime_.Undefined(name);
 }
 
-Value Interpreter::Call(const Value& callee, Arguments arguments) {
+Value Interpreter::Call(const Value& callee, const Arguments& arguments) {
   if (callee.IsUndefined()) FailUndefined(runtime_, callee);
   if (callee.kind() != Value::Kind::kFunction) {
     runtime_.Fail(fmt::format("'{}' cannot be called", TypeName(callee)));

@@ -155,13 +155,13 @@ Value Interpreter::EvaluateCall(const Node& node, const Value* caller) {
       return CallMethod(runtime_, object, callee.name, arguments);
     }
     if (caller != nullptr) arguments.named.emplace_back("caller", *caller);
-    return Call(GetAttribute(runtime_, object, callee.name), std::move(arguments));
+    return Call(GetAttribute(runtime_, object, callee.name), arguments);
   }
   const Value function = Evaluate(callee);
   Arguments arguments = EvaluateArguments(node.arguments);
   if (caller != nullptr) arguments.named.emplace_back("caller", *caller);
   runtime_.set_line(node.line);
-  return Call(function, std::move(arguments));
+  return Call(function, arguments);
 }
 
 std::vector<Value> Interpreter::EvaluateAll(const std::vector<NodePtr>& nodes) {

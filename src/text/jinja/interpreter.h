@@ -53,7 +53,7 @@ class Interpreter {
   Arguments EvaluateArguments(const CallSyntax& syntax);
 
   // Calls (calls.cc).
-  Value Call(const Value& callee, Arguments arguments);
+  Value Call(const Value& callee, const Arguments& arguments);
   Value CallMacro(const FunctionObject& macro, const Arguments& arguments);
   Value CallGlobal(const std::string& name, const Arguments& arguments);
   Value MakeDict(const Arguments& arguments);

@@ -154,9 +154,8 @@ std::string DecodeEscapes(std::string_view literal) {
       i += 2;
     } else if (c == '\n') {
       i += 2;
-    } else if (c >= '0' && c <= '7' && number(i + 1, 1, 3, 8, value)) {
-      append(value);
-    } else if ((c == 'x' && number(i + 2, 2, 2, 16, value)) ||
+    } else if ((c >= '0' && c <= '7' && number(i + 1, 1, 3, 8, value)) ||
+               (c == 'x' && number(i + 2, 2, 2, 16, value)) ||
                (c == 'u' && number(i + 2, 4, 4, 16, value)) ||
                (c == 'U' && number(i + 2, 8, 8, 16, value))) {
       append(value);
