@@ -111,8 +111,10 @@ TEST_F(InferenceTest, MistakesAreOneLine) {
   ExpectFailure("generate " + model + " --prompt x --seed -1", 2, "--seed");
   ExpectFailure("generate " + model + " --prompt x --device tpu", 2, "'tpu'");
   ExpectFailure("generate " + model + " --prompt x --device cuda", 1, "this build has no CUDA");
-  ExpectFailure("generate " + model + " --prompt x --max-tokens 4096", 1, "context of 4096");
-  ExpectFailure("generate " + model + " --prompt '' --no-bos", 2, "empty");
+  // These are seen by the engine: the model is loaded, and says with which modules unless --quiet.
+  ExpectFailure("generate " + model + " --quiet --prompt x --max-tokens 4096", 1,
+                "context of 4096");
+  ExpectFailure("generate " + model + " --quiet --prompt '' --no-bos", 2, "empty");
   ExpectFailure("generate " + Path("none") + " --prompt x", 1, "none");
   ExpectFailure("score " + model, 2, "--text");
   ExpectFailure("score " + model + " --text x --tokens y", 2, "--text");
