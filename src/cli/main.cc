@@ -18,6 +18,7 @@
 #include "cli/plan.h"
 #include "cli/pull.h"
 #include "cli/score.h"
+#include "cli/serve.h"
 #include "cli/tokenize.h"
 #include "cli/train.h"
 
@@ -79,6 +80,7 @@ int main(int argc, char** argv) {
   fathom::AddGenerateCommand(app);
   fathom::AddScoreCommand(app);
   fathom::AddChatCommand(app);
+  fathom::AddServeCommand(app);
   fathom::AddBenchCommand(app);
   fathom::AddPlanCommand(app);
   try {

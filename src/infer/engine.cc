@@ -283,13 +283,14 @@ bool Engine::Take(Sequence& sequence, const Scheduler::Grant& grant, PieceResult
     ++sequence.next_scored;
   }
   for (size_t i = 0; i < drawn.size(); ++i) {
+    if (++usage.answer_tokens == 1) usage.first_token_seconds = SecondsSince(sequence.arrival);
     events.push_back({.request = sequence.id,
                       .token = drawn[i].token,
                       .position = first_drawn + static_cast<int64_t>(i),
                       .logprob = drawn[i].score.logprob,
                       .sampled_logprob = drawn[i].sampled_logprob,
-                      .top = std::move(drawn[i].score.top)});
-    if (++usage.answer_tokens == 1) usage.first_token_seconds = SecondsSince(sequence.arrival);
+                      .top = std::move(drawn[i].score.top),
+                      .usage = usage});
   }
   const bool failed = !result.error.empty() && !stopped && usage.answer_tokens < most;
   if (failed) events.push_back({.request = sequence.id, .position = sequence.length()});

@@ -91,7 +91,7 @@ struct EngineEvent {
   std::vector<RankedToken> top;
   FinishReason finish = FinishReason::kNone;
   std::string error;
-  RequestUsage usage;  // when it is finished
+  RequestUsage usage;  // of a written token: so far; whole when it is finished
 };
 
 // There is no room in the queue; later there may be.

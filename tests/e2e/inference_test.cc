@@ -77,7 +77,7 @@ TEST_F(InferenceTest, EveryCommandHasHelpWithAnExample) {
   EXPECT_EQ(all.code, 0);
   EXPECT_TRUE(Run("--version").out.starts_with("fathom "));
   EXPECT_NE(Run("tokenize --help").out.find("Example: "), std::string::npos);
-  for (const char* command : {"init", "inspect", "generate", "score", "chat", "bench"}) {
+  for (const char* command : {"init", "inspect", "generate", "score", "chat", "serve", "bench"}) {
     EXPECT_NE(all.out.find(command), std::string::npos);
     const Result help = Run(std::string(command) + " --help");
     EXPECT_EQ(help.code, 0);

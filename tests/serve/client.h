@@ -59,6 +59,17 @@ class Client {
     return answer;
   }
 
+  // What comes up to and with `text`; less when the server closes before.
+  std::string ReceiveUntil(std::string_view text) {
+    size_t at;
+    while ((at = held_.find(text)) == std::string::npos) {
+      if (!More()) return std::exchange(held_, {});
+    }
+    std::string received = held_.substr(0, at + text.size());
+    held_.erase(0, received.size());
+    return received;
+  }
+
   // Whether the server has closed the connection, with nothing more to say.
   bool Closed() { return held_.empty() && !More() && !timed_out_; }
 

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "serve/client.h"
 #include "serve/http/server.h"
+#include "serve/running_server.h"
 
 namespace fathom {
 namespace {
@@ -19,36 +20,25 @@ using test::Has;
 using test::Post;
 using test::Status;
 
-// A server in a thread of its own, stopped at the end.
-class Running {
+WebRouter Routes() {
+  WebRouter router;
+  router.Add("GET", "/hello", [](const WebRequest& request) {
+    return WebResponse{.body = "hello " + request.query,
+                       .headers = {{"X-Given", std::string(request.Header("x-GIVEN"))}}};
+  });
+  router.Add("POST", "/echo",
+             [](const WebRequest& request) { return WebResponse{.body = request.body}; });
+  router.Add("GET", "/throws", [](const WebRequest&) -> WebResponse {
+    throw std::runtime_error("a secret of the server");
+  });
+  return router;
+}
+
+// A server with these.
+class Running : public test::Running {
  public:
   explicit Running(const WebServerOptions& options = {}, WebRouter router = Routes())
-      : server_(options, std::move(router)), thread_([this] { server_.Run(); }) {}
-  ~Running() { Stop(); }
-
-  static WebRouter Routes() {
-    WebRouter router;
-    router.Add("GET", "/hello", [](const WebRequest& request) {
-      return WebResponse{.body = "hello " + request.query,
-                         .headers = {{"X-Given", std::string(request.Header("x-GIVEN"))}}};
-    });
-    router.Add("POST", "/echo",
-               [](const WebRequest& request) { return WebResponse{.body = request.body}; });
-    router.Add("GET", "/throws", [](const WebRequest&) -> WebResponse {
-      throw std::runtime_error("a secret of the server");
-    });
-    return router;
-  }
-  uint16_t port() const { return server_.port(); }
-  WebServer& server() { return server_; }
-  void Stop() {
-    server_.Stop();
-    if (thread_.joinable()) thread_.join();
-  }
-
- private:
-  WebServer server_;
-  std::thread thread_;
+      : test::Running(options, std::move(router)) {}
 };
 
 TEST(WebServer, AnswersOneRequestAfterAnotherOnAConnection) {
@@ -209,7 +199,7 @@ struct Gate {
   std::latch entered{1}, open{1};
 
   WebRouter Routes() {
-    WebRouter router = Running::Routes();
+    WebRouter router = fathom::Routes();
     router.Add("GET", "/gate", [this](const WebRequest&) {
       entered.count_down();
       open.wait();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,11 +22,15 @@ struct WebRequest {
   std::string_view Header(std::string_view name) const;
 };
 
+class WebAnswer;
+
 struct WebResponse {
   int status = 200;
   std::string type = "text/plain; charset=utf-8";  // Content-Type
   std::string body;
   WebHeaders headers = {};  // besides Content-Type, Content-Length and Connection
+  // Not null: the answer comes from there, and what is above does not count (serve/http/answer.h).
+  std::shared_ptr<WebAnswer> later = nullptr;
 };
 
 // {"error": {"message": ..., "field": ...}}; field is left out when it is empty.

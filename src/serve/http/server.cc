@@ -12,8 +12,11 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/chunk_encode.hpp>
+#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -23,6 +26,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "serve/http/answer.h"
 
 namespace fathom {
 namespace {
@@ -199,8 +203,10 @@ class WebServer::Listener {
     co_await Read(connection, parser, error);
     const bool whole = !error;
     bool keep_alive = false, is_head = false;
+    unsigned version = 11;
     WebResponse answer;
     if (whole) {
+      version = parser.get().version();
       keep_alive = parser.get().keep_alive();
       is_head = parser.get().method() == http::verb::head;
       answer = co_await Answer(Take(parser.release()));
@@ -209,7 +215,13 @@ class WebServer::Listener {
       answer = ReadError(error, options_);
       if (answer.status == 0) co_return false;
     }
-    const bool written = co_await Write(connection, std::move(answer), keep_alive, is_head);
+    bool written;
+    if (answer.later) {
+      keep_alive = keep_alive && version >= 11;
+      written = co_await WriteLater(connection, *answer.later, keep_alive, is_head, version >= 11);
+    } else {
+      written = co_await Write(connection, std::move(answer), keep_alive, is_head);
+    }
     if (!written || keep_alive) co_return written;
     co_await Linger(connection);
     co_return false;
@@ -258,6 +270,113 @@ class WebServer::Listener {
   bool NamesThisMachine(std::string_view host) const {
     const std::string_view name = HostName(host);
     return name == "localhost" || name == "127.0.0.1" || name == "[::1]" || name == options_.host;
+  }
+
+  // What tells the coroutine of an answer that comes later to go on. Others hold it, too, and may
+  // call after the answer's end.
+  struct Bell {
+    explicit Bell(asio::io_context& io) : timer(io) {}
+    asio::steady_timer timer;
+    bool client_has_gone = false, answered = false;
+  };
+
+  // However an answer that comes later ends, whoever writes it is told.
+  class LaterGuard {
+   public:
+    LaterGuard(WebAnswer& answer, Bell& bell) : answer_(answer), bell_(bell) {}
+    ~LaterGuard() {
+      bell_.answered = true;
+      answer_.Gone();
+    }
+    LaterGuard(const LaterGuard&) = delete;
+    LaterGuard& operator=(const LaterGuard&) = delete;
+
+   private:
+    WebAnswer& answer_;
+    Bell& bell_;
+  };
+
+  // False when the client has gone or takes too little.
+  asio::awaitable<bool> WriteLater(Connection& connection, WebAnswer& answer, bool keep_alive,
+                                   bool is_head, bool chunked) {
+    const auto bell = std::make_shared<Bell>(io_);
+    const LaterGuard guard(answer, *bell);
+    // Both run on this thread, so that nothing gets lost between looking for news and waiting.
+    answer.OnNews([this, bell] { asio::post(io_, [bell] { bell->timer.cancel(); }); });
+    WatchClient(connection, bell);
+    bool is_events = false;
+    beast::error_code error;
+    for (;;) {
+      WebAnswer::News news = answer.Take();
+      if (bell->client_has_gone || news.too_slow) co_return false;
+      if (news.whole) {
+        bell->answered = true;
+        co_return co_await Write(connection, std::move(*news.whole), keep_alive && !stopping_,
+                                 is_head);
+      }
+      connection.stream.expires_after(options_.write_time);
+      if (news.head) {
+        is_events = news.head->type.starts_with("text/event-stream");
+        co_await WriteHead(connection, *news.head, keep_alive, chunked, error);
+      } else if (news.bytes.empty() && !news.closed) {
+        bell->timer.expires_after(options_.keep_alive_time);
+        beast::error_code rung;
+        co_await bell->timer.async_wait(asio::redirect_error(asio::use_awaitable, rung));
+        if (rung || !is_events) continue;
+        news.bytes = ": nothing yet\n\n";
+        connection.stream.expires_after(options_.write_time);
+      }
+      if (!error && !news.bytes.empty()) {
+        co_await WritePart(connection, news.bytes, chunked, error);
+      }
+      if (!error && news.closed) {
+        if (chunked) {
+          const auto last = http::make_chunk_last();
+          co_await asio::async_write(connection.stream, last,
+                                     asio::redirect_error(asio::use_awaitable, error));
+        }
+        co_return !error;
+      }
+      if (error) co_return false;
+    }
+  }
+
+  asio::awaitable<void> WriteHead(Connection& connection, const WebResponse& head, bool keep_alive,
+                                  bool chunked, beast::error_code& error) {
+    http::response<http::empty_body> response(static_cast<http::status>(head.status), 11);
+    response.set(http::field::content_type, head.type);
+    for (const auto& [name, value] : head.headers) response.set(name, value);
+    response.keep_alive(keep_alive);
+    response.chunked(chunked);
+    http::response_serializer<http::empty_body> serializer(response);
+    co_await http::async_write_header(connection.stream, serializer,
+                                      asio::redirect_error(asio::use_awaitable, error));
+  }
+
+  asio::awaitable<void> WritePart(Connection& connection, const std::string& bytes, bool chunked,
+                                  beast::error_code& error) {
+    const asio::const_buffer buffer(bytes.data(), bytes.size());
+    if (chunked) {
+      const auto chunk = http::make_chunk(buffer);
+      co_await asio::async_write(connection.stream, chunk,
+                                 asio::redirect_error(asio::use_awaitable, error));
+    } else {
+      co_await asio::async_write(connection.stream, buffer,
+                                 asio::redirect_error(asio::use_awaitable, error));
+    }
+  }
+
+  // While an answer is under way nothing is read from its client; that it closes the connection
+  // shows as something to read of which there are no bytes.
+  void WatchClient(Connection& connection, const std::shared_ptr<Bell>& bell) {
+    tcp::socket& socket = connection.stream.socket();
+    socket.async_wait(tcp::socket::wait_read, [bell, &socket](const beast::error_code& error) {
+      if (bell->answered) return;
+      beast::error_code ignored;
+      if (!error && socket.available(ignored) > 0) return;
+      bell->client_has_gone = true;
+      bell->timer.cancel();
+    });
   }
 
   asio::awaitable<bool> Write(Connection& connection, WebResponse answer, bool keep_alive,

@@ -22,6 +22,9 @@ struct WebServerOptions {
   // A connection that is slower is closed.
   std::chrono::milliseconds idle_time{60'000}, header_time{10'000}, body_time{30'000},
       write_time{30'000};
+  // After so long without anything new, an answer that comes as server-sent events gets a comment,
+  // so that nobody between here and the client takes the connection for dead.
+  std::chrono::milliseconds keep_alive_time{15'000};
   // Connections beyond this are closed at once.
   size_t connections = 1024;
   // Threads that run handlers, and requests that may wait for one: beyond, 503 with Retry-After.

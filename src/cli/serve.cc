@@ -1,0 +1,170 @@
+#include "cli/serve.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ctime>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "cli/common.h"
+#include "cli/generation_options.h"
+#include "cli/model_engine.h"
+#include "serve/http/server.h"
+#include "serve/openai/openai_api.h"
+
+namespace fathom {
+namespace {
+
+struct Arguments {
+  CommonOptions common;
+  PrecisionOption precision;
+  CacheOptions cache;
+  DraftOptions draft;
+  std::filesystem::path directory;
+  std::string name;
+  int64_t context = 0;
+  int64_t max_running = 64, max_waiting = 256;
+  int64_t drain_seconds = 30;
+  WebServerOptions web{.host = "127.0.0.1",
+                       .port = 8080,
+                       .body_bytes = 16 << 20,
+                       .connections = 4096,
+                       .stop_at_signals = true};
+};
+
+// Sequences of full length that the cache has room for, if nothing else is said and memory allows.
+constexpr int64_t kWholeContexts = 16;
+
+class Serving {
+ public:
+  explicit Serving(Arguments& arguments)
+      : arguments_(arguments),
+        device_(arguments.common.device, arguments.common.threads),
+        model_(arguments.directory, arguments.precision.Get(), arguments.draft.wants_mtp()) {
+    const auto side_file = [this](std::string_view name) {
+      return model_.mapped().source().SideFile(name);
+    };
+    try {
+      template_ =
+          ChatTemplate::Load(side_file, arguments.directory.string(), &model_.RequireTokenizer());
+    } catch (const Error& error) {
+      spdlog::warn("{}; /v1/chat/completions will say so", error.what());
+    }
+  }
+
+  void Run() {
+    const int64_t context =
+        arguments_.context > 0 ? std::min(arguments_.context, Context()) : Context();
+    const int64_t page_bytes =
+        KvCache::kPageTokens *
+        KvCache::BytesPerToken(model_.config(), model_.precision(), arguments_.cache.format.Get());
+    const int64_t quarter = AvailableMemory() / 4 / page_bytes;
+    const int64_t pages =
+        arguments_.cache.memory > 0
+            ? static_cast<int64_t>(arguments_.cache.memory) / page_bytes
+            : std::min(KvCache::Pages(context) * kWholeContexts, std::max<int64_t>(1, quarter));
+    EngineOptions options{
+        .max_running = arguments_.max_running,
+        .max_length = std::min(context, pages * KvCache::kPageTokens),
+        .max_waiting = arguments_.max_waiting,
+    };
+    arguments_.draft.Apply(model_, options);
+    ModelEngine engine(device_, model_, arguments_.cache, pages, 1, options,
+                       arguments_.common.quiet);
+    std::optional<EngineService> service(std::in_place, engine.engine());
+    OpenAiApi api({.name = Name(),
+                   .tokenizer = &model_.RequireTokenizer(),
+                   .max_length = options.max_length,
+                   .created = std::time(nullptr)},
+                  model_.defaults(), template_ ? &*template_ : nullptr, *service);
+    WebRouter router;
+    api.AddTo(router);
+    WebServer server(arguments_.web, std::move(router));
+    spdlog::info("{} tokens of context, {} for the cache", options.max_length,
+                 FormatBytes(static_cast<double>(pages * page_bytes)));
+    const std::string url = server.Address() + "/v1";
+    if (arguments_.common.json) {
+      WriteJson({{"model", Name()}, {"url", url}, {"max_model_len", options.max_length}});
+    } else {
+      WriteStandardOutput(fmt::format("{} is served at {} (Ctrl-C ends it)\n", Name(), url));
+    }
+    server.Run();
+    // Nobody writes to the server's answers when it goes.
+    service.reset();
+  }
+
+ private:
+  int64_t Context() const { return model_.config().max_position_embeddings; }
+
+  std::string Name() const {
+    if (!arguments_.name.empty()) return arguments_.name;
+    const std::filesystem::path whole = std::filesystem::absolute(arguments_.directory);
+    const std::filesystem::path last = whole.has_filename() ? whole : whole.parent_path();
+    return std::filesystem::is_directory(last) ? last.filename().string() : last.stem().string();
+  }
+
+  Arguments& arguments_;
+  Device device_;
+  LoadedModel model_;
+  std::optional<ChatTemplate> template_;
+};
+
+void CheckHost(const std::string& host) {
+  if (host == "localhost" || host == "::1" || host.starts_with("127.")) return;
+  throw UsageError("--host",
+                   fmt::format("{} is more than this machine, and there are no keys yet", host),
+                   "serve on 127.0.0.1, behind a proxy that asks for one");
+}
+
+}  // namespace
+
+void AddServeCommand(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("serve", "Serve a model through the OpenAI API.");
+  command->footer("Example: fathom serve my-model --port 8080");
+  const auto arguments = std::make_shared<Arguments>();
+  command->add_option("MODEL", arguments->directory, "A model directory or a .gguf file")
+      ->required();
+  command->add_option("--host", arguments->web.host, "The address to listen on")
+      ->capture_default_str();
+  command->add_option("--port", arguments->web.port, "The port to listen on; 0: one that is free")
+      ->capture_default_str();
+  command->add_option("--name", arguments->name,
+                      "The model's name in the API; that of its directory if not given");
+  command
+      ->add_option("--context", arguments->context,
+                   "Tokens of prompt and answer at most; what the model is made for if not given")
+      ->check(CLI::Range(int64_t{16}, int64_t{1} << 24));
+  command->add_option("--max-running", arguments->max_running, "Answers that are written at a time")
+      ->check(CLI::Range(int64_t{1}, int64_t{4096}))
+      ->capture_default_str();
+  command
+      ->add_option("--max-waiting", arguments->max_waiting,
+                   "Answers that wait for their turn; beyond, requests are refused (429)")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
+      ->capture_default_str();
+  command
+      ->add_option("--drain-time", arguments->drain_seconds,
+                   "Seconds that answers under way may take to end after SIGTERM")
+      ->check(CLI::Range(int64_t{0}, int64_t{86400}))
+      ->capture_default_str();
+  arguments->draft.AddTo(*command);
+  arguments->cache.AddTo(*command);
+  arguments->precision.AddTo(*command);
+  arguments->common.AddTo(*command);
+  command->remove_option(command->get_option("--seed"));  // requests have their own
+  command->get_option("--json")->description("Print where it is served as JSON on stdout");
+  command->callback([arguments] {
+    CheckHost(arguments->web.host);
+    arguments->web.drain_time = std::chrono::seconds(arguments->drain_seconds);
+    Serving(*arguments).Run();
+  });
+}
+
+}  // namespace fathom

@@ -1,0 +1,232 @@
+#include "serve/openai/api_request.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <random>
+
+#include "base/error.h"
+#include "serve/openai/api_error.h"
+#include "text/chat/chat_message.h"
+
+namespace fathom {
+namespace {
+
+constexpr int64_t kMostChoices = 128;
+constexpr int64_t kMostTopLogprobs = 20;
+constexpr size_t kMostStops = 16;
+constexpr size_t kMostPrompts = 128;
+constexpr std::string_view kBody = "body";
+
+// "body: messages[0].role" is the field "messages[0].role".
+std::string FieldOf(const JsonValue& value) {
+  const std::string_view path = value.path();
+  const std::string prefix = std::string(kBody) + ": ";
+  return std::string(path.starts_with(prefix) ? path.substr(prefix.size()) : path);
+}
+
+// Calls read(field) where there is one; a value of another kind is the client's mistake.
+template <typename Read>
+void With(const JsonValue& root, std::string_view name, Read read) {
+  const std::optional<JsonValue> value = root.Find(name);
+  if (!value) return;
+  try {
+    read(*value);
+  } catch (const Error& error) {
+    throw ApiError(400, error.what(), FieldOf(*value));
+  }
+}
+
+int64_t IntIn(const JsonValue& value, int64_t least, int64_t most) {
+  const int64_t number = value.Int();
+  if (number < least || number > most) {
+    throw ApiError(400,
+                   fmt::format("{} is {}; it can be {} to {}", FieldOf(value), number, least, most),
+                   FieldOf(value));
+  }
+  return number;
+}
+
+[[noreturn]] void Unsupported(std::string_view field, std::string_view what) {
+  throw ApiError(400, fmt::format("{}: {} is not supported", field, what), std::string(field),
+                 "unsupported");
+}
+
+// What changes the answer and cannot be done must not be ignored.
+void RefuseUnsupported(const JsonValue& root) {
+  for (const char* name : {"frequency_penalty", "presence_penalty"}) {
+    With(root, name, [&](const JsonValue& value) {
+      if (value.Number() != 0) Unsupported(name, "a penalty");
+    });
+  }
+  With(root, "repetition_penalty", [](const JsonValue& value) {
+    if (value.Number() != 1) Unsupported("repetition_penalty", "a penalty");
+  });
+  With(root, "logit_bias", [](const JsonValue& value) {
+    if (!value.Object().empty()) Unsupported("logit_bias", "a bias");
+  });
+  With(root, "response_format", [](const JsonValue& value) {
+    if (value.At("type").String() != "text")
+      Unsupported("response_format", "a format other than text");
+  });
+  With(root, "tools", [](const JsonValue& value) {
+    if (!value.Array().empty()) Unsupported("tools", "calling tools");
+  });
+  With(root, "best_of", [&root](const JsonValue& value) {
+    if (value.Int() != root.IntOr("n", 1)) Unsupported("best_of", "choosing among more than n");
+  });
+  With(root, "suffix", [](const JsonValue& value) {
+    if (!value.String().empty()) Unsupported("suffix", "filling in");
+  });
+}
+
+void ReadSampling(const JsonValue& root, const GenerationDefaults& defaults, SamplingParams& out) {
+  out = defaults.sampling;
+  With(root, "temperature", [&](const JsonValue& value) { out.temperature = value.Number(); });
+  With(root, "top_p", [&](const JsonValue& value) { out.top_p = value.Number(); });
+  With(root, "min_p", [&](const JsonValue& value) { out.min_p = value.Number(); });
+  // vLLM's clients say -1 for off.
+  With(root, "top_k",
+       [&](const JsonValue& value) { out.top_k = std::max<int64_t>(0, value.Int()); });
+  out.seed = std::random_device{}();
+  With(root, "seed",
+       [&](const JsonValue& value) { out.seed = static_cast<uint64_t>(value.Int()); });
+  try {
+    out.Validate();
+  } catch (const Error& error) {
+    const std::string message = error.what();
+    throw ApiError(400, message, message.substr(0, message.find(':')));
+  }
+}
+
+void ReadStops(const JsonValue& root, std::vector<std::string>& stops) {
+  With(root, "stop", [&](const JsonValue& value) {
+    if (value.IsString()) {
+      stops.emplace_back(value.String());
+    } else {
+      for (const JsonValue& stop : value.Array()) stops.emplace_back(stop.String());
+    }
+    std::erase(stops, std::string());
+    if (stops.size() > kMostStops) {
+      throw ApiError(400,
+                     fmt::format("stop has {} strings; {} can be given", stops.size(), kMostStops),
+                     "stop");
+    }
+  });
+}
+
+void ReadCommon(const JsonValue& root, const GenerationDefaults& defaults, ApiRequest& request) {
+  RefuseUnsupported(root);
+  With(root, "model", [&](const JsonValue& value) { request.model = value.String(); });
+  With(root, "stream", [&](const JsonValue& value) { request.stream = value.Bool(); });
+  With(root, "stream_options", [&](const JsonValue& value) {
+    request.stream_usage = value.BoolOr("include_usage", false);
+  });
+  With(root, "n", [&](const JsonValue& value) { request.n = IntIn(value, 1, kMostChoices); });
+  ReadSampling(root, defaults, request.sampling);
+  ReadStops(root, request.stop);
+  With(root, "ignore_eos", [&](const JsonValue& value) { request.ignore_eos = value.Bool(); });
+  With(root, "user", [&](const JsonValue& value) { request.user = value.String(); });
+}
+
+void ReadMaxTokens(const JsonValue& root, const char* name, int64_t least, ApiRequest& request) {
+  With(root, name,
+       [&](const JsonValue& value) { request.max_tokens = IntIn(value, least, int64_t{1} << 40); });
+}
+
+CompletionRequest::Prompt IdsOf(const std::vector<JsonValue>& ids) {
+  CompletionRequest::Prompt prompt{.is_text = false};
+  for (const JsonValue& id : ids)
+    prompt.ids.push_back(static_cast<int32_t>(IntIn(id, 0, INT32_MAX)));
+  return prompt;
+}
+
+// A text, several, token ids, or several lists of them.
+void ReadPrompts(const JsonValue& value, std::vector<CompletionRequest::Prompt>& prompts) {
+  if (value.IsString()) {
+    prompts.push_back({.text = std::string(value.String())});
+    return;
+  }
+  const std::vector<JsonValue> items = value.Array();
+  if (!items.empty() && items[0].IsInt()) {
+    prompts.push_back(IdsOf(items));
+    return;
+  }
+  if (items.empty() || items.size() > kMostPrompts) {
+    throw ApiError(
+        400, fmt::format("prompt has {} prompts; it can have 1 to {}", items.size(), kMostPrompts),
+        "prompt");
+  }
+  for (const JsonValue& item : items) {
+    if (item.IsString()) {
+      prompts.push_back({.text = std::string(item.String())});
+    } else {
+      prompts.push_back(IdsOf(item.Array()));
+    }
+  }
+}
+
+}  // namespace
+
+JsonDocument ParseBody(std::string_view body) {
+  try {
+    JsonDocument document(body, kBody);
+    if (!document.root().IsObject()) throw ApiError(400, "the body is not a JSON object");
+    return document;
+  } catch (const Error& error) {
+    throw ApiError(400, error.what());
+  }
+}
+
+ChatRequest ParseChatRequest(std::string_view body, const GenerationDefaults& defaults) {
+  const JsonDocument document = ParseBody(body);
+  const JsonValue& root = document.root();
+  ChatRequest request;
+  ReadCommon(root, defaults, request);
+  ReadMaxTokens(root, "max_tokens", 1, request);
+  ReadMaxTokens(root, "max_completion_tokens", 1, request);
+  With(root, "logprobs", [&](const JsonValue& value) { request.logprobs = value.Bool(); });
+  With(root, "top_logprobs", [&](const JsonValue& value) {
+    request.top_logprobs = IntIn(value, 0, kMostTopLogprobs);
+    if (request.top_logprobs > 0 && !request.logprobs) {
+      throw ApiError(400, "top_logprobs wants logprobs: true", "top_logprobs");
+    }
+  });
+  With(root, "chat_template_kwargs", [&](const JsonValue& value) {
+    request.variables = jinja::Data::FromJson(value);
+    for (const char* name : {"thinking", "enable_thinking"}) {
+      const jinja::Data* think = request.variables.Find(name);
+      if (think != nullptr && think->kind == jinja::Data::Kind::kBool)
+        request.think = think->boolean;
+    }
+  });
+  if (!root.Find("messages")) throw ApiError(400, "messages is missing", "messages");
+  With(root, "messages", [&](const JsonValue& value) {
+    request.messages = ChatMessagesFromJson(value);
+    if (request.messages.items.empty()) throw ApiError(400, "messages is empty", "messages");
+  });
+  return request;
+}
+
+CompletionRequest ParseCompletionRequest(std::string_view body,
+                                         const GenerationDefaults& defaults) {
+  const JsonDocument document = ParseBody(body);
+  const JsonValue& root = document.root();
+  CompletionRequest request;
+  ReadCommon(root, defaults, request);
+  request.max_tokens = 16;  // as OpenAI's
+  ReadMaxTokens(root, "max_tokens", 0, request);
+  With(root, "echo", [&](const JsonValue& value) { request.echo = value.Bool(); });
+  if (*request.max_tokens == 0 && !request.echo) {
+    throw ApiError(400, "max_tokens: 0 without echo asks for nothing", "max_tokens");
+  }
+  With(root, "logprobs", [&](const JsonValue& value) {
+    request.logprobs = true;
+    request.top_logprobs = IntIn(value, 0, kMostTopLogprobs);
+  });
+  if (!root.Find("prompt")) throw ApiError(400, "prompt is missing", "prompt");
+  With(root, "prompt", [&](const JsonValue& value) { ReadPrompts(value, request.prompts); });
+  return request;
+}
+
+}  // namespace fathom

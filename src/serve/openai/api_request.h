@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "infer/generation_defaults.h"
+#include "infer/sampler.h"
+#include "text/jinja/data.h"
+
+namespace fathom {
+
+// What requests for a generation have in common, as OpenAI's API and vLLM name it.
+struct ApiRequest {
+  std::string model;
+  bool stream = false;
+  bool stream_usage = false;  // stream_options.include_usage
+  int64_t n = 1;
+  std::optional<int64_t> max_tokens;  // nothing: what the context holds
+  SamplingParams sampling;
+  std::vector<std::string> stop;
+  bool ignore_eos = false;
+  bool logprobs = false;
+  int64_t top_logprobs = 0;
+  std::string user;
+  int priority = 0;
+};
+
+// POST /v1/chat/completions
+struct ChatRequest : ApiRequest {
+  jinja::Data messages;
+  jinja::Data variables;      // chat_template_kwargs
+  std::optional<bool> think;  // thinking or enable_thinking of these
+};
+
+// POST /v1/completions
+struct CompletionRequest : ApiRequest {
+  // Each is a text or token ids.
+  struct Prompt {
+    std::string text;
+    std::vector<int32_t> ids;
+    bool is_text = true;
+  };
+  std::vector<Prompt> prompts;
+  bool echo = false;
+};
+
+// Both throw ApiError (400) for what is wrong or not supported, naming the field. What a field
+// leaves out comes from the model's generation defaults; a seed is drawn where none is given.
+// Fields that are unknown are ignored, as OpenAI's clients send many.
+ChatRequest ParseChatRequest(std::string_view body, const GenerationDefaults& defaults);
+CompletionRequest ParseCompletionRequest(std::string_view body, const GenerationDefaults& defaults);
+
+// The body as a JSON object; ApiError (400) when it is none.
+JsonDocument ParseBody(std::string_view body);
+
+}  // namespace fathom

@@ -1,0 +1,135 @@
+#include "serve/openai/engine_service.h"
+
+#include <exception>
+#include <utility>
+
+#include "base/log.h"
+
+namespace fathom {
+
+EngineService::EngineService(Engine& engine) : engine_(engine) {
+  Publish();
+  thread_ = std::thread([this] { Run(); });
+}
+
+EngineService::~EngineService() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  arrived_.notify_all();
+  thread_.join();
+  for (const auto& [id, choice] : choices_) engine_.Cancel(id);
+}
+
+uint64_t EngineService::Submit(std::vector<GenerationRequest> choices,
+                               std::shared_ptr<EngineClient> client) {
+  FATHOM_CHECK(!choices.empty());
+  const std::lock_guard lock(mutex_);
+  const uint64_t ticket = next_ticket_++;
+  orders_.push_back({ticket, std::move(choices), std::move(client)});
+  arrived_.notify_one();
+  return ticket;
+}
+
+void EngineService::Cancel(uint64_t ticket) {
+  const std::lock_guard lock(mutex_);
+  orders_.push_back({ticket, {}, nullptr});
+  arrived_.notify_one();
+}
+
+EngineService::State EngineService::state() const {
+  const std::lock_guard lock(mutex_);
+  State state = state_;
+  if (busy_) {
+    state.stalled = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::steady_clock::now() - last_step_);
+  }
+  return state;
+}
+
+void EngineService::Publish() {
+  const std::lock_guard lock(mutex_);
+  state_.running = engine_.scheduler().running();
+  state_.waiting = engine_.scheduler().waiting();
+  state_.pages = engine_.cache().pages();
+  state_.free_pages = engine_.cache().available();
+  state_.statistics = engine_.statistics();
+  last_step_ = std::chrono::steady_clock::now();
+  busy_ = !engine_.idle();
+}
+
+void EngineService::Run() {
+  for (;;) {
+    std::vector<Order> orders;
+    {
+      std::unique_lock lock(mutex_);
+      arrived_.wait(lock, [&] { return stop_ || !orders_.empty() || !engine_.idle(); });
+      if (stop_) return;
+      orders.swap(orders_);
+    }
+    for (Order& order : orders) Take(std::move(order));
+    try {
+      if (!engine_.idle()) Deliver(engine_.Step());
+    } catch (const std::exception& error) {
+      spdlog::error("the engine failed: {}", error.what());
+      Fail(error.what());
+    }
+    Publish();
+  }
+}
+
+void EngineService::Take(Order order) {
+  if (order.choices.empty()) {
+    for (auto at = of_ticket_.find(order.ticket); at != of_ticket_.end();
+         at = of_ticket_.find(order.ticket)) {
+      engine_.Cancel(at->second);
+      End(choices_.find(at->second));
+    }
+    return;
+  }
+  try {
+    for (size_t i = 0; i < order.choices.size(); ++i) {
+      const int64_t id = engine_.AddRequest(std::move(order.choices[i]));
+      choices_.emplace(id, Choice{order.ticket, i, order.client});
+      of_ticket_.emplace(order.ticket, id);
+    }
+  } catch (const Error& error) {
+    Take({order.ticket, {}, nullptr});
+    order.client->OnRefused(error, dynamic_cast<const QueueFullError*>(&error) != nullptr);
+  }
+}
+
+void EngineService::Deliver(const std::vector<EngineEvent>& events) {
+  for (const EngineEvent& event : events) {
+    const auto found = choices_.find(event.request);
+    if (found == choices_.end()) continue;  // given up by an earlier event of this step
+    const bool goes_on = found->second.client->OnEvent(found->second.number, event);
+    if (goes_on && event.finish == FinishReason::kNone) continue;
+    engine_.Cancel(event.request);
+    End(found);
+  }
+}
+
+void EngineService::End(std::map<int64_t, Choice>::iterator choice) {
+  const auto [begin, end] = of_ticket_.equal_range(choice->second.ticket);
+  for (auto at = begin; at != end; ++at) {
+    if (at->second != choice->first) continue;
+    of_ticket_.erase(at);
+    break;
+  }
+  choices_.erase(choice);
+}
+
+void EngineService::Fail(const std::string& error) {
+  while (!choices_.empty()) {
+    const auto first = choices_.begin();
+    engine_.Cancel(first->first);
+    first->second.client->OnEvent(
+        first->second.number,
+        {.request = first->first, .finish = FinishReason::kFailed, .error = error});
+    End(first);
+  }
+}
+
+}  // namespace fathom

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "infer/engine.h"
+
+namespace fathom {
+
+// Who asked for a generation. All calls come from the engine's thread and must not wait.
+class EngineClient {
+ public:
+  virtual ~EngineClient() = default;
+  // One token, or the end, of choice `choice`. False: no more of this choice is wanted.
+  virtual bool OnEvent(size_t choice, const EngineEvent& event) = 0;
+  // The engine took none of the choices; nothing else comes.
+  virtual void OnRefused(const Error& error, bool queue_full) = 0;
+};
+
+// An engine on a thread of its own, fed from any thread.
+class EngineService {
+ public:
+  // The engine has to outlive it, and is its alone.
+  explicit EngineService(Engine& engine);
+  // Gives up what is under way; its clients hear no more.
+  ~EngineService();
+  EngineService(const EngineService&) = delete;
+  EngineService& operator=(const EngineService&) = delete;
+
+  // Asks for several choices at once: choices are numbered by their place. Returns a ticket.
+  uint64_t Submit(std::vector<GenerationRequest> choices, std::shared_ptr<EngineClient> client);
+  // Gives up all choices of a ticket; one that is unknown or over is ignored.
+  void Cancel(uint64_t ticket);
+
+  struct State {
+    int64_t running = 0, waiting = 0;  // choices
+    int64_t pages = 0, free_pages = 0;
+    Engine::Statistics statistics;
+    // Since the last step ended, while there is something to do; 0 otherwise.
+    std::chrono::milliseconds stalled{0};
+  };
+  State state() const;
+
+ private:
+  struct Order {
+    uint64_t ticket;
+    std::vector<GenerationRequest> choices;  // empty: the ticket is cancelled
+    std::shared_ptr<EngineClient> client;
+  };
+  struct Choice {
+    uint64_t ticket;
+    size_t number;
+    std::shared_ptr<EngineClient> client;
+  };
+
+  void Run();
+  void Take(Order order);
+  void Deliver(const std::vector<EngineEvent>& events);
+  void End(std::map<int64_t, Choice>::iterator choice);
+  // The engine failed as a whole: everybody is told.
+  void Fail(const std::string& error);
+  void Publish();
+
+  Engine& engine_;
+  std::map<int64_t, Choice> choices_;           // by the engine's ids
+  std::multimap<uint64_t, int64_t> of_ticket_;  // the engine's ids of a ticket
+
+  mutable std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::vector<Order> orders_;
+  uint64_t next_ticket_ = 1;
+  bool stop_ = false;
+  State state_;
+  std::chrono::steady_clock::time_point last_step_;
+  bool busy_ = false;
+
+  std::thread thread_;  // last: it uses all of the above
+};
+
+}  // namespace fathom

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "serve/http/answer.h"
+#include "serve/openai/api_request.h"
+#include "serve/openai/engine_service.h"
+#include "serve/openai/stop_finder.h"
+#include "text/stream_decoder.h"
+
+namespace fathom {
+
+// What all requests of a server are answered with.
+struct ServedModel {
+  std::string name;
+  const Tokenizer* tokenizer;
+  int64_t max_length;  // tokens of prompt and answer
+  int64_t created;     // seconds since 1970
+};
+
+// One request under way: takes the engine's tokens, finds stop strings, and writes the answer,
+// whole at the end or as server-sent events. The two kinds of answer are below.
+class Generation : public EngineClient {
+ public:
+  // prompts: as many as the engine gets choices; several choices may have the same.
+  Generation(const ServedModel& model, const ApiRequest& request, std::string id, size_t choices,
+             int64_t prompt_tokens);
+
+  const std::shared_ptr<WebAnswer>& answer() const { return answer_; }
+
+  bool OnEvent(size_t choice, const EngineEvent& event) override;
+  void OnRefused(const Error& error, bool queue_full) override;
+
+ protected:
+  struct Token {
+    int32_t id;
+    float logprob;
+    std::vector<RankedToken> top;
+    bool has_logprob = true;
+  };
+  struct Choice {
+    Choice(const Tokenizer& tokenizer, const std::vector<std::string>& stops)
+        : decoder(tokenizer), finder(stops) {}
+    StreamDecoder decoder;
+    StopFinder finder;
+    int64_t tokens = 0;
+    std::vector<Token> logprobs;  // that no part of the answer has had yet
+    const char* finish = nullptr;
+    RequestUsage usage;
+  };
+
+  // More of a choice's text; may be empty. At its end, choice.finish says how. Streams what is
+  // new, or keeps it.
+  virtual void OnText(size_t choice, std::string_view text) = 0;
+  // The answer's choices, when it is not streamed.
+  virtual nlohmann::ordered_json WholeChoices() = 0;
+  virtual const char* WholeObject() const = 0;  // "chat.completion"
+  virtual const char* ChunkObject() const = 0;
+  virtual int64_t reasoning_tokens() const { return 0; }
+
+  // Sends a part of a streamed answer.
+  void SendChunk(nlohmann::ordered_json choice);
+
+  const ServedModel& model_;
+  const ApiRequest request_;
+  std::vector<Choice> choices_;
+
+ private:
+  nlohmann::ordered_json Frame(const char* object) const;
+  nlohmann::ordered_json Usage() const;
+  void SendJson(const nlohmann::ordered_json& json);
+  void Complete();
+  void Fail(int status, const std::string& message, const std::string& code);
+
+  const std::string id_;
+  const int64_t created_, prompt_tokens_;
+  const std::shared_ptr<WebAnswer> answer_ = std::make_shared<WebAnswer>();
+  size_t left_;
+  bool begun_ = false;
+};
+
+// The text of a token for logprobs: ill-formed UTF-8 replaced. "bytes" has what it is.
+nlohmann::ordered_json TokenJson(const Tokenizer& tokenizer, int32_t id, float logprob);
+
+}  // namespace fathom

@@ -1,0 +1,194 @@
+#include "serve/openai/openai_api.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "serve/openai/api_error.h"
+#include "serve/openai/api_request.h"
+#include "serve/openai/chat_generation.h"
+#include "serve/openai/completion_generation.h"
+#include "text/chat/prompt.h"
+#include "text/utf8.h"
+
+namespace fathom {
+namespace {
+
+using nlohmann::ordered_json;
+
+// An engine that has done nothing for so long although it has work is reported as not healthy.
+constexpr std::chrono::seconds kStalled{60};
+
+WebResponse JsonResponse(const ordered_json& json) {
+  return {.type = "application/json",
+          .body = json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n"};
+}
+
+// What a handler throws, as the client is to see it.
+template <typename Handler>
+WebHandler Guarded(Handler handler) {
+  return [handler = std::move(handler)](const WebRequest& request) -> WebResponse {
+    try {
+      return handler(request);
+    } catch (const ApiError& error) {
+      return error.Response();
+    }
+  };
+}
+
+}  // namespace
+
+OpenAiApi::OpenAiApi(ServedModel model, const GenerationDefaults& defaults,
+                     const ChatTemplate* chat, EngineService& engine)
+    : model_(std::move(model)), defaults_(defaults), chat_(chat), engine_(engine) {}
+
+void OpenAiApi::AddTo(WebRouter& router) {
+  router.Add("POST", "/v1/chat/completions",
+             Guarded([this](const WebRequest& request) { return Chat(request); }));
+  router.Add("POST", "/v1/completions",
+             Guarded([this](const WebRequest& request) { return Complete(request); }));
+  router.Add("POST", "/tokenize",
+             Guarded([this](const WebRequest& request) { return Tokenize(request); }));
+  router.Add("POST", "/detokenize",
+             Guarded([this](const WebRequest& request) { return Detokenize(request); }));
+  router.Add("GET", "/v1/models", [this](const WebRequest&) { return Models(); });
+  router.Add("GET", "/health", [this](const WebRequest&) { return Health(); });
+}
+
+void OpenAiApi::CheckModel(const std::string& name) const {
+  if (name.empty() || name == model_.name) return;
+  throw ApiError(404, fmt::format("there is no model '{}' here; it is '{}'", name, model_.name),
+                 "model", "model_not_found");
+}
+
+std::vector<int32_t> OpenAiApi::Encode(const std::string& text) const {
+  std::vector<int32_t> ids;
+  if (defaults_.add_bos && defaults_.bos_id >= 0) ids.push_back(defaults_.bos_id);
+  model_.tokenizer->Encode(text, {}, ids);
+  return ids;
+}
+
+GenerationRequest OpenAiApi::EngineRequest(const ApiRequest& request,
+                                           std::vector<int32_t> prompt) const {
+  const auto length = static_cast<int64_t>(prompt.size());
+  const int64_t room = model_.max_length - length;
+  if (prompt.empty()) throw ApiError(400, "the prompt has no tokens", "prompt");
+  if (room < request.max_tokens.value_or(1)) {
+    throw ApiError(400,
+                   fmt::format("{} tokens of prompt + {} of answer are more than the context of {}",
+                               length, request.max_tokens.value_or(1), model_.max_length),
+                   "max_tokens", "context_length_exceeded");
+  }
+  GenerationRequest generation{.prompt = std::move(prompt),
+                               .sampling = request.sampling,
+                               .max_tokens = request.max_tokens.value_or(room),
+                               .top_logprobs = request.top_logprobs,
+                               .user = request.user};
+  if (!request.ignore_eos) generation.stop_ids = defaults_.stop_ids;
+  return generation;
+}
+
+WebResponse OpenAiApi::Start(std::vector<GenerationRequest> choices,
+                             std::shared_ptr<Generation> generation) {
+  const std::shared_ptr<WebAnswer> answer = generation->answer();
+  const uint64_t ticket = engine_.Submit(std::move(choices), std::move(generation));
+  answer->OnGone([this, ticket] { engine_.Cancel(ticket); });
+  return {.later = answer};
+}
+
+WebResponse OpenAiApi::Chat(const WebRequest& http) {
+  const ChatRequest request = ParseChatRequest(http.body, defaults_);
+  CheckModel(request.model);
+  if (chat_ == nullptr) {
+    throw ApiError(400, "this model has no chat template; /v1/completions continues texts");
+  }
+  jinja::Text text;
+  std::vector<int32_t> prompt;
+  try {
+    text =
+        chat_->Render(request.messages, {.think = request.think, .variables = request.variables});
+    prompt = EncodePrompt(*model_.tokenizer, text);
+  } catch (const Error& error) {
+    throw ApiError(400, error.what(), "messages");
+  }
+  const auto length = static_cast<int64_t>(prompt.size());
+  GenerationRequest first = EngineRequest(request, std::move(prompt));
+  for (const int32_t id : chat_->StopIds(*model_.tokenizer)) {
+    if (!request.ignore_eos) first.stop_ids.push_back(id);
+  }
+  std::vector<GenerationRequest> choices(static_cast<size_t>(request.n), first);
+  for (size_t i = 0; i < choices.size(); ++i) choices[i].choice = i;
+  return Start(std::move(choices),
+               std::make_shared<ChatGeneration>(model_, request, length, EndsInsideThinking(text)));
+}
+
+WebResponse OpenAiApi::Complete(const WebRequest& http) {
+  const CompletionRequest request = ParseCompletionRequest(http.body, defaults_);
+  CheckModel(request.model);
+  std::vector<std::vector<int32_t>> prompts;
+  std::vector<GenerationRequest> choices;
+  for (const CompletionRequest::Prompt& prompt : request.prompts) {
+    prompts.push_back(prompt.is_text ? Encode(prompt.text) : prompt.ids);
+    GenerationRequest choice = EngineRequest(request, prompts.back());
+    if (request.echo && request.logprobs) choice.score_from = 1;
+    for (int64_t i = 0; i < request.n; ++i) {
+      choice.choice = static_cast<uint64_t>(i);
+      choices.push_back(choice);
+    }
+  }
+  return Start(std::move(choices),
+               std::make_shared<CompletionGeneration>(model_, request, prompts));
+}
+
+WebResponse OpenAiApi::Models() const {
+  return JsonResponse({{"object", "list"},
+                       {"data",
+                        {{{"id", model_.name},
+                          {"object", "model"},
+                          {"created", model_.created},
+                          {"owned_by", "fathom"},
+                          {"max_model_len", model_.max_length}}}}});
+}
+
+WebResponse OpenAiApi::Tokenize(const WebRequest& http) const {
+  const JsonDocument document = ParseBody(http.body);
+  try {
+    const JsonValue& root = document.root();
+    std::vector<int32_t> ids;
+    if (root.Find("messages") && chat_ != nullptr) {
+      ids = chat_->Encode(*model_.tokenizer, ChatMessagesFromJson(root.At("messages")));
+    } else {
+      const std::string text(root.At("prompt").String());
+      ids = root.BoolOr("add_special_tokens", true) ? Encode(text) : model_.tokenizer->Encode(text);
+    }
+    return JsonResponse(
+        {{"count", ids.size()}, {"max_model_len", model_.max_length}, {"tokens", ids}});
+  } catch (const Error& error) {
+    throw ApiError(400, error.what());
+  }
+}
+
+WebResponse OpenAiApi::Detokenize(const WebRequest& http) const {
+  const JsonDocument document = ParseBody(http.body);
+  try {
+    std::vector<int32_t> ids;
+    for (const JsonValue& id : document.root().At("tokens").Array()) {
+      ids.push_back(static_cast<int32_t>(std::clamp<int64_t>(id.Int(), -1, INT32_MAX)));
+    }
+    return JsonResponse({{"prompt", ReplaceInvalidUtf8(model_.tokenizer->Decode(ids))}});
+  } catch (const Error& error) {
+    throw ApiError(400, error.what());
+  }
+}
+
+WebResponse OpenAiApi::Health() const {
+  const EngineService::State state = engine_.state();
+  WebResponse response = JsonResponse({{"status", state.stalled < kStalled ? "ok" : "stalled"},
+                                       {"running", state.running},
+                                       {"waiting", state.waiting}});
+  if (state.stalled >= kStalled) response.status = 503;
+  return response;
+}
+
+}  // namespace fathom

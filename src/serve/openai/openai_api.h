@@ -1,0 +1,46 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "infer/generation_defaults.h"
+#include "serve/http/router.h"
+#include "serve/openai/engine_service.h"
+#include "serve/openai/generation.h"
+#include "text/chat/chat_template.h"
+
+namespace fathom {
+
+// The OpenAI-compatible API over one model: /v1/chat/completions, /v1/completions, /v1/models,
+// /tokenize, /detokenize and /health. Handlers run on the web server's workers.
+class OpenAiApi {
+ public:
+  // All of them have to outlive it. chat: null when the model has no chat template.
+  OpenAiApi(ServedModel model, const GenerationDefaults& defaults, const ChatTemplate* chat,
+            EngineService& engine);
+
+  void AddTo(WebRouter& router);
+
+ private:
+  WebResponse Chat(const WebRequest& request);
+  WebResponse Complete(const WebRequest& request);
+  WebResponse Models() const;
+  WebResponse Tokenize(const WebRequest& request) const;
+  WebResponse Detokenize(const WebRequest& request) const;
+  WebResponse Health() const;
+
+  // ApiError (404) unless it is this model, or none was named.
+  void CheckModel(const std::string& name) const;
+  std::vector<int32_t> Encode(const std::string& text) const;
+  // What the engine is asked for one choice; ApiError (400) when it does not fit the context.
+  GenerationRequest EngineRequest(const ApiRequest& request, std::vector<int32_t> prompt) const;
+  WebResponse Start(std::vector<GenerationRequest> choices, std::shared_ptr<Generation> generation);
+
+  const ServedModel model_;
+  const GenerationDefaults& defaults_;
+  const ChatTemplate* chat_;
+  EngineService& engine_;
+};
+
+}  // namespace fathom

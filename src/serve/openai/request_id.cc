@@ -1,0 +1,17 @@
+#include "serve/openai/request_id.h"
+
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <random>
+
+namespace fathom {
+
+std::string RequestId(std::string_view prefix) {
+  std::random_device device;
+  std::string id(prefix);
+  for (int i = 0; i < 4; ++i) id += fmt::format("{:08x}", static_cast<uint32_t>(device()));
+  return id;
+}
+
+}  // namespace fathom

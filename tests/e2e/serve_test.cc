@@ -1,0 +1,284 @@
+// `fathom serve` as clients see it.
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <cstdint>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "base/temporary_directory.h"
+#include "e2e/process.h"
+#include "serve/client.h"
+
+namespace fathom::test {
+namespace {
+
+using nlohmann::json;
+
+class ServeTest : public testing::Test {
+ protected:
+  // One model for all tests of this file.
+  static void SetUpTestSuite() {
+    directory_ = std::make_unique<TemporaryDirectory>();
+    ASSERT_EQ(
+        Run({"tokenize", "train", "--vocab-size", "600", "--quiet", "--out", Path("tokenizer"),
+             FATHOM_SOURCE_DIR "/src/base/error.h", FATHOM_SOURCE_DIR "/src/base/file.h"}),
+        0);
+    ASSERT_EQ(Run({"init", "nano", Path("model"), "--layers", "2", "--seed", "3", "--tokenizer",
+                   Path("tokenizer")}),
+              0);
+  }
+  static void TearDownTestSuite() { directory_.reset(); }
+  static std::string Path(const std::string& name) { return (*directory_ / name).string(); }
+  static int Run(const std::vector<std::string>& arguments) {
+    return Process(directory_->path(), arguments).Status();
+  }
+  static json RunJson(const std::vector<std::string>& arguments) {
+    Process process(directory_->path(), arguments);
+    EXPECT_EQ(process.Status(), 0) << process.Err();
+    return json::parse(process.Out());
+  }
+
+  void Serve(std::vector<std::string> options = {}) {
+    std::vector<std::string> arguments = {"serve", Path("model"), "--port", "0", "--quiet"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    server_ = std::make_unique<Process>(own_.path(), arguments);
+    const auto has_spoken = [&] {
+      return std::filesystem::exists(own_ / "stdout.txt") &&
+             server_->Out().find('\n') != std::string::npos;
+    };
+    while (!server_->Ended() && !has_spoken()) std::this_thread::yield();
+    const std::string out = server_->Out();
+    const size_t begin = out.find("127.0.0.1:");
+    ASSERT_NE(begin, std::string::npos) << server_->Err();
+    port_ = static_cast<uint16_t>(std::stoi(out.substr(begin + 10)));
+  }
+
+  static std::string Body(std::string_view answer) {
+    return std::string(answer.substr(answer.find("\r\n\r\n") + 4));
+  }
+  json Ask(const std::string& path, const json& request, int status = 200) const {
+    Client client(port_);
+    client.Send(Post(path, request.dump()));
+    const std::string answer = client.Receive();
+    EXPECT_EQ(Status(answer), status) << answer;
+    return json::parse(Body(answer));
+  }
+  // The events of a streamed answer, without the last, "[DONE]".
+  std::vector<json> Stream(const std::string& path, json request) const {
+    request["stream"] = true;
+    Client client(port_);
+    client.Send(Post(path, request.dump()));
+    std::string text = client.ReceiveUntil("\r\n0\r\n\r\n");
+    EXPECT_EQ(Status(text), 200) << text;
+    std::vector<json> events;
+    bool done = false;
+    for (size_t at = 0; (at = text.find("data: ", at)) != std::string::npos;) {
+      at += 6;
+      const std::string event = text.substr(at, text.find("\n\n", at) - at);
+      EXPECT_FALSE(done) << "something comes after [DONE]";
+      done = event == "[DONE]";
+      if (!done) events.push_back(json::parse(event));
+    }
+    EXPECT_TRUE(done) << text;
+    return events;
+  }
+  // Choices that are being written, or wait.
+  int64_t UnderWay() const {
+    Client client(port_);
+    client.Send(Get("/health"));
+    const json health = json::parse(Body(client.Receive()));
+    EXPECT_EQ(health["status"], "ok");
+    return health["running"].get<int64_t>() + health["waiting"].get<int64_t>();
+  }
+
+  static std::unique_ptr<TemporaryDirectory> directory_;
+  TemporaryDirectory own_;
+  std::unique_ptr<Process> server_;
+  uint16_t port_ = 0;
+};
+std::unique_ptr<TemporaryDirectory> ServeTest::directory_;
+
+json UserSays(const std::string& text) {
+  return json::array({{{"role", "user"}, {"content", text}}});
+}
+
+TEST_F(ServeTest, CompletesAsGenerateDoes) {
+  Serve();
+  const json mine = RunJson({"generate", Path("model"), "--prompt", "class Error", "--max-tokens",
+                             "30", "--seed", "5", "--n", "2", "--json"});
+  const json theirs = Ask(
+      "/v1/completions",
+      {{"prompt", "class Error"}, {"max_tokens", 30}, {"seed", 5}, {"n", 2}, {"model", "model"}});
+  EXPECT_EQ(theirs["object"], "text_completion");
+  ASSERT_EQ(theirs["choices"].size(), 2U);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(theirs["choices"][i]["text"], mine["choices"][i]["text"]);
+    EXPECT_EQ(theirs["choices"][i]["finish_reason"], mine["choices"][i]["finish_reason"]);
+  }
+  EXPECT_EQ(theirs["usage"]["prompt_tokens"], mine["prompt_tokens"].size());
+  EXPECT_EQ(theirs["usage"]["completion_tokens"],
+            mine["choices"][0]["tokens"].size() + mine["choices"][1]["tokens"].size());
+}
+
+TEST_F(ServeTest, StreamsWhatItWouldAnswerWhole) {
+  Serve();
+  const json request = {{"messages", UserSays("hello")},
+                        {"max_tokens", 40},
+                        {"seed", 7},
+                        {"logprobs", true},
+                        {"top_logprobs", 2},
+                        {"stream_options", {{"include_usage", true}}}};
+  const json whole = Ask("/v1/chat/completions", request);
+  std::string content, finish;
+  json logprobs = json::array(), usage;
+  for (const json& event : Stream("/v1/chat/completions", request)) {
+    EXPECT_EQ(event["object"], "chat.completion.chunk");
+    if (event["choices"].empty()) {
+      usage = event["usage"];
+      continue;
+    }
+    const json& choice = event["choices"][0];
+    content += choice["delta"].value("content", "");
+    if (!choice["finish_reason"].is_null()) finish = choice["finish_reason"];
+    for (const json& token : choice["logprobs"]["content"]) logprobs.push_back(token);
+  }
+  const json& choice = whole["choices"][0];
+  EXPECT_EQ(content, choice["message"]["content"]);
+  EXPECT_EQ(finish, choice["finish_reason"]);
+  EXPECT_EQ(logprobs, choice["logprobs"]["content"]);
+  EXPECT_EQ(usage["completion_tokens"], whole["usage"]["completion_tokens"]);
+  // The second request's prompt was in the cache, but for what has to be computed.
+  EXPECT_EQ(usage["prompt_cache_hit_tokens"], usage["prompt_tokens"].get<int64_t>() - 1);
+  EXPECT_EQ(usage["prompt_cache_miss_tokens"], 1);
+}
+
+TEST_F(ServeTest, AnswersAreTheSameAloneAndAmongMany) {
+  Serve({"--max-running", "8"});
+  const auto request = [](int seed) {
+    return json{{"prompt", "int " + std::to_string(seed % 3)},
+                {"max_tokens", 24},
+                {"seed", seed},
+                {"temperature", 1.2}};
+  };
+  constexpr int kClients = 24;
+  std::vector<std::string> alone, together(kClients);
+  for (int i = 0; i < kClients; ++i) {
+    alone.push_back(Ask("/v1/completions", request(i))["choices"][0]["text"]);
+  }
+  std::vector<std::thread> clients;
+  for (int i = 0; i < kClients; ++i) {
+    clients.emplace_back([&, i] {
+      together[static_cast<size_t>(i)] =
+          Ask("/v1/completions", request(i))["choices"][0]["text"].get<std::string>();
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(together, alone);
+}
+
+TEST_F(ServeTest, EchoScoresThePrompt) {
+  Serve();
+  const std::string text = "class Error {";
+  const json answer = Ask("/v1/completions",
+                          {{"prompt", text}, {"max_tokens", 0}, {"echo", true}, {"logprobs", 1}});
+  const json& choice = answer["choices"][0];
+  EXPECT_EQ(choice["text"], text);
+  const json scored = RunJson({"score", Path("model"), "--text", text, "--json"});
+  const json& logprobs = choice["logprobs"]["token_logprobs"];
+  ASSERT_EQ(logprobs.size(), scored["tokens"].size());
+  EXPECT_TRUE(logprobs[0].is_null());
+  for (size_t i = 1; i < logprobs.size(); ++i) {
+    EXPECT_EQ(logprobs[i].get<float>(), scored["logprobs"][i].get<float>()) << i;
+  }
+  // Its most likely token is at least as likely.
+  const json& top = choice["logprobs"]["top_logprobs"][1];
+  EXPECT_GE(top.begin()->get<float>(), logprobs[1].get<float>());
+}
+
+TEST_F(ServeTest, StopsBeforeAStopString) {
+  Serve();
+  const json request = {{"prompt", "class Error"}, {"max_tokens", 60}, {"seed", 5}};
+  const std::string whole = Ask("/v1/completions", request)["choices"][0]["text"];
+  ASSERT_GT(whole.size(), 20U);
+  const std::string stop = whole.substr(8, 5);
+  json stopping = request;
+  stopping["stop"] = {stop, "never in there"};
+  const json answer = Ask("/v1/completions", stopping);
+  EXPECT_EQ(answer["choices"][0]["text"], whole.substr(0, whole.find(stop)));
+  EXPECT_EQ(answer["choices"][0]["finish_reason"], "stop");
+  EXPECT_LT(answer["usage"]["completion_tokens"], 60);
+}
+
+TEST_F(ServeTest, WhoLeavesIsNotWrittenFor) {
+  Serve();
+  {
+    Client streaming(port_), waiting(port_);
+    const json request = {{"prompt", "a"}, {"max_tokens", 4000}, {"ignore_eos", true}};
+    json streamed = request;
+    streamed["stream"] = true;
+    streaming.Send(Post("/v1/completions", streamed.dump()));
+    streaming.ReceiveUntil("data: ");
+    waiting.Send(Post("/v1/completions", request.dump()));
+    while (UnderWay() < 2) std::this_thread::yield();
+  }
+  while (UnderWay() > 0) std::this_thread::yield();
+}
+
+TEST_F(ServeTest, AFullQueueRefuses) {
+  Serve({"--max-running", "1", "--max-waiting", "1"});
+  const json request = {
+      {"prompt", "a"}, {"max_tokens", 2000}, {"ignore_eos", true}, {"stream", true}};
+  Client running(port_);
+  running.Send(Post("/v1/completions", request.dump()));
+  running.ReceiveUntil("data: ");
+  Client waiting(port_);
+  waiting.Send(Post("/v1/completions", request.dump()));
+  while (UnderWay() < 2) std::this_thread::yield();
+  const json refused = Ask("/v1/completions", {{"prompt", "a"}}, 429);
+  EXPECT_EQ(refused["error"]["type"], "rate_limit_error");
+}
+
+TEST_F(ServeTest, SigtermLetsAnswersEnd) {
+  Serve();
+  const json request = {
+      {"prompt", "a"}, {"max_tokens", 500}, {"ignore_eos", true}, {"stream", true}};
+  Client client(port_);
+  client.Send(Post("/v1/completions", request.dump()));
+  client.ReceiveUntil("data: ");
+  server_->Signal(SIGTERM);
+  EXPECT_TRUE(Has(client.ReceiveUntil("\r\n0\r\n\r\n"), "[DONE]"));
+  EXPECT_EQ(server_->Status(), 0);
+}
+
+TEST_F(ServeTest, SaysWhatItIsAndWhatIsWrong) {
+  Serve({"--name", "mine", "--context", "100"});
+  Client client(port_);
+  client.Send(Get("/v1/models"));
+  const json models = json::parse(Body(client.Receive()));
+  EXPECT_EQ(models["data"][0]["id"], "mine");
+  EXPECT_EQ(models["data"][0]["max_model_len"], 100);
+  EXPECT_EQ(Ask("/v1/completions", {{"prompt", "a"}, {"model", "other"}}, 404)["error"]["code"],
+            "model_not_found");
+  EXPECT_EQ(Ask("/v1/completions", {{"prompt", "a"}, {"max_tokens", 101}}, 400)["error"]["code"],
+            "context_length_exceeded");
+  EXPECT_EQ(Ask("/v1/completions", {{"prompt", {0, 5000}}}, 400)["error"]["type"],
+            "invalid_request_error");
+  const json ids = Ask("/tokenize", {{"prompt", "int x;"}})["tokens"];
+  EXPECT_FALSE(ids.empty());
+  EXPECT_TRUE(Has(Ask("/detokenize", {{"tokens", ids}})["prompt"].get<std::string>(), "int x;"));
+}
+
+TEST_F(ServeTest, IsForThisMachineOnly) {
+  Process process(own_.path(), {"serve", Path("model"), "--host", "0.0.0.0"});
+  EXPECT_EQ(process.Status(), 2);
+  EXPECT_NE(process.Err().find("no keys yet"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace fathom::test

@@ -1,0 +1,133 @@
+// What requests of OpenAI's clients are read as.
+
+#include "serve/openai/api_request.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "serve/openai/api_error.h"
+
+namespace fathom {
+namespace {
+
+using nlohmann::json;
+
+GenerationDefaults Defaults() {
+  GenerationDefaults defaults;
+  defaults.sampling.temperature = 0.6;
+  defaults.sampling.top_p = 0.95;
+  return defaults;
+}
+
+CompletionRequest Completion(const std::string& body) {
+  return ParseCompletionRequest(body, Defaults());
+}
+ChatRequest Chat(const std::string& body) { return ParseChatRequest(body, Defaults()); }
+
+TEST(ApiRequest, WhatIsLeftOutIsTheModelsOwn) {
+  const ChatRequest request = Chat(R"({"messages": [{"role": "user", "content": "hi"}]})");
+  EXPECT_EQ(request.sampling.temperature, 0.6);
+  EXPECT_EQ(request.sampling.top_p, 0.95);
+  EXPECT_EQ(request.n, 1);
+  EXPECT_FALSE(request.stream);
+  EXPECT_FALSE(request.max_tokens);
+  EXPECT_EQ(request.messages.items.size(), 1U);
+  EXPECT_EQ(*Completion(R"({"prompt": "a"})").max_tokens, 16);
+}
+
+TEST(ApiRequest, EveryFieldIsRead) {
+  const ChatRequest request = Chat(R"({
+    "model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": true,
+    "stream_options": {"include_usage": true}, "n": 3, "max_completion_tokens": 7,
+    "temperature": 0, "top_p": 0.5, "top_k": -1, "min_p": 0.1, "seed": 9, "stop": ["a", "b"],
+    "logprobs": true, "top_logprobs": 2, "user": "u", "ignore_eos": true,
+    "chat_template_kwargs": {"thinking": false}, "something_new": 1})");
+  EXPECT_EQ(request.model, "m");
+  EXPECT_TRUE(request.stream);
+  EXPECT_TRUE(request.stream_usage);
+  EXPECT_EQ(request.n, 3);
+  EXPECT_EQ(*request.max_tokens, 7);
+  EXPECT_TRUE(request.sampling.greedy());
+  EXPECT_EQ(request.sampling.top_p, 0.5);
+  EXPECT_EQ(request.sampling.top_k, 0);
+  EXPECT_EQ(request.sampling.min_p, 0.1);
+  EXPECT_EQ(request.sampling.seed, 9U);
+  EXPECT_EQ(request.stop, (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(request.logprobs);
+  EXPECT_EQ(request.top_logprobs, 2);
+  EXPECT_EQ(request.user, "u");
+  EXPECT_TRUE(request.ignore_eos);
+  EXPECT_EQ(request.think, false);
+}
+
+TEST(ApiRequest, PromptsComeInFourForms) {
+  EXPECT_EQ(Completion(R"({"prompt": "a"})").prompts.at(0).text, "a");
+  EXPECT_EQ(Completion(R"({"prompt": ["a", "b"]})").prompts.at(1).text, "b");
+  EXPECT_EQ(Completion(R"({"prompt": [1, 2]})").prompts.at(0).ids, (std::vector<int32_t>{1, 2}));
+  const CompletionRequest lists = Completion(R"({"prompt": [[1], [2, 3]]})");
+  ASSERT_EQ(lists.prompts.size(), 2U);
+  EXPECT_EQ(lists.prompts[1].ids, (std::vector<int32_t>{2, 3}));
+}
+
+// The error's status, and the field that it names.
+void ExpectRefused(bool chat, const std::string& body, const std::string& field) {
+  try {
+    chat ? static_cast<void>(Chat(body)) : static_cast<void>(Completion(body));
+    FAIL() << body;
+  } catch (const ApiError& error) {
+    EXPECT_EQ(error.status(), 400) << body;
+    const json said = json::parse(error.Json())["error"];
+    EXPECT_EQ(said["type"], "invalid_request_error") << body;
+    EXPECT_EQ(said["param"], field.empty() ? json(nullptr) : json(field)) << error.what();
+  }
+}
+
+TEST(ApiRequest, MistakesNameTheirField) {
+  for (const auto& [body, field] : std::vector<std::pair<std::string, std::string>>{
+           {"", ""},
+           {"[]", ""},
+           {R"({"prompt": "a)", ""},
+           {R"({})", "prompt"},
+           {R"({"prompt": 5})", "prompt"},
+           {R"({"prompt": []})", "prompt"},
+           {R"({"prompt": [[-1]]})", "prompt[0][0]"},
+           {R"({"prompt": "a", "n": 0})", "n"},
+           {R"({"prompt": "a", "n": "two"})", "n"},
+           {R"({"prompt": "a", "temperature": -1})", "temperature"},
+           {R"({"prompt": "a", "top_p": 0})", "top_p"},
+           {R"({"prompt": "a", "max_tokens": 0})", "max_tokens"},
+           {R"({"prompt": "a", "logprobs": 21})", "logprobs"},
+           {R"({"prompt": "a", "stop": 3})", "stop"},
+           {R"({"prompt": "a", "stream": 1})", "stream"},
+       }) {
+    ExpectRefused(false, body, field);
+  }
+  const std::string messages = R"("messages": [{"role": "user", "content": "hi"}])";
+  ExpectRefused(true, "{}", "messages");
+  ExpectRefused(true, R"({"messages": []})", "messages");
+  ExpectRefused(true, R"({"messages": [{"content": "hi"}]})", "messages");
+  ExpectRefused(true, "{" + messages + R"(, "top_logprobs": 2})", "top_logprobs");
+}
+
+// What would change the answer is not ignored, and what would not is taken.
+TEST(ApiRequest, WhatCannotBeDoneIsSaid) {
+  for (const auto& [field, refused, taken] :
+       std::vector<std::tuple<std::string, std::string, std::string>>{
+           {"frequency_penalty", "0.5", "0"},
+           {"presence_penalty", "-1", "0.0"},
+           {"logit_bias", R"({"5": 1})", "{}"},
+           {"response_format", R"({"type": "json_object"})", R"({"type": "text"})"},
+           {"tools", R"([{"type": "function"}])", "[]"},
+           {"best_of", "2", "1"},
+           {"suffix", R"("b")", R"("")"}}) {
+    const std::string begin = R"({"prompt": "a", ")" + field + "\": ";
+    ExpectRefused(false, begin + refused + "}", field);
+    EXPECT_NO_THROW(Completion(begin + taken + "}")) << field;
+    EXPECT_NO_THROW(Completion(begin + "null}")) << field;
+  }
+}
+
+}  // namespace
+}  // namespace fathom

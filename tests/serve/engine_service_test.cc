@@ -1,0 +1,168 @@
+// The engine on a thread of its own, asked by many.
+
+#include "serve/openai/engine_service.h"
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "infer/stub_executor.h"
+
+namespace fathom {
+namespace {
+
+// Notes what it is told, and can stop after so many tokens.
+class Listener : public EngineClient {
+ public:
+  explicit Listener(size_t choices, size_t most = SIZE_MAX) : answers_(choices), most_(most) {}
+
+  bool OnEvent(size_t choice, const EngineEvent& event) override {
+    const std::lock_guard lock(mutex_);
+    answers_[choice].push_back(event.token);
+    const bool over = event.finish != FinishReason::kNone || answers_[choice].size() >= most_;
+    if (over) ++over_;
+    changed_.notify_all();
+    return !over;
+  }
+  void OnRefused(const Error& error, bool queue_full) override {
+    const std::lock_guard lock(mutex_);
+    refusal_ = error.what();
+    queue_full_ = queue_full;
+    changed_.notify_all();
+  }
+
+  // Until all choices are over, or refused.
+  void Wait() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return over_ == answers_.size() || refusal_; });
+  }
+  // Until the first token has come.
+  void WaitForToken() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return !answers_[0].empty(); });
+  }
+  std::vector<std::vector<int32_t>> answers() {
+    const std::lock_guard lock(mutex_);
+    return answers_;
+  }
+  std::optional<std::string> refusal() {
+    const std::lock_guard lock(mutex_);
+    return refusal_;
+  }
+  bool queue_full() {
+    const std::lock_guard lock(mutex_);
+    return queue_full_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::vector<int32_t>> answers_;
+  size_t most_, over_ = 0;
+  std::optional<std::string> refusal_;
+  bool queue_full_ = false;
+};
+
+GenerationRequest Request(std::vector<int32_t> prompt, int64_t max_tokens) {
+  return {.prompt = std::move(prompt), .sampling = {.temperature = 0}, .max_tokens = max_tokens};
+}
+
+TEST(EngineService, EveryoneGetsTheirOwnAnswers) {
+  test::StubExecutor executor(512, 4);
+  Engine engine(executor);
+  EngineService service(engine);
+  std::vector<std::thread> threads;
+  for (int32_t t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (int32_t i = 0; i < 20; ++i) {
+        const std::vector<int32_t> first = {t, i, 7}, second = {i, t};
+        const auto listener = std::make_shared<Listener>(2);
+        service.Submit({Request(first, 9), Request(second, 5)}, listener);
+        listener->Wait();
+        EXPECT_EQ(listener->answers()[0], executor.Answer(first, 9, {}));
+        EXPECT_EQ(listener->answers()[1], executor.Answer(second, 5, {}));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST(EngineService, AChoiceEndsWhenItsClientHasEnough) {
+  test::StubExecutor executor(512, 4);
+  Engine engine(executor);
+  EngineService service(engine);
+  const auto listener = std::make_shared<Listener>(2, 3);
+  service.Submit({Request({1}, 1000), Request({2}, 1000)}, listener);
+  listener->Wait();
+  EXPECT_EQ(listener->answers()[0], executor.Answer({1}, 3, {}));
+  EXPECT_EQ(listener->answers()[1], executor.Answer({2}, 3, {}));
+}
+
+TEST(EngineService, CancellingGivesUpAllChoicesOfATicket) {
+  test::StubExecutor executor(1 << 12, 4);
+  Engine engine(executor);
+  EngineService service(engine);
+  const auto listener = std::make_shared<Listener>(1), other = std::make_shared<Listener>(1);
+  const uint64_t ticket = service.Submit({Request({1}, 10000)}, listener);
+  service.Submit({Request({2}, 50)}, other);
+  listener->WaitForToken();
+  service.Cancel(ticket);
+  other->Wait();
+  EXPECT_EQ(other->answers()[0], executor.Answer({2}, 50, {}));
+  // What is asked for after the cancellation is answered after it.
+  const auto last = std::make_shared<Listener>(1);
+  service.Submit({Request({3}, 1)}, last);
+  last->Wait();
+  EXPECT_LT(listener->answers()[0].size(), 10000U);
+  const auto state = service.state();
+  EXPECT_EQ(state.running + state.waiting, 0);
+  service.Cancel(ticket);
+  service.Cancel(12345);
+}
+
+TEST(EngineService, ARefusalIsOfTheWholeTicket) {
+  test::StubExecutor executor(64, 4);
+  Engine engine(executor);
+  EngineService service(engine);
+  const auto listener = std::make_shared<Listener>(2);
+  service.Submit({Request({1}, 5), Request({99}, 5)}, listener);  // there is no token 99
+  listener->Wait();
+  ASSERT_TRUE(listener->refusal());
+  EXPECT_NE(listener->refusal()->find("id 99 is outside"), std::string::npos);
+  EXPECT_FALSE(listener->queue_full());
+  EXPECT_TRUE(listener->answers()[0].empty());
+}
+
+TEST(EngineService, AFullQueueIsSaidAsSuch) {
+  test::StubExecutor executor(1 << 12, 4);
+  Engine engine(executor, {.max_running = 1, .max_waiting = 2});
+  EngineService service(engine);
+  const auto listener = std::make_shared<Listener>(4);
+  service.Submit({Request({1}, 10000), Request({2}, 1), Request({3}, 1), Request({4}, 1)},
+                 listener);
+  listener->Wait();
+  ASSERT_TRUE(listener->refusal());
+  EXPECT_TRUE(listener->queue_full());
+}
+
+TEST(EngineService, ItCanGoWhileItWorks) {
+  test::StubExecutor executor(1 << 12, 4);
+  Engine engine(executor);
+  const auto listener = std::make_shared<Listener>(1);
+  {
+    EngineService service(engine);
+    service.Submit({Request({1}, 10000)}, listener);
+    listener->WaitForToken();
+  }
+  EXPECT_TRUE(engine.idle());
+  engine.CheckInvariants();
+}
+
+}  // namespace
+}  // namespace fathom
