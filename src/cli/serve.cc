@@ -82,7 +82,8 @@ class Serving {
     OpenAiApi api({.name = Name(),
                    .tokenizer = &model_.RequireTokenizer(),
                    .max_length = options.max_length,
-                   .created = std::time(nullptr)},
+                   .created = std::time(nullptr),
+                   .seed = arguments_.common.seed},
                   model_.defaults(), template_ ? &*template_ : nullptr, *service);
     WebRouter router;
     api.AddTo(router);
@@ -158,7 +159,8 @@ void AddServeCommand(CLI::App& app) {
   arguments->cache.AddTo(*command);
   arguments->precision.AddTo(*command);
   arguments->common.AddTo(*command);
-  command->remove_option(command->get_option("--seed"));  // requests have their own
+  command->get_option("--seed")->description(
+      "Seed of requests that give none; one is drawn for each if not given");
   command->get_option("--json")->description("Print where it is served as JSON on stdout");
   command->callback([arguments] {
     CheckHost(arguments->web.host);

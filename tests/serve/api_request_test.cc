@@ -22,14 +22,15 @@ GenerationDefaults Defaults() {
 }
 
 CompletionRequest Completion(const std::string& body) {
-  return ParseCompletionRequest(body, Defaults());
+  return ParseCompletionRequest(body, Defaults(), 17);
 }
-ChatRequest Chat(const std::string& body) { return ParseChatRequest(body, Defaults()); }
+ChatRequest Chat(const std::string& body) { return ParseChatRequest(body, Defaults(), 17); }
 
 TEST(ApiRequest, WhatIsLeftOutIsTheModelsOwn) {
   const ChatRequest request = Chat(R"({"messages": [{"role": "user", "content": "hi"}]})");
   EXPECT_EQ(request.sampling.temperature, 0.6);
   EXPECT_EQ(request.sampling.top_p, 0.95);
+  EXPECT_EQ(request.sampling.seed, 17U);
   EXPECT_EQ(request.n, 1);
   EXPECT_FALSE(request.stream);
   EXPECT_FALSE(request.max_tokens);

@@ -80,15 +80,13 @@ void RefuseUnsupported(const JsonValue& root) {
   });
 }
 
-void ReadSampling(const JsonValue& root, const GenerationDefaults& defaults, SamplingParams& out) {
-  out = defaults.sampling;
+void ReadSampling(const JsonValue& root, SamplingParams& out) {
   With(root, "temperature", [&](const JsonValue& value) { out.temperature = value.Number(); });
   With(root, "top_p", [&](const JsonValue& value) { out.top_p = value.Number(); });
   With(root, "min_p", [&](const JsonValue& value) { out.min_p = value.Number(); });
   // vLLM's clients say -1 for off.
   With(root, "top_k",
        [&](const JsonValue& value) { out.top_k = std::max<int64_t>(0, value.Int()); });
-  out.seed = std::random_device{}();
   With(root, "seed",
        [&](const JsonValue& value) { out.seed = static_cast<uint64_t>(value.Int()); });
   try {
@@ -115,7 +113,8 @@ void ReadStops(const JsonValue& root, std::vector<std::string>& stops) {
   });
 }
 
-void ReadCommon(const JsonValue& root, const GenerationDefaults& defaults, ApiRequest& request) {
+void ReadCommon(const JsonValue& root, const GenerationDefaults& defaults,
+                std::optional<uint64_t> seed, ApiRequest& request) {
   RefuseUnsupported(root);
   With(root, "model", [&](const JsonValue& value) { request.model = value.String(); });
   With(root, "stream", [&](const JsonValue& value) { request.stream = value.Bool(); });
@@ -123,7 +122,9 @@ void ReadCommon(const JsonValue& root, const GenerationDefaults& defaults, ApiRe
     request.stream_usage = value.BoolOr("include_usage", false);
   });
   With(root, "n", [&](const JsonValue& value) { request.n = IntIn(value, 1, kMostChoices); });
-  ReadSampling(root, defaults, request.sampling);
+  request.sampling = defaults.sampling;
+  request.sampling.seed = seed ? *seed : std::random_device{}();
+  ReadSampling(root, request.sampling);
   ReadStops(root, request.stop);
   With(root, "ignore_eos", [&](const JsonValue& value) { request.ignore_eos = value.Bool(); });
   With(root, "user", [&](const JsonValue& value) { request.user = value.String(); });
@@ -178,11 +179,12 @@ JsonDocument ParseBody(std::string_view body) {
   }
 }
 
-ChatRequest ParseChatRequest(std::string_view body, const GenerationDefaults& defaults) {
+ChatRequest ParseChatRequest(std::string_view body, const GenerationDefaults& defaults,
+                             std::optional<uint64_t> seed) {
   const JsonDocument document = ParseBody(body);
   const JsonValue& root = document.root();
   ChatRequest request;
-  ReadCommon(root, defaults, request);
+  ReadCommon(root, defaults, seed, request);
   ReadMaxTokens(root, "max_tokens", 1, request);
   ReadMaxTokens(root, "max_completion_tokens", 1, request);
   With(root, "logprobs", [&](const JsonValue& value) { request.logprobs = value.Bool(); });
@@ -208,12 +210,12 @@ ChatRequest ParseChatRequest(std::string_view body, const GenerationDefaults& de
   return request;
 }
 
-CompletionRequest ParseCompletionRequest(std::string_view body,
-                                         const GenerationDefaults& defaults) {
+CompletionRequest ParseCompletionRequest(std::string_view body, const GenerationDefaults& defaults,
+                                         std::optional<uint64_t> seed) {
   const JsonDocument document = ParseBody(body);
   const JsonValue& root = document.root();
   CompletionRequest request;
-  ReadCommon(root, defaults, request);
+  ReadCommon(root, defaults, seed, request);
   request.max_tokens = 16;  // as OpenAI's
   ReadMaxTokens(root, "max_tokens", 0, request);
   With(root, "echo", [&](const JsonValue& value) { request.echo = value.Bool(); });

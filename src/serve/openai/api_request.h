@@ -49,10 +49,12 @@ struct CompletionRequest : ApiRequest {
 };
 
 // Both throw ApiError (400) for what is wrong or not supported, naming the field. What a field
-// leaves out comes from the model's generation defaults; a seed is drawn where none is given.
+// leaves out comes from the model's generation defaults; a missing seed is `seed`, or drawn.
 // Fields that are unknown are ignored, as OpenAI's clients send many.
-ChatRequest ParseChatRequest(std::string_view body, const GenerationDefaults& defaults);
-CompletionRequest ParseCompletionRequest(std::string_view body, const GenerationDefaults& defaults);
+ChatRequest ParseChatRequest(std::string_view body, const GenerationDefaults& defaults,
+                             std::optional<uint64_t> seed);
+CompletionRequest ParseCompletionRequest(std::string_view body, const GenerationDefaults& defaults,
+                                         std::optional<uint64_t> seed);
 
 // The body as a JSON object; ApiError (400) when it is none.
 JsonDocument ParseBody(std::string_view body);

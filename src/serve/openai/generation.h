@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,9 @@ namespace fathom {
 struct ServedModel {
   std::string name;
   const Tokenizer* tokenizer;
-  int64_t max_length;  // tokens of prompt and answer
-  int64_t created;     // seconds since 1970
+  int64_t max_length;            // tokens of prompt and answer
+  int64_t created;               // seconds since 1970
+  std::optional<uint64_t> seed;  // of requests that give none; nothing: one is drawn for each
 };
 
 // One request under way: takes the engine's tokens, finds stop strings, and writes the answer,

@@ -98,7 +98,7 @@ WebResponse OpenAiApi::Start(std::vector<GenerationRequest> choices,
 }
 
 WebResponse OpenAiApi::Chat(const WebRequest& http) {
-  const ChatRequest request = ParseChatRequest(http.body, defaults_);
+  const ChatRequest request = ParseChatRequest(http.body, defaults_, model_.seed);
   CheckModel(request.model);
   if (chat_ == nullptr) {
     throw ApiError(400, "this model has no chat template; /v1/completions continues texts");
@@ -124,7 +124,7 @@ WebResponse OpenAiApi::Chat(const WebRequest& http) {
 }
 
 WebResponse OpenAiApi::Complete(const WebRequest& http) {
-  const CompletionRequest request = ParseCompletionRequest(http.body, defaults_);
+  const CompletionRequest request = ParseCompletionRequest(http.body, defaults_, model_.seed);
   CheckModel(request.model);
   std::vector<std::vector<int32_t>> prompts;
   std::vector<GenerationRequest> choices;
