@@ -78,13 +78,13 @@ class Serving {
     arguments_.draft.Apply(model_, options);
     ModelEngine engine(device_, model_, arguments_.cache, pages, 1, options,
                        arguments_.common.quiet);
-    std::optional<EngineService> service(std::in_place, engine.engine());
-    OpenAiApi api({.name = Name(),
-                   .tokenizer = &model_.RequireTokenizer(),
-                   .max_length = options.max_length,
-                   .created = std::time(nullptr),
-                   .seed = arguments_.common.seed},
-                  model_.defaults(), template_ ? &*template_ : nullptr, *service);
+    const ServedModel served{.name = Name(),
+                             .tokenizer = &model_.RequireTokenizer(),
+                             .max_length = options.max_length,
+                             .created = std::time(nullptr),
+                             .seed = arguments_.common.seed};
+    EngineService service(engine.engine());
+    OpenAiApi api(served, model_.defaults(), template_ ? &*template_ : nullptr, service);
     WebRouter router;
     api.AddTo(router);
     WebServer server(arguments_.web, std::move(router));
@@ -97,8 +97,6 @@ class Serving {
       WriteStandardOutput(fmt::format("{} is served at {} (Ctrl-C ends it)\n", Name(), url));
     }
     server.Run();
-    // Nobody writes to the server's answers when it goes.
-    service.reset();
   }
 
  private:

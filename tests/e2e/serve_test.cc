@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <memory>
@@ -215,32 +216,35 @@ TEST_F(ServeTest, StopsBeforeAStopString) {
   EXPECT_LT(answer["usage"]["completion_tokens"], 60);
 }
 
+// More than a million tokens, which would take minutes.
+json LongRequest() {
+  return {{"prompt", "a"}, {"max_tokens", 4000}, {"ignore_eos", true}, {"n", 128}};
+}
+
 TEST_F(ServeTest, WhoLeavesIsNotWrittenFor) {
   Serve();
   {
     Client streaming(port_), waiting(port_);
-    const json request = {{"prompt", "a"}, {"max_tokens", 4000}, {"ignore_eos", true}};
-    json streamed = request;
+    json streamed = LongRequest();
     streamed["stream"] = true;
     streaming.Send(Post("/v1/completions", streamed.dump()));
     streaming.ReceiveUntil("data: ");
-    waiting.Send(Post("/v1/completions", request.dump()));
-    while (UnderWay() < 2) std::this_thread::yield();
+    waiting.Send(Post("/v1/completions", LongRequest().dump()));
+    while (UnderWay() < 256) std::this_thread::yield();
   }
+  const auto start = std::chrono::steady_clock::now();
   while (UnderWay() > 0) std::this_thread::yield();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(15));
 }
 
 TEST_F(ServeTest, AFullQueueRefuses) {
-  Serve({"--max-running", "1", "--max-waiting", "1"});
-  const json request = {
-      {"prompt", "a"}, {"max_tokens", 2000}, {"ignore_eos", true}, {"stream", true}};
-  Client running(port_);
-  running.Send(Post("/v1/completions", request.dump()));
-  running.ReceiveUntil("data: ");
-  Client waiting(port_);
-  waiting.Send(Post("/v1/completions", request.dump()));
-  while (UnderWay() < 2) std::this_thread::yield();
-  const json refused = Ask("/v1/completions", {{"prompt", "a"}}, 429);
+  Serve({"--max-running", "1", "--max-waiting", "128"});
+  Client client(port_);
+  json streamed = LongRequest();
+  streamed["stream"] = true;
+  client.Send(Post("/v1/completions", streamed.dump()));
+  client.ReceiveUntil("data: ");
+  const json refused = Ask("/v1/completions", LongRequest(), 429);
   EXPECT_EQ(refused["error"]["type"], "rate_limit_error");
 }
 

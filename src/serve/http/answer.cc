@@ -5,19 +5,19 @@
 namespace fathom {
 
 void WebAnswer::Send(WebResponse response) {
-  std::unique_lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   news_.whole = std::move(response);
-  Notify(lock);
+  Notify();
 }
 
 void WebAnswer::Begin(WebResponse head) {
-  std::unique_lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   news_.head = std::move(head);
-  Notify(lock);
+  Notify();
 }
 
 void WebAnswer::Write(std::string_view bytes) {
-  std::unique_lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   if (gone_ || news_.too_slow) return;
   if (news_.bytes.size() + bytes.size() > kMostUnsent) {
     news_.too_slow = true;
@@ -25,22 +25,20 @@ void WebAnswer::Write(std::string_view bytes) {
   } else {
     news_.bytes += bytes;
   }
-  Notify(lock);
+  Notify();
 }
 
 void WebAnswer::Close() {
-  std::unique_lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   news_.closed = true;
-  Notify(lock);
+  Notify();
 }
 
 // Told once until it is taken: a thousand answers that each get a token at the same time are a
-// thousand calls, not more.
-void WebAnswer::Notify(std::unique_lock<std::mutex>& lock) {
+// thousand calls, not more. Under the lock, so that nobody is called any more after Gone().
+void WebAnswer::Notify() {
   if (gone_ || std::exchange(has_news_, true)) return;
-  const std::function<void()> callback = on_news_;
-  lock.unlock();
-  if (callback) callback();
+  if (on_news_) on_news_();
 }
 
 WebAnswer::News WebAnswer::Take() {
@@ -51,9 +49,9 @@ WebAnswer::News WebAnswer::Take() {
 }
 
 void WebAnswer::OnNews(std::function<void()> callback) {
-  std::unique_lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   on_news_ = std::move(callback);
-  if (std::exchange(has_news_, false)) Notify(lock);
+  if (std::exchange(has_news_, false)) Notify();
 }
 
 void WebAnswer::OnGone(std::function<void()> callback) {

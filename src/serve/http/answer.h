@@ -37,13 +37,14 @@ class WebAnswer {
     bool too_slow = false;
   };
   News Take();
-  // Called from any thread when there is news; at once when there is some already.
+  // Called from any thread when there is news, at once when there is some already; it must not call
+  // this answer.
   void OnNews(std::function<void()> callback);
   // The client has gone.
   void Gone();
 
  private:
-  void Notify(std::unique_lock<std::mutex>& lock);
+  void Notify();  // mutex_ is held
 
   std::mutex mutex_;
   News news_;

@@ -69,6 +69,7 @@ void EngineService::Run() {
       orders.swap(orders_);
     }
     for (Order& order : orders) Take(std::move(order));
+    Publish();
     try {
       if (!engine_.idle()) Deliver(engine_.Step());
     } catch (const std::exception& error) {

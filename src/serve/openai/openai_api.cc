@@ -18,7 +18,7 @@ namespace {
 using nlohmann::ordered_json;
 
 // An engine that has done nothing for so long although it has work is reported as not healthy.
-constexpr std::chrono::seconds kStalled{60};
+constexpr std::chrono::seconds kStalled{300};
 
 WebResponse JsonResponse(const ordered_json& json) {
   return {.type = "application/json",
@@ -39,9 +39,9 @@ WebHandler Guarded(Handler handler) {
 
 }  // namespace
 
-OpenAiApi::OpenAiApi(ServedModel model, const GenerationDefaults& defaults,
+OpenAiApi::OpenAiApi(const ServedModel& model, const GenerationDefaults& defaults,
                      const ChatTemplate* chat, EngineService& engine)
-    : model_(std::move(model)), defaults_(defaults), chat_(chat), engine_(engine) {}
+    : model_(model), defaults_(defaults), chat_(chat), engine_(engine) {}
 
 void OpenAiApi::AddTo(WebRouter& router) {
   router.Add("POST", "/v1/chat/completions",

@@ -17,7 +17,7 @@ namespace fathom {
 class OpenAiApi {
  public:
   // All of them have to outlive it. chat: null when the model has no chat template.
-  OpenAiApi(ServedModel model, const GenerationDefaults& defaults, const ChatTemplate* chat,
+  OpenAiApi(const ServedModel& model, const GenerationDefaults& defaults, const ChatTemplate* chat,
             EngineService& engine);
 
   void AddTo(WebRouter& router);
@@ -37,7 +37,7 @@ class OpenAiApi {
   GenerationRequest EngineRequest(const ApiRequest& request, std::vector<int32_t> prompt) const;
   WebResponse Start(std::vector<GenerationRequest> choices, std::shared_ptr<Generation> generation);
 
-  const ServedModel model_;
+  const ServedModel& model_;
   const GenerationDefaults& defaults_;
   const ChatTemplate* chat_;
   EngineService& engine_;
