@@ -30,6 +30,14 @@ size_t TerminalWidth() {
 
 }  // namespace
 
+std::string FitPieces(std::string line, size_t width) {
+  while (line.size() > width) {
+    const size_t piece = line.rfind(", ");
+    line.resize(piece == std::string::npos ? width : piece);
+  }
+  return line;
+}
+
 Progress::Progress(std::string_view label, std::string_view unit, double total, bool quiet)
     : label_(label),
       unit_(unit),
@@ -58,14 +66,14 @@ void Progress::Update(double done, std::string_view note) {
     line += FormatAmount(done, unit_);
   }
   if (unit_ != "bytes") line += fmt::format(" {}", unit_);
-  line += fmt::format(", {}/s", FormatAmount(rate, unit_));
+  // What matters most comes first: a narrow terminal shows no more.
   if (total_ > 0 && rate > 0)
     line += fmt::format(", {} left", FormatDuration((total_ - done) / rate));
   if (!note.empty()) line += fmt::format(", {}", note);
+  line += fmt::format(", {}/s", FormatAmount(rate, unit_));
 
   if (terminal_) {
-    line.resize(std::min(line.size(), TerminalWidth() - 1));
-    std::fprintf(stderr, "\r\x1b[K%s", line.c_str());
+    std::fprintf(stderr, "\r\x1b[K%s", FitPieces(line, TerminalWidth() - 1).c_str());
     drawn_ = true;
   } else {
     std::fprintf(stderr, "%s\n", line.c_str());
