@@ -134,6 +134,36 @@ TEST(ParseToml, OverridesReplaceAndAdd) {
   EXPECT_EQ(t.String("equals", ""), "a=b");
 }
 
+TEST(ParseToml, OverridesReachIntoLists) {
+  const std::string_view text =
+      "[[data.source]]\npath = 'a'\nweight = 1\n[[data.source]]\npath = 'b'\nweight = 2\n"
+      "[data.source.more]\nx = 1\n[[data.source.part]]\ny = 1\n";
+  Parsed p(text, {"data.source[0].path=nope", "data.source[1].weight=3", "data.source[1].more.x=7",
+                  "data.source[1].part[0].y=9"});
+  std::vector<TomlTable> sources = p.table.Table("data").Tables("source");
+  ASSERT_EQ(sources.size(), 2);
+  EXPECT_EQ(sources[0].String("path", ""), "nope");
+  EXPECT_EQ(sources[0].Int("weight", 0, 0), 1);  // its neighbours stay
+  EXPECT_EQ(sources[1].String("path", ""), "b");
+  EXPECT_EQ(sources[1].Int("weight", 0, 0), 3);
+  EXPECT_EQ(sources[1].Table("more").Int("x", 0, 0), 7);
+  EXPECT_EQ(sources[1].Tables("part")[0].Int("y", 0, 0), 9);
+
+  const auto refused = [&](const char* override, const char* message) {
+    EXPECT_ERROR(ParseToml(text, "run.toml", {override}), message);
+    EXPECT_THROW(ParseToml(text, "run.toml", {override}), UsageError);
+  };
+  refused("data.source[2].path=x", "there is no data.source[2]");
+  refused("data.source[2].path=x", "the file has 2 of them, counted from 0");
+  refused("data.sources[0].path=x", "the file has no such list");
+  refused("data.source[0].path[0].x=1", "the file has no such list");
+  for (const char* wrong : {"data.source[-1].path=x", "data.source[].path=x", "data.source[0]=x",
+                            "data.source[0]path=x", "data.source[0].=x", "[0].path=x",
+                            "data.source[0x].path=x", "data.source[0.path=x"}) {
+    refused(wrong, "is not KEY=VALUE");
+  }
+}
+
 TEST(ParseToml, TheLastOverrideOfAKeyWins) {
   Parsed p("", {"steps=1", "steps=2"});
   EXPECT_EQ(p.table.Int("steps", 0, 0), 2);

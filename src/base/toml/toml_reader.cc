@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 #include <sstream>
 
 #include "base/error.h"
@@ -34,32 +35,74 @@ void Merge(toml::table& into, const toml::table& from) {
   }
 }
 
-// "a.b=value" as the table that it describes; always one key, whatever the value holds.
-toml::table ParseOverride(const std::string& override) {
-  const size_t equals = override.find('=');
-  toml::table change;
+[[noreturn]] void ThrowNotKeyValue(const std::string& override) {
+  throw UsageError("--set", fmt::format("'{}' is not KEY=VALUE", override),
+                   "for example --set optimizer.lr=1e-3 or --set 'data.source[0].weight=2'");
+}
+
+// "a.b" as the table {a = {b = 0}}, always of one key; empty where it is no key.
+toml::table ParseKey(std::string_view key) {
   try {
-    if (equals != std::string::npos) change = toml::parse(override.substr(0, equals) + " = 0");
+    return toml::parse(fmt::format("{} = 0", key));
   } catch (const toml::parse_error&) {
+    return {};
   }
-  if (change.empty()) {
-    throw UsageError("--set", fmt::format("'{}' is not KEY=VALUE", override),
-                     "for example --set optimizer.lr=1e-3");
+}
+
+// The table that is element `index` of the array that `key` names.
+toml::table& Element(toml::table& table, std::string_view key, size_t index,
+                     const std::string& override) {
+  toml::node* node = &table;
+  toml::table path = ParseKey(key);
+  for (const toml::table* part = &path; part != nullptr && node != nullptr;
+       part = part->begin()->second.as_table()) {
+    if (part->empty()) ThrowNotKeyValue(override);
+    node = node->is_table() ? node->as_table()->get(part->begin()->first.str()) : nullptr;
   }
+  toml::array* array = node == nullptr ? nullptr : node->as_array();
+  const size_t size = array == nullptr ? 0 : array->size();
+  if (index >= size) {
+    throw UsageError("--set", fmt::format("'{}': there is no {}[{}]", override, key, index),
+                     size == 0 ? "the file has no such list"
+                               : fmt::format("the file has {} of them, counted from 0", size));
+  }
+  toml::table* element = array->get(index)->as_table();
+  if (element == nullptr) ThrowNotKeyValue(override);
+  return *element;
+}
+
+// Puts the value of "a.b=value" into the table, or of "a[0].b=value" into what is there: keys are
+// written as errors write them.
+void Apply(toml::table& table, const std::string& override) {
+  const size_t equals = override.find('=');
+  if (equals == std::string::npos) ThrowNotKeyValue(override);
+  std::string_view key = std::string_view(override).substr(0, equals);
+  toml::table* at = &table;
+  for (size_t open; (open = key.find('[')) != std::string_view::npos;) {
+    const size_t close = std::min(key.find("].", open), key.size());
+    size_t index = 0;
+    const auto [end, code] = std::from_chars(key.data() + open + 1, key.data() + close, index);
+    if (close == key.size() || code != std::errc() || end != key.data() + close)
+      ThrowNotKeyValue(override);
+    at = &Element(*at, key.substr(0, open), index, override);
+    key.remove_prefix(close + 2);
+  }
+  toml::table change = ParseKey(key);
+  if (change.empty()) ThrowNotKeyValue(override);
   toml::table* leaf = &change;
   while (toml::table* inner = leaf->begin()->second.as_table()) leaf = inner;
-  const std::string key(leaf->begin()->first.str()), text = override.substr(equals + 1);
+  const std::string name(leaf->begin()->first.str()), text = override.substr(equals + 1);
   toml::table value;
   try {
     value = toml::parse("value = " + text);
   } catch (const toml::parse_error&) {
   }
   if (value.size() == 1) {
-    leaf->insert_or_assign(key, *value.get("value"));
+    leaf->insert_or_assign(name, *value.get("value"));
   } else {
-    leaf->insert_or_assign(key, text);
+    leaf->insert_or_assign(name, text);
   }
-  return change;
+  Merge(*at, change);
 }
 
 }  // namespace
@@ -67,7 +110,7 @@ toml::table ParseOverride(const std::string& override) {
 toml::table ParseToml(std::string_view text, std::string_view where,
                       const std::vector<std::string>& overrides) {
   toml::table table = Parse(text, where);
-  for (const std::string& override : overrides) Merge(table, ParseOverride(override));
+  for (const std::string& override : overrides) Apply(table, override);
   return table;
 }
 

@@ -56,8 +56,8 @@ class TomlTable {
 };
 
 // Parses a file's text; a syntax error is an Error with file, line and column. Each override is
-// "section.key=value" with the value in TOML (a bare word is taken as a string) and replaces what
-// the file says.
+// "section.key=value" or "list[0].key=value", of a list that is there, with the value in TOML (a
+// bare word is taken as a string) and replaces what the file says.
 toml::table ParseToml(std::string_view text, std::string_view where,
                       const std::vector<std::string>& overrides);
 
