@@ -11,6 +11,7 @@
 #include <fstream>
 #include <utility>
 
+#include "base/directories.h"
 #include "base/error.h"
 
 namespace fathom {
@@ -170,7 +171,7 @@ void WriteDirectoryAtomically(const fs::path& given,
     // Where two renames were needed, a run may have been killed between them.
     if (!fs::exists(final) && fs::exists(replaced)) fs::rename(replaced, final);
     fs::remove_all(replaced);
-    fs::create_directories(temporary);
+    CreateDirectories(temporary);
     fill(temporary);
     for (const auto& entry : fs::recursive_directory_iterator(temporary)) {
       if (entry.is_symlink()) continue;

@@ -18,6 +18,7 @@
 #include "backend/reference/reference_backend.h"
 #include "base/error.h"
 #include "base/nearest.h"
+#include "cli/command_path.h"
 
 namespace fathom {
 namespace {
@@ -26,12 +27,7 @@ using Names = std::set<std::string, std::less<>>;
 
 [[noreturn]] void UnknownName(const CLI::App& command, const char* kind, std::string_view name,
                               const Names& known) {
-  // "plan train"; nothing for the program itself.
-  std::string where;
-  for (const CLI::App* part = &command; part->get_parent() != nullptr; part = part->get_parent()) {
-    where.insert(0, part->get_name() + (where.empty() ? "" : " "));
-  }
-  throw UsageError(where, fmt::format("there is no {} '{}'", kind, name),
+  throw UsageError(CommandPath(command), fmt::format("there is no {} '{}'", kind, name),
                    NearestHint(name, known, "--help lists what there is"));
 }
 

@@ -2,6 +2,7 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <new>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "base/log.h"
 #include "cli/bench.h"
 #include "cli/chat.h"
+#include "cli/command_path.h"
 #include "cli/common.h"
 #include "cli/convert.h"
 #include "cli/generate.h"
@@ -47,7 +49,7 @@ const CLI::App& LastCommand(const CLI::App& app) {
 // The parser's message as ours are.
 std::string Explained(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& command = LastCommand(app);
-  const std::string at = &command == &app ? "" : command.get_name() + ": ";
+  const std::string at = &command == &app ? "" : fathom::CommandPath(command) + ": ";
   if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
     const std::vector<std::string> left = app.remaining(/*recurse=*/true);
     if (!left.empty()) {
@@ -93,6 +95,8 @@ int main(int argc, char** argv) {
     return Fail(error.what(), kUsage);
   } catch (const std::bad_alloc&) {
     return Fail("out of memory", kFailed);
+  } catch (const std::filesystem::filesystem_error& error) {
+    return Fail(fmt::format("{}: {}", error.path1().string(), error.code().message()), kFailed);
   } catch (const std::exception& error) {
     return Fail(error.what(), kFailed);
   }

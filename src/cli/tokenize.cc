@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/directories.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -40,6 +41,10 @@ void Train(const TrainArguments& arguments) {
   std::vector<std::string_view> documents;
   double bytes = 0;
   for (const auto& path : arguments.files) {
+    if (std::filesystem::is_directory(path)) {
+      throw Error(path.string(), "is a folder",
+                  fmt::format("give its files: {}", (path / "*.txt").string()));
+    }
     files.emplace_back(path);
     documents.push_back(files.back().text());
     bytes += static_cast<double>(documents.back().size());
@@ -51,9 +56,7 @@ void Train(const TrainArguments& arguments) {
   options.quiet = arguments.quiet;
   const Tokenizer tokenizer = TrainTokenizer(PreTokenizer::DeepSeekV3(), documents, options, pool);
 
-  std::error_code error;
-  std::filesystem::create_directories(arguments.out, error);
-  if (error) throw Error(arguments.out.string(), "cannot be created: " + error.message());
+  CreateDirectories(arguments.out);
   tokenizer.Save(arguments.out / "tokenizer.json");
   WriteFileAtomically(arguments.out / "tokenizer_config.json",
                       DeepSeekTokenizerConfig(arguments.max_length));

@@ -11,6 +11,7 @@
 #include <span>
 #include <system_error>
 
+#include "base/directories.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/log.h"
@@ -87,9 +88,7 @@ PullResult Pull(const PullOptions& options) {
       spdlog::info("left out: {} (--include chooses files)", Names(result.left_out));
     }
 
-    std::error_code code;
-    fs::create_directories(directory, code);
-    if (code) throw Error(directory.string(), fmt::format("cannot be made: {}", code.message()));
+    CreateDirectories(directory);
     const DirectoryLock lock(directory);
     PullRecord record = PullRecord::Load(directory);
     const PullPlan plan = Plan(options, listing, record);

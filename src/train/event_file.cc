@@ -1,5 +1,6 @@
 #include "train/event_file.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <bit>
@@ -9,7 +10,7 @@
 #include <cstring>
 #include <vector>
 
-#include "base/error.h"
+#include "base/directories.h"
 #include "base/hash.h"
 #include "text/utf8.h"
 
@@ -170,9 +171,7 @@ std::string EncodeEvent(const ordered_json& line) {
 }
 
 EventFile::EventFile(const fs::path& directory) {
-  std::error_code code;
-  fs::create_directories(directory, code);
-  if (code) throw Error(directory.string(), fmt::format("cannot be created: {}", code.message()));
+  CreateDirectories(directory);
   std::vector<fs::path> before;
   for (const auto& entry : fs::directory_iterator(directory)) {
     if (entry.path().filename().string().starts_with(kPrefix)) before.push_back(entry.path());

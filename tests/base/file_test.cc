@@ -8,6 +8,7 @@
 #include <fstream>
 #include <set>
 
+#include "base/directories.h"
 #include "base/error.h"
 #include "base/temporary_directory.h"
 
@@ -184,6 +185,16 @@ TEST(WriteDirectoryAtomically, TakesAPathWithASlashAtTheEnd) {
     EXPECT_EQ(Names(directory / "step"), std::set<std::string>{"one"});
     EXPECT_EQ(Names(directory.path()), std::set<std::string>{"step"});
   }
+}
+
+TEST(CreateDirectories, SaysWhichAndWhyNot) {
+  TemporaryDirectory directory;
+  CreateDirectories(directory / "a/b");
+  CreateDirectories(directory / "a/b");
+  EXPECT_TRUE(fs::is_directory(directory / "a/b"));
+  Put(directory / "file", "");
+  EXPECT_ERROR(CreateDirectories(directory / "file"), "file: cannot be created: ");
+  EXPECT_ERROR(CreateDirectories(directory / "file/below"), "file/below: cannot be created: ");
 }
 
 }  // namespace
