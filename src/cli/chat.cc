@@ -247,11 +247,13 @@ void AddChatCommand(CLI::App& app) {
                    "Tokens of the conversation that are kept, at most the model's context")
       ->check(CLI::Range(int64_t{16}, int64_t{1} << 24))
       ->capture_default_str();
-  command->add_flag_callback(
+  CLI::Option* think = command->add_flag_callback(
       "--think", [arguments] { arguments->think = true; },
       "Let the model think first, where its template lets one choose");
-  command->add_flag_callback(
-      "--no-think", [arguments] { arguments->think = false; }, "Let it answer at once");
+  command
+      ->add_flag_callback(
+          "--no-think", [arguments] { arguments->think = false; }, "Let it answer at once")
+      ->excludes(think);
   arguments->sampling.AddTo(*command);
   arguments->draft.AddTo(*command);
   arguments->cache.AddTo(*command);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "cli/common.h"
+#include "cli/size_option.h"
 #include "formats/convert.h"
 #include "formats/gguf_export.h"
 #include "formats/gguf_model.h"
@@ -200,10 +201,8 @@ void AddConvertCommand(CLI::App& app) {
       ->add_option("--format", arguments->format,
                    "hf (a Hugging Face directory) or gguf; if not given, what DST ends with says")
       ->check(CLI::IsMember({"hf", "gguf"}));
-  command
-      ->add_option("--shard-size", arguments->shard_bytes,
-                   "The largest file of weights, such as 5GB or 500MB")
-      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true))
+  AddSizeOption(*command, "--shard-size", arguments->shard_bytes,
+                "The largest file of weights, such as 5GB or 500MB")
       ->default_str("5GB");
   command->add_flag("--overwrite", arguments->overwrite, "Replace the model that is at DST");
   arguments->common.AddTo(*command);

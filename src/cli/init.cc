@@ -152,6 +152,7 @@ void AddInitCommand(CLI::App& app) {
   command->add_option("--tokenizer", arguments->tokenizer,
                       "A tokenizer.json, or a directory with one, to be put beside the weights");
   arguments->common.AddTo(*command);
+  command->get_option("--seed")->description("Seed of the random weights; 0 if not given");
   command->callback([arguments] { Init(*arguments); });
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "cli/size_option.h"
 #include "infer/model_identity.h"
 
 namespace fathom {
@@ -18,18 +19,14 @@ void CacheFormatOption::AddTo(CLI::App& command) {
 
 void CacheOptions::AddTo(CLI::App& command) {
   format.AddTo(command);
-  command
-      .add_option("--cache-memory", memory,
-                  "Memory for the cache, such as 2GB: answers that do not fit together take turns; "
-                  "what all of them want if not given")
-      ->transform(CLI::AsSizeValue(false));
+  AddSizeOption(command, "--cache-memory", memory,
+                "Memory for the cache, such as 2GB: answers that do not fit together take turns; "
+                "what all of them want if not given");
   command.add_option("--disk-cache", disk,
                      "Keep prefixes in files of this directory, and read what is there of them; "
                      "prompts and answers can be read from it");
-  command
-      .add_option("--disk-cache-size", disk_bytes,
-                  "What these files may take, such as 20GB; 8GB if not given")
-      ->transform(CLI::AsSizeValue(false));
+  AddSizeOption(command, "--disk-cache-size", disk_bytes,
+                "What these files may take, such as 20GB; 8GiB if not given");
 }
 
 ModelEngine::ModelEngine(Device& device, LoadedModel& model, const CacheOptions& cache,

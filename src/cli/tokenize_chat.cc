@@ -157,11 +157,13 @@ void AddTokenizeChatCommand(CLI::App& parent) {
   command->add_option("DIR", arguments->model, "Model directory, or a GGUF file")->required();
   command->add_option("--messages", arguments->messages, "A file instead of stdin");
   command->add_option("--tools", arguments->tools, "A JSON array of what the model may call");
-  command->add_flag_callback(
+  CLI::Option* think = command->add_flag_callback(
       "--think", [arguments] { arguments->think = true; },
       "Let the model think first, where the template lets one choose");
-  command->add_flag_callback(
-      "--no-think", [arguments] { arguments->think = false; }, "Let it answer at once");
+  command
+      ->add_flag_callback(
+          "--no-think", [arguments] { arguments->think = false; }, "Let it answer at once")
+      ->excludes(think);
   command->add_flag("--no-generation-prompt", arguments->no_generation_prompt,
                     "Do not begin the model's answer");
   command

@@ -123,7 +123,40 @@ TEST_F(InferenceTest, MistakesAreOneLine) {
                 1, "vocab_size is 300");
   EXPECT_FALSE(std::filesystem::exists(Path("small")));
   ExpectFailure("inspect " + Path("none.safetensors"), 1, "does not exist");
+  for (const char* size : {"-1", "0", "0GB", "-5MB"}) {
+    ExpectFailure("generate " + model + " --prompt x --cache-memory " + size, 2,
+                  "generate: --cache-memory: '" + std::string(size) + "' is out of range");
+    ExpectFailure("convert " + model + " " + Path("sharded") + " --shard-size " + size, 2,
+                  "convert: --shard-size: '" + std::string(size) + "' is out of range");
+  }
+  for (const char* size : {"many", "3XB", "3iB", "3 4", "GB", "nan"}) {
+    ExpectFailure("generate " + model + " --prompt x --disk-cache-size '" + size + "'", 2,
+                  "--disk-cache-size: '" + std::string(size) + "'");
+  }
+  ExpectFailure("chat " + model + " --think --no-think", 2, "--think excludes --no-think");
+  ExpectFailure("tokenize chat " + model + " --think --no-think", 2, "--think excludes --no-think");
+  ExpectFailure("tokenize train " + Path("in"), 2, "tokenize train: --out is required");
+  ExpectFailure("tokenize train --out " + Path("other") + " " + model, 1,
+                "is a folder (give its files: " + Path("model/*.txt"));
   ExpectFailure("bench " + model + " --prompt 0 --generate 0", 2, "nothing to measure");
+}
+
+TEST_F(InferenceTest, InitSaysThatItsSeedIsZero) {
+  EXPECT_NE(Run("init --help").out.find("0 if not given"), std::string::npos);
+}
+
+// The same text is the same number of bytes at every option.
+TEST_F(InferenceTest, SizesHaveOneMeaning) {
+  const auto needed = [&](const char* size) {
+    const Result result = Run("generate " + Path("model") +
+                              " --quiet --prompt x --max-tokens 300 --cache-memory " + size);
+    return result.err.substr(0, result.err.find(" hold"));
+  };
+  EXPECT_EQ(needed("1.024kb"), needed("1024"));
+  EXPECT_EQ(needed("1.024K"), needed("1024B"));
+  EXPECT_EQ(needed("1KiB"), needed("1024"));
+  EXPECT_NE(needed("1KB"), needed("1024"));
+  EXPECT_EQ(needed("1KB"), needed("1000"));
 }
 
 TEST_F(InferenceTest, AFullDiskIsAnError) {
