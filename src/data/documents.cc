@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "data/license_header.h"
 #include "data/line_reader.h"
+#include "text/utf8.h"
 
 namespace fathom {
 namespace {
@@ -58,6 +59,7 @@ class Reader {
     std::string_view text = mapped.text();
     statistics_.file_bytes += text.size();
     if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+    if (!IsValidUtf8(text) && statistics_.not_utf8++ == 0) statistics_.first_not_utf8 = file.name;
     if (spec_.document_separator.empty()) {
       Emit(text, file.name);
       return;

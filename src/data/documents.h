@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -24,6 +25,9 @@ struct ReadStatistics {
   uint64_t empty = 0;
   // JSONL lines skipped because they were broken or lacked the text.
   uint64_t bad_lines = 0;
+  // Text files that are not UTF-8, and the first one's name.
+  uint64_t not_utf8 = 0;
+  std::string first_not_utf8;
   // Bytes of the files read so far (compressed ones, where they are).
   uint64_t file_bytes = 0;
 };

@@ -167,6 +167,13 @@ void Tokenize(const SourceSpec& spec, const HeldOutOptions& held_out,
         progress.Update(static_cast<double>(so_far.file_bytes));
       });
   encoder.Flush();
+  if (statistics.not_utf8 > 0) {
+    progress.Clear();
+    spdlog::warn(
+        "{}: {} of {} files: not UTF-8, the first is {}: what is not is read as U+FFFD (convert "
+        "them, for example with iconv)",
+        spec.Name(), statistics.not_utf8, files.size(), statistics.first_not_utf8);
+  }
   if (statistics.documents == 0) {
     throw Error(spec.path.string(),
                 fmt::format("holds no text: {} files, {} empty documents, {} bad lines",

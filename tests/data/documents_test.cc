@@ -40,6 +40,8 @@ TEST(Documents, ATextFileIsOne) {
                                                                  {"c.txt", "bad \xff\xfe utf-8"}}));
   EXPECT_EQ(statistics.documents, 3u);
   EXPECT_EQ(statistics.empty, 2u);
+  EXPECT_EQ(statistics.not_utf8, 1u);
+  EXPECT_EQ(statistics.first_not_utf8, "c.txt");
 }
 
 TEST(Documents, ATextFileIsCutAtTheSeparator) {

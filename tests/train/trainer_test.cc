@@ -464,6 +464,16 @@ TEST_F(TrainerTest, NothingHeldOutIsSaidAndDoesNoHarm) {
   EXPECT_TRUE(fs::exists(config.output / "model/model.safetensors"));
 }
 
+TEST_F(TrainerTest, TextThatIsNotUtf8IsSaidOnceASource) {
+  std::ofstream(directory_ / "texts/1-latin.txt") << "caf\xE9 " << LanguageDocument(40, 7);
+  std::ofstream(directory_ / "texts/2-latin.txt") << "na\xEFve " << LanguageDocument(40, 8);
+  CapturedWarnings warnings;
+  RunTraining(Config({"steps=1"}));
+  const std::string said = warnings.text();
+  EXPECT_NE(said.find(": 2 of "), std::string::npos) << said;
+  EXPECT_NE(said.find("files: not UTF-8, the first is 1-latin.txt"), std::string::npos) << said;
+}
+
 TEST_F(TrainerTest, OneDocumentIsTrainedOn) {
   fs::remove_all(directory_ / "texts");
   WriteLanguage(directory_ / "texts", 1, 1000);
