@@ -4,6 +4,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "base/directories.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -92,11 +93,11 @@ void SaveCheckpoint(const fs::path& directory, const ModelConfig& config,
                     const ParameterStore& store, const Optimizer& optimizer,
                     const ParameterAverage* average, const Tokenizer& tokenizer,
                     const TrainingProgress& progress, bool quiet) {
-  fs::create_directories(directory.parent_path());
+  CreateDirectories(directory.parent_path());
   WriteDirectoryAtomically(directory, [&](const fs::path& temporary) {
     WriteModel(temporary, config, store, tokenizer, DType::kF32, quiet);
     const fs::path trainer = temporary / "trainer";
-    fs::create_directories(trainer);
+    CreateDirectories(trainer);
     std::vector<SafetensorsItem> items;
     for (const Optimizer::State& state : optimizer.states()) {
       items.push_back({state.parameter->spec.name + ".m", state.m, state.m.dtype()});
@@ -171,7 +172,14 @@ TrainingProgress LoadCheckpoint(const fs::path& directory, const ModelConfig& co
     LoadTensor(moments, state.parameter->spec.name + ".v", state.v);
   }
   if (average != nullptr) {
-    const SafetensorsFile file(directory / "trainer" / "average.safetensors");
+    const fs::path path = directory / "trainer" / "average.safetensors";
+    if (!fs::exists(path)) {
+      throw Error("ema_decay",
+                  fmt::format("{} is not there: the run went without an average", path.string()),
+                  "set it back to 0, or start a run with another output that goes on from these "
+                  "weights with model.init_from");
+    }
+    const SafetensorsFile file(path);
     for (const auto& [parameter, value] : average->averages())
       LoadTensor(file, parameter->spec.name, value);
   }

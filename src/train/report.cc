@@ -141,7 +141,8 @@ std::string Picture(const RunHistory& history) {
       "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 860 320' font-family='sans-serif'>\n"
       "<style>.title{font-size:15px;font-weight:bold;fill:#223}.tick{font-size:11px;fill:#667}."
       "label{font-size:12px;"
-      "fill:#223}.grid{stroke:#dde}.raw{fill:none;stroke:#9bc4e8}.line{fill:none;stroke:#1a6fb5;"
+      "fill:#223;paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round}.grid{"
+      "stroke:#dde}.raw{fill:none;stroke:#9bc4e8}.line{fill:none;stroke:#1a6fb5;"
       "stroke-width:2}"
       ".dot{fill:#1a6fb5}.baseline{fill:none;stroke:#c2571a;stroke-width:2;stroke-dasharray:6 "
       "4}</style>\n"
@@ -190,8 +191,11 @@ void WriteReport(const std::filesystem::path& output) {
       "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'><title>{0}</title>\n"
       "<style>body{{font-family:sans-serif;max-width:880px;margin:2em auto;padding:0 "
       "1em;color:#223}}"
-      "pre{{background:#f4f5f8;padding:1em;overflow:auto}}table{{border-collapse:collapse}}"
-      "td{{padding:.2em 1.5em .2em 0}}</style></head><body>\n<h1>{0}</h1>\n{1}",
+      "pre{{background:#f4f5f8;padding:1em;overflow:auto}}.sample{{white-space:pre-wrap;"
+      "overflow-wrap:anywhere}}.charts{{overflow-x:auto}}.charts "
+      "svg{{min-width:720px}}table{{border-collapse:collapse}}"
+      "td{{padding:.2em 1.5em .2em 0}}</style></head><body>\n<h1>{0}</h1>\n"
+      "<div class='charts'>\n{1}</div>\n",
       EscapeHtml(std::filesystem::absolute(output).filename().string()), picture);
   html += fmt::format(
       "<table><tr><td>tokens seen</td><td>{}</td></tr><tr><td>time training</td><td>{}</td></tr>\n",
@@ -205,7 +209,8 @@ void WriteReport(const std::filesystem::path& output) {
   }
   html += "</table>\n";
   for (const auto& [step, text] : history.samples) {
-    html += fmt::format("<h3>Step {} writes</h3>\n<pre>{}</pre>\n", step, EscapeHtml(text));
+    html += fmt::format("<h3>Step {} writes</h3>\n<pre class='sample'>{}</pre>\n", step,
+                        EscapeHtml(text));
   }
   html += fmt::format("<h3>Configuration</h3>\n<pre>{}</pre>\n</body></html>\n",
                       EscapeHtml(ReadFile(output / "config.toml")));

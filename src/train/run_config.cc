@@ -211,6 +211,38 @@ void Describe(Config& config, Fields& fields) {
   });
 }
 
+// As TOML; numbers in the shortest digits.
+std::string ValueText(const toml::node& node) {
+  if (node.is_floating_point()) return fmt::format("{}", node.as_floating_point()->get());
+  std::ostringstream text;
+  text << toml::node_view<const toml::node>(node);
+  return text.str();
+}
+
+// Not toml++'s own formatter: it writes 0.9 with all its seventeen digits.
+void WriteToml(const toml::table& table, const std::string& path, std::string& text) {
+  const auto is_value = [](const toml::node& node) {
+    return !node.is_table() && !node.is_array_of_tables();
+  };
+  for (const auto& [key, value] : table) {
+    if (is_value(value)) text += fmt::format("{} = {}\n", key.str(), ValueText(value));
+  }
+  for (const auto& [key, value] : table) {
+    if (is_value(value)) continue;
+    const std::string name =
+        path.empty() ? std::string(key) : fmt::format("{}.{}", path, key.str());
+    if (const toml::table* section = value.as_table()) {
+      text += fmt::format("\n[{}]\n", name);
+      WriteToml(*section, name, text);
+      continue;
+    }
+    for (const toml::node& element : *value.as_array()) {
+      text += fmt::format("\n[[{}]]\n", name);
+      WriteToml(*element.as_table(), name, text);
+    }
+  }
+}
+
 void Flatten(const toml::node& node, const std::string& path,
              std::map<std::string, std::string>& values) {
   if (const toml::table* table = node.as_table()) {
@@ -221,12 +253,8 @@ void Flatten(const toml::node& node, const std::string& path,
     const toml::array& array = *node.as_array();
     for (size_t i = 0; i < array.size(); ++i)
       Flatten(array[i], fmt::format("{}[{}]", path, i), values);
-  } else if (node.is_floating_point()) {
-    values[path] = fmt::format("{}", node.as_floating_point()->get());  // the shortest digits
   } else {
-    std::ostringstream text;
-    text << toml::node_view<const toml::node>(node);
-    values[path] = text.str();
+    values[path] = ValueText(node);
   }
 }
 
@@ -285,9 +313,9 @@ std::map<std::string, std::string> RunConfig::Values() const {
 std::string RunConfig::ToToml() const {
   FieldWriter root;
   Describe(*this, root);
-  std::ostringstream text;
-  text << root.Take() << "\n";
-  return text.str();
+  std::string text;
+  WriteToml(root.Take(), "", text);
+  return text;
 }
 
 }  // namespace fathom

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/directories.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -150,7 +151,7 @@ void SetEndsOfDocuments(const RunConfig& config, RunInputs& inputs) {
 RunInputs PrepareRun(const RunConfig& config, ThreadPool& pool, bool quiet) {
   RunInputs inputs;
   inputs.model = RunModelConfig(config);
-  fs::create_directories(config.output);
+  CreateDirectories(config.output);
   inputs.tokenizer = MakeTokenizer(config, inputs.model.vocab_size, pool, quiet);
   if (inputs.tokenizer->vocab_size() > inputs.model.vocab_size) {
     throw Error("tokenizer",
@@ -168,16 +169,19 @@ RunInputs PrepareRun(const RunConfig& config, ThreadPool& pool, bool quiet) {
                                },
                            .vocabulary = inputs.model.vocab_size,
                            .fingerprint = tokenizer->fingerprint()};
+  const auto documents = [](const TokenStore& store) {
+    return fmt::format("{} document{}", store.documents(), store.documents() == 1 ? "" : "s");
+  };
   const HeldOutOptions held_out{.fraction = config.data.held_out_fraction, .seed = config.seed};
   for (size_t i = 0; i < config.data.sources.size(); ++i) {
     inputs.corpora.push_back(MakeTokenCorpus(config.data.sources[i], held_out, info,
                                              config.output / "data" / fmt::format("source-{}", i),
                                              pool, quiet));
     const TokenCorpus& corpus = inputs.corpora.back();
-    spdlog::info(
-        "{}: {} documents, {} tokens to train on; {} documents, {} held out", corpus.name,
-        corpus.train->documents(), FormatCount(static_cast<double>(corpus.train->tokens())),
-        corpus.held_out->documents(), FormatBytes(static_cast<double>(corpus.held_out->bytes())));
+    spdlog::info("{}: {}, {} tokens to train on; {}, {} held out", corpus.name,
+                 documents(*corpus.train), FormatCount(static_cast<double>(corpus.train->tokens())),
+                 documents(*corpus.held_out),
+                 FormatBytes(static_cast<double>(corpus.held_out->bytes())));
   }
   if (std::all_of(inputs.corpora.begin(), inputs.corpora.end(),
                   [](const TokenCorpus& corpus) { return corpus.held_out->documents() == 0; })) {

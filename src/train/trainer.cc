@@ -33,6 +33,17 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+// What a model wrote, without what would move a terminal's cursor.
+std::string ForTerminal(std::string_view text) {
+  std::string shown;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\r') continue;
+    shown += (byte < ' ' && c != '\n' && c != '\t') || byte == 0x7F ? '?' : c;
+  }
+  return shown;
+}
+
 // One stretch of a run with its own context length, batch and learning rate.
 struct Stage {
   ModelConfig model;
@@ -92,6 +103,12 @@ class Trainer {
                          extension.batch_tokens / extension.sequence_length,
                          micro_rows(extension.batch_tokens, extension.sequence_length)});
     }
+    if (config_.schedule.warmup_steps >= config_.steps) {
+      spdlog::warn(
+          "schedule.warmup_steps {} is not less than steps {}: the learning rate never stays at "
+          "optimizer.lr",
+          config_.schedule.warmup_steps, config_.steps);
+    }
     for (size_t i = 0; i < stages_.size(); ++i) {
       total_steps_ += stages_[i].steps;
       // A source that is too small for a later stage is an Error now, not when its turn comes.
@@ -137,6 +154,10 @@ class Trainer {
       }
       spdlog::info("resuming from {}", newest->string());
     } else {
+      if (options_.resume) {
+        spdlog::info("{} has no checkpoint to go on from: starting at step 0",
+                     config_.output.string());
+      }
       if (config_.model.init_from.empty()) {
         InitializeParameters(inputs_.model, config_.seed, *context_.pool, store_, options_.quiet);
       } else {
@@ -158,7 +179,9 @@ class Trainer {
     nlohmann::ordered_json sources = nlohmann::ordered_json::array();
     for (size_t s = 0; s < epochs_.size(); ++s) {
       const TokenCorpus& corpus = inputs_.corpora[s];
-      spdlog::info("{}: {:.2f} epochs in {} steps", corpus.name, epochs_[s], total_steps_);
+      spdlog::info("{}: {} epochs in {} steps", corpus.name,
+                   epochs_[s] < 0.01 ? "less than 0.01" : fmt::format("{:.2f}", epochs_[s]),
+                   total_steps_);
       if (epochs_[s] > kManyEpochs) {
         spdlog::warn(
             "{} will be read {:.1f} times; beyond {} times, text read again teaches less and less "
@@ -379,7 +402,7 @@ class Trainer {
          {"prompt", config_.sample.prompt},
          {"text", text}});
     progress.Clear();
-    spdlog::info("step {} writes:\n{}", progress_.step, text);
+    spdlog::info("step {} writes:\n{}", progress_.step, ForTerminal(text));
   }
 
   void Save(const Stage& stage) {

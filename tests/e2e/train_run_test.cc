@@ -243,8 +243,10 @@ TEST_F(TrainCommand, WhatCannotWorkIsOneClearLine) {
       {set("steps=0"), 1, "0 is out of range"},
       {set("batch_tokens=100"), 1, "not a multiple of the sequence length"},
       {Train("first"), 1, "go on with --resume, or choose another output"},
-      {Train("run.toml/below"), 1, "run.toml/below"},
-      {Train("/proc/nowhere"), 1, "/proc/nowhere"},
+      {Train("run.toml/below"), 1, "run.toml/below: "},
+      {Train("run.toml"), 1, "run.toml: cannot be created: "},
+      {Train("/proc/nowhere"), 1, "/proc/nowhere: cannot be created: "},
+      {set("data.source[7].path=x"), 2, "there is no data.source[7]"},
       {set("batch_tokens=1099511627776"), 1, "memory: 1099511627776 tokens at once"},
       {set("steps=9007199254740992"), 1, "steps: 9007199254740992 is out of range"},
       // Not when the sample's turn comes.
@@ -340,6 +342,20 @@ TEST_F(TrainCommand, AnExtensionThatIsGoneIsMissed) {
   ExpectRefused(Train("run", {"--resume"}), 1, "put the [[extension]] back");
   run.push_back("--resume");
   EXPECT_EQ(Run(run), 0) << error_;
+}
+
+// Without --quiet it says what it does.
+TEST_F(TrainCommand, SaysThatThereIsNothingToResumeAndThatWarmupNeverEnds) {
+  Process process(directory_.path(),
+                  {"train", directory_ / "run.toml", "--set", "output=anew", "--set", "steps=2",
+                   "--set", "schedule.warmup_steps=2", "--resume", "--threads", "2"});
+  EXPECT_EQ(process.Status(), 0);
+  const std::string said = process.Err();
+  EXPECT_NE(said.find("anew has no checkpoint to go on from: starting at step 0"),
+            std::string::npos)
+      << said;
+  EXPECT_NE(said.find("schedule.warmup_steps 2 is not less than steps 2"), std::string::npos)
+      << said;
 }
 
 TEST_F(TrainCommand, NumbersThatAreNotFiniteAreOneClearLine) {

@@ -23,6 +23,7 @@ TEST(Report, ShowsTheRunAndEscapesWhatModelsWrite) {
   const std::string html = ReadFile(output / "report.html");
   EXPECT_EQ(html.find("<script>"), std::string::npos);
   EXPECT_NE(html.find("&lt;script&gt;"), std::string::npos);
+  EXPECT_NE(html.find("<pre class='sample'>"), std::string::npos);
   EXPECT_NE(html.find("1.2500"), std::string::npos);
   EXPECT_NE(html.find("1.7500"), std::string::npos);
   EXPECT_NE(html.find("1 min 1 s"), std::string::npos);

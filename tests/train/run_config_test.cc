@@ -269,6 +269,15 @@ void ExpectSame(const RunConfig& a, const RunConfig& b) {
   EXPECT_EQ(a.checkpoint.keep, b.checkpoint.keep);
 }
 
+TEST(RunConfig, ToTomlHasTheShortestDigits) {
+  RunConfig config;
+  config.ema_decay = 0.9;
+  config.data.sources = {{.path = "a", .weight = 0.1}, {.path = "b", .weight = 3}};
+  const std::string text = config.ToToml();
+  for (const char* line : {"ema_decay = 0.9\n", "\n[[data.source]]\n", "weight = 0.1\n"})
+    EXPECT_NE(text.find(line), std::string::npos) << text;
+}
+
 TEST(RunConfig, ToTomlReadsBackFieldByField) {
   ExpectSame(Parse(Parse(kMinimal).ToToml()), Parse(kMinimal));
 
