@@ -181,6 +181,10 @@ void TransformerExecutor::ReadWithLogits(std::span<const Piece> pieces, std::spa
     if (targets[r] < 0) continue;
     ScoredToken score{logprobs[r], {}};
     if (piece.top > 0) score.top = MostLikely(row_logits(r), sums[r], piece.top, scratch);
+    // The sum was rounded on its way here; the token itself has the number that it has elsewhere.
+    for (RankedToken& ranked : score.top) {
+      if (ranked.token == targets[r]) ranked.logprob = score.logprob;
+    }
     if (rows[r].target >= 0) {
       result.scores.push_back(std::move(score));
     } else {

@@ -153,6 +153,13 @@ TEST_F(ServeTest, StreamsWhatItWouldAnswerWhole) {
   EXPECT_EQ(content, choice["message"]["content"]);
   EXPECT_EQ(finish, choice["finish_reason"]);
   EXPECT_EQ(logprobs, choice["logprobs"]["content"]);
+  for (const json& token : logprobs) {
+    for (const json& top : token["top_logprobs"]) {
+      // Ids without a token, with which models pad their vocabularies, are all alike here.
+      if (top["bytes"].empty() || top["bytes"] != token["bytes"]) continue;
+      EXPECT_EQ(top["logprob"], token["logprob"]);
+    }
+  }
   EXPECT_EQ(usage["completion_tokens"], whole["usage"]["completion_tokens"]);
   // The second request's prompt was in the cache, but for what has to be computed.
   EXPECT_EQ(usage["prompt_cache_hit_tokens"], usage["prompt_tokens"].get<int64_t>() - 1);
