@@ -202,7 +202,8 @@ std::string LineChart(const ReportTable& table, const std::vector<size_t>& colum
   for (size_t i = 0; i < columns.size(); ++i) {
     const ReportTable::Column& column = table.columns[columns[i]];
     const double at_x = kLeft + static_cast<double>(i % 3) * 225;
-    const double at_y = 10 + kLegendLine * static_cast<double>(i / 3);
+    const size_t legend_line = i / 3;
+    const double at_y = 10 + kLegendLine * static_cast<double>(legend_line);
     svg += Line(at_x, at_y - 4, at_x + 16, at_y - 4, fmt::format("line s{}", i % kColours));
     svg += Text(at_x + 22, at_y, "start", "label", Shortened(column.label, 32));
     std::string path, dots;
