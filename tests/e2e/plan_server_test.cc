@@ -23,15 +23,8 @@ class PlanServer : public testing::Test {
   void SetUp() override {
     server_ = std::make_unique<Process>(directory_.path(),
                                         std::vector<std::string>{"plan", "page", "--port", "0"});
-    const auto has_spoken = [&] {
-      return std::filesystem::exists(directory_ / "stdout.txt") &&
-             server_->Out().find('\n') != std::string::npos;
-    };
-    while (!server_->Ended() && !has_spoken()) std::this_thread::yield();
-    const std::string out = server_->Out();
-    const size_t begin = out.find("127.0.0.1:");
-    ASSERT_NE(begin, std::string::npos) << server_->Err();
-    port_ = static_cast<uint16_t>(std::stoi(out.substr(begin + 10)));
+    port_ = server_->AwaitPort();
+    ASSERT_NE(port_, 0) << server_->Err();
   }
 
   // A connection that has sent `text`.

@@ -9,8 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/file.h"
@@ -52,6 +54,20 @@ class Process {
   }
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
+
+  // The port of the address on this machine that a server says on stdout; 0 when it ends first.
+  uint16_t AwaitPort() {
+    for (;;) {
+      const bool ended = Ended();
+      const std::string out = std::filesystem::exists(out_) ? Out() : "";
+      const size_t begin = out.find("127.0.0.1:");
+      if (out.find('\n') != std::string::npos && begin != std::string::npos) {
+        return static_cast<uint16_t>(std::stoi(out.substr(begin + 10)));
+      }
+      if (ended) return 0;
+      std::this_thread::yield();
+    }
+  }
 
   void Signal(int number) const { kill(pid_, number); }
   // Whether it has ended.

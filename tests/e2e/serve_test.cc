@@ -49,15 +49,8 @@ class ServeTest : public testing::Test {
     std::vector<std::string> arguments = {"serve", Path("model"), "--port", "0", "--quiet"};
     arguments.insert(arguments.end(), options.begin(), options.end());
     server_ = std::make_unique<Process>(own_.path(), arguments);
-    const auto has_spoken = [&] {
-      return std::filesystem::exists(own_ / "stdout.txt") &&
-             server_->Out().find('\n') != std::string::npos;
-    };
-    while (!server_->Ended() && !has_spoken()) std::this_thread::yield();
-    const std::string out = server_->Out();
-    const size_t begin = out.find("127.0.0.1:");
-    ASSERT_NE(begin, std::string::npos) << server_->Err();
-    port_ = static_cast<uint16_t>(std::stoi(out.substr(begin + 10)));
+    port_ = server_->AwaitPort();
+    ASSERT_NE(port_, 0) << server_->Err();
   }
 
   static std::string Body(std::string_view answer) {

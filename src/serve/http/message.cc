@@ -16,14 +16,16 @@ std::string_view WebRequest::Header(std::string_view name) const {
   return {};
 }
 
+std::string JsonText(const nlohmann::ordered_json& json) {
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
 WebResponse WebError(int status, std::string_view message, std::string_view field) {
   using nlohmann::ordered_json;
   ordered_json error = {{"message", message}};
   if (!field.empty()) error["field"] = field;
   const ordered_json json = {{"error", std::move(error)}};
-  return {.status = status,
-          .type = "application/json",
-          .body = json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n"};
+  return {.status = status, .type = "application/json", .body = JsonText(json) + "\n"};
 }
 
 }  // namespace fathom

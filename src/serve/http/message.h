@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -32,6 +33,9 @@ struct WebResponse {
   // Not null: the answer comes from there, and what is above does not count (serve/http/answer.h).
   std::shared_ptr<WebAnswer> later = nullptr;
 };
+
+// Without white space; what is not UTF-8 in it is replaced by U+FFFD.
+std::string JsonText(const nlohmann::ordered_json& json);
 
 // {"error": {"message": ..., "field": ...}}; field is left out when it is empty.
 WebResponse WebError(int status, std::string_view message, std::string_view field = {});

@@ -310,7 +310,6 @@ class WebServer::Listener {
       WebAnswer::News news = answer.Take();
       if (bell->client_has_gone || news.too_slow) co_return false;
       if (news.whole) {
-        bell->answered = true;
         co_return co_await Write(connection, std::move(*news.whole), keep_alive && !stopping_,
                                  is_head);
       }

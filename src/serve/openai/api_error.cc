@@ -17,7 +17,7 @@ std::string ApiError::Json() const {
                                {"type", type},
                                {"param", or_null(param_)},
                                {"code", or_null(code_)}}}};
-  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  return JsonText(json);
 }
 
 WebResponse ApiError::Response() const {

@@ -52,9 +52,6 @@ void EngineService::Publish() {
   const std::lock_guard lock(mutex_);
   state_.running = engine_.scheduler().running();
   state_.waiting = engine_.scheduler().waiting();
-  state_.pages = engine_.cache().pages();
-  state_.free_pages = engine_.cache().available();
-  state_.statistics = engine_.statistics();
   last_step_ = std::chrono::steady_clock::now();
   busy_ = !engine_.idle();
 }

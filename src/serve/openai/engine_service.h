@@ -41,8 +41,6 @@ class EngineService {
 
   struct State {
     int64_t running = 0, waiting = 0;  // choices
-    int64_t pages = 0, free_pages = 0;
-    Engine::Statistics statistics;
     // Since the last step ended, while there is something to do; 0 otherwise.
     std::chrono::milliseconds stalled{0};
   };

@@ -82,8 +82,7 @@ void Generation::SendJson(const ordered_json& json) {
     answer_->Begin({.type = "text/event-stream; charset=utf-8",
                     .headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}}});
   }
-  answer_->Write("data: " + json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) +
-                 "\n\n");
+  answer_->Write("data: " + JsonText(json) + "\n\n");
 }
 
 void Generation::SendChunk(ordered_json choice) {
@@ -98,8 +97,7 @@ void Generation::Complete() {
     ordered_json json = Frame(WholeObject());
     json["choices"] = WholeChoices();
     json["usage"] = Usage();
-    answer_->Send({.type = "application/json",
-                   .body = json.dump(-1, ' ', false, ordered_json::error_handler_t::replace)});
+    answer_->Send({.type = "application/json", .body = JsonText(json)});
     return;
   }
   if (request_.stream_usage) {

@@ -21,8 +21,7 @@ using nlohmann::ordered_json;
 constexpr std::chrono::seconds kStalled{300};
 
 WebResponse JsonResponse(const ordered_json& json) {
-  return {.type = "application/json",
-          .body = json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n"};
+  return {.type = "application/json", .body = JsonText(json) + "\n"};
 }
 
 // What a handler throws, as the client is to see it.
