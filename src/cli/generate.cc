@@ -113,20 +113,18 @@ class Generation {
     }
     request_.sampling = arguments_.sampling.Resolve(model_.defaults(), arguments_.common.Seed());
     if (!arguments_.ignore_stop) request_.stop_ids = model_.defaults().stop_ids;
-    const int64_t room =
-        model_.config().max_position_embeddings - static_cast<int64_t>(request_.prompt.size());
+    const auto prompt = static_cast<int64_t>(request_.prompt.size());
+    const int64_t context = model_.config().max_position_embeddings;
     request_.max_tokens = arguments_.max_tokens.value_or(
-        std::max<int64_t>(1, std::min<int64_t>(kDefaultMaxTokens, room)));
+        std::max<int64_t>(1, std::min(kDefaultMaxTokens, context - prompt)));
+    RequireContext(prompt, request_.max_tokens, context);
     for (int64_t i = 0; i < arguments_.choices; ++i) {
       choices_.emplace_back(model_.RequireTokenizer());
     }
-    // A request that is longer than the context is refused by the engine.
-    const auto prompt = static_cast<int64_t>(request_.prompt.size());
-    const int64_t context = model_.config().max_position_embeddings;
-    const int64_t length = std::min(prompt + std::min(request_.max_tokens, context), context);
+    const int64_t length = prompt + request_.max_tokens;
     // The prompt's whole pages are shared; each answer has a copy of what is left of it, and one
     // page to grow, which the scheduler asks for before it starts another one.
-    const int64_t shared = std::min(prompt, length) / KvCache::kPageTokens;
+    const int64_t shared = prompt / KvCache::kPageTokens;
     const int64_t pages = shared + 1 + arguments_.choices * (KvCache::Pages(length) - shared + 1);
     EngineOptions options;
     arguments_.draft.Apply(model_, options);

@@ -39,6 +39,17 @@ Engine::Engine(Executor& executor, const EngineOptions& options)
   if (options_.max_length == 0) options_.max_length = executor.max_length();
 }
 
+void RequireContext(int64_t prompt, int64_t answer, int64_t context) {
+  // The rows of a prompt's last token are not needed when nothing follows it.
+  const int64_t in_context = answer == 0 ? context + 1 : context;
+  if (prompt > in_context || answer > in_context - prompt) {
+    throw Error("request",
+                fmt::format("{} tokens of prompt + {} of answer are more than the context of {}",
+                            prompt, answer, context),
+                "shorten one of them");
+  }
+}
+
 void Engine::Check(const GenerationRequest& request) const {
   const auto prompt = static_cast<int64_t>(request.prompt.size());
   if (prompt == 0) {
@@ -64,15 +75,7 @@ void Engine::Check(const GenerationRequest& request) const {
                               vocabulary));
     }
   }
-  // The last token's rows are never needed.
-  const int64_t in_context =
-      request.max_tokens == 0 ? options_.max_length + 1 : options_.max_length;
-  if (prompt > in_context || request.max_tokens > in_context - prompt) {
-    throw Error("request",
-                fmt::format("{} tokens of prompt + {} of answer are more than the context of {}",
-                            prompt, request.max_tokens, options_.max_length),
-                "shorten one of them");
-  }
+  RequireContext(prompt, request.max_tokens, options_.max_length);
   const int64_t pages = cache_.Pages(prompt + request.max_tokens - 1);
   if (pages > cache_.pages()) {
     throw Error(

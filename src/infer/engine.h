@@ -100,6 +100,10 @@ class QueueFullError : public Error {
   using Error::Error;
 };
 
+// Error when a prompt and an answer of `answer` tokens are more than a context of `context`: for a
+// look before a model is packed.
+void RequireContext(int64_t prompt, int64_t answer, int64_t context);
+
 // Generates and scores for many requests at once: each Step computes one batch made of pieces of
 // prompts and one token of every answer under way, as the scheduler says (infer/scheduler), on
 // pages that the prefix cache hands out (infer/cache). What a request gets (tokens and log-probs,

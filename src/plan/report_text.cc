@@ -14,8 +14,18 @@
 namespace fathom {
 namespace {
 
+size_t LongestWord(std::string_view text) {
+  size_t longest = 0;
+  while (!text.empty()) {
+    const size_t length = std::min(text.find(' '), text.size());
+    longest = std::max(longest, length);
+    text.remove_prefix(std::min(length + 1, text.size()));
+  }
+  return longest;
+}
+
 // Puts `text` behind `line`, which is `indent` wide, in as many lines of at most `width` as it
-// takes (0: one); where too little would be left of them, below it. Ends the line.
+// takes (0: one); where too little would be left of them for it, below it. Ends the line.
 void AppendWrapped(std::string line, size_t indent, std::string_view text, size_t width,
                    std::string& out) {
   constexpr size_t kLeast = 28, kBelow = 6;
@@ -23,7 +33,8 @@ void AppendWrapped(std::string line, size_t indent, std::string_view text, size_
     line.erase(line.find_last_not_of(' ') + 1);
     out += line + "\n";
   };
-  if (width > 0 && !text.empty() && indent + text.size() > width && indent + kLeast > width) {
+  if (width > 0 && !text.empty() && indent + text.size() > width &&
+      indent + std::max(kLeast, LongestWord(text)) > width) {
     end_line();
     indent = kBelow;
     line.assign(indent, ' ');

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/toml/toml_reader.h"
+#include "model/config.h"
 
 namespace fathom {
 namespace {
@@ -127,7 +128,7 @@ void Describe(Config& config, Fields& fields) {
   fields.Field("ema_decay", config.ema_decay, 0, 0.9999999);
   fields.Field("tensorboard", config.tensorboard);
   fields.Section("model", [&](auto& section) {
-    section.Field("preset", config.model.preset);
+    section.Field("preset", config.model.preset, PresetNames());
     section.Field("config", config.model.config);
     section.Field("init_from", config.model.init_from);
     section.Field("initializer_range", config.model.initializer_range, 0, 10);

@@ -68,6 +68,19 @@ TEST(ReportTest, NotesWrap) {
             "      eight nine ten\n");
 }
 
+// There would be room for other words, but not for this one.
+TEST(ReportTest, ANoteWithAWordThatIsTooLongForItsPlaceStandsBelow) {
+  Report report{.command = "train", .title = "A title"};
+  ReportSection& section = report.sections.emplace_back(ReportSection{"a step", {}});
+  const std::string address(35, 'x');
+  section.Add("step", "step", Seconds(2.5), Origin::kPrediction, "from " + address);
+  EXPECT_EQ(report.ToTable(60),
+            "A title\n\na step\n"
+            "  step  2.50 s  prediction\n"
+            "      from " +
+                address + "\n");
+}
+
 TEST(ReportTest, TableIsAligned) {
   EXPECT_EQ(Sample().ToTable(),
             "A title\n\na step\n"

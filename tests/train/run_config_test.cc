@@ -108,7 +108,7 @@ TEST(RunConfig, ValuesOutOfRangeAreErrors) {
   }
   for (const char* setting :
        {"schedule.type=linear", "precision.recipe=fp4", "precision.scales=fp32",
-        "precision.attention=flash", "optimizer.moments=f16"}) {
+        "precision.attention=flash", "optimizer.moments=f16", "model.preset=nanoo"}) {
     SCOPED_TRACE(setting);
     EXPECT_ERROR(With(setting), "is not one of");
   }

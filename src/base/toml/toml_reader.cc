@@ -200,7 +200,7 @@ std::vector<std::string> TomlTable::Strings(std::string_view key,
 std::string TomlTable::Choice(std::string_view key, std::string_view fallback,
                               const std::vector<std::string>& allowed) {
   std::string value = String(key, fallback);
-  if (std::find(allowed.begin(), allowed.end(), value) == allowed.end()) {
+  if (value != fallback && std::find(allowed.begin(), allowed.end(), value) == allowed.end()) {
     throw Error(PathOf(key), fmt::format("'{}' is not one of {}", value, fmt::join(allowed, ", ")));
   }
   return value;
