@@ -18,6 +18,7 @@
 #include "cli/init.h"
 #include "cli/inspect.h"
 #include "cli/plan.h"
+#include "cli/problems.h"
 #include "cli/pull.h"
 #include "cli/score.h"
 #include "cli/serve.h"
@@ -78,6 +79,7 @@ int main(int argc, char** argv) {
   fathom::AddInspectCommand(app);
   fathom::AddTokenizeCommand(app);
   fathom::AddConvertCommand(app);
+  fathom::AddProblemsCommand(app);
   fathom::AddTrainCommand(app);
   fathom::AddGenerateCommand(app);
   fathom::AddScoreCommand(app);

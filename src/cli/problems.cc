@@ -1,0 +1,154 @@
+#include "cli/problems.h"
+
+#include <charconv>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/progress.h"
+#include "cli/common.h"
+#include "data/tasks/problem_set.h"
+
+namespace fathom {
+namespace {
+
+struct Arguments {
+  std::vector<std::string> kinds;
+  uint64_t count = 1000;
+  std::string difficulty = "1-3";
+  uint64_t seed = 0;
+  bool held_out = false, quiet = false;
+  std::string form = "task", mark = "boxed";
+  std::filesystem::path out;
+};
+
+const std::map<std::string, ProblemForm> kForms = {
+    {"task", ProblemForm::kTask}, {"chat", ProblemForm::kChat}, {"text", ProblemForm::kText}};
+const std::map<std::string, AnswerMark> kMarks = {{"boxed", AnswerMark::kBoxed},
+                                                  {"hash", AnswerMark::kHash},
+                                                  {"tags", AnswerMark::kTags},
+                                                  {"sentence", AnswerMark::kSentence}};
+
+constexpr size_t kBlock = size_t{1} << 16;
+
+// "3" or "1-4".
+void ParseDifficulty(const std::string& text, ProblemSetOptions& options) {
+  const char* const end = text.data() + text.size();
+  auto [rest, error] = std::from_chars(text.data(), end, options.least_difficulty);
+  options.most_difficulty = options.least_difficulty;
+  if (error == std::errc() && rest != end && *rest == '-') {
+    const auto second = std::from_chars(rest + 1, end, options.most_difficulty);
+    rest = second.ptr;
+    error = second.ec;
+  }
+  if (error != std::errc() || rest != end || options.least_difficulty < 1 ||
+      options.most_difficulty > kMostDifficult ||
+      options.least_difficulty > options.most_difficulty) {
+    throw UsageError(
+        "problems --difficulty", fmt::format("'{}' is no difficulty", text),
+        fmt::format("it can be a number from 1 to {}, or a range such as 2-5", kMostDifficult));
+  }
+}
+
+void WriteProblems(const Arguments& arguments) {
+  ProblemSetOptions options{
+      .part = arguments.held_out ? ProblemPart::kHeldOut : ProblemPart::kTrain,
+      .count = arguments.count,
+      .seed = arguments.seed};
+  ParseDifficulty(arguments.difficulty, options);
+  for (const std::string& kind : arguments.kinds) {
+    if (kind == "all") {
+      for (const ProblemGenerator& generator : ProblemGenerators()) {
+        options.generators.push_back(&generator);
+      }
+    } else {
+      options.generators.push_back(&FindProblemGenerator(kind));
+    }
+  }
+  std::optional<AtomicFile> file;
+  if (!arguments.out.empty()) file.emplace(arguments.out);
+  std::string rows;
+  const auto write = [&] {
+    if (file) {
+      file->Write(rows);
+    } else {
+      WriteStandardOutput(rows);
+    }
+    rows.clear();
+  };
+  Progress progress("problems", "problems", static_cast<double>(arguments.count),
+                    arguments.quiet || !file);
+  const ProblemForm form = kForms.at(arguments.form);
+  const AnswerMark mark = kMarks.at(arguments.mark);
+  uint64_t done = 0;
+  ForEachProblem(options, [&](const SetProblem& problem) {
+    rows += ProblemRow(problem, form, mark);
+    rows += '\n';
+    if (rows.size() >= kBlock) write();
+    progress.Update(static_cast<double>(++done));
+  });
+  progress.Clear();
+  write();
+  if (!file) return;
+  file->Commit();
+  if (!arguments.quiet) {
+    fmt::print(stderr, "{}: {} problems, {}\n", arguments.out.string(), arguments.count,
+               arguments.held_out ? "held out" : "for training");
+  }
+}
+
+std::string KindsHelp() {
+  std::string help = "all, or some of:";
+  for (const ProblemGenerator& generator : ProblemGenerators()) {
+    help += fmt::format("\n{} ({})", generator.name, generator.description);
+  }
+  return help;
+}
+
+}  // namespace
+
+void AddProblemsCommand(CLI::App& app) {
+  CLI::App* command =
+      app.add_subcommand("problems", "Make problems with verifiable answers, one a line, as JSON.");
+  command->footer(
+      "Example: fathom problems arithmetic countdown --count 500 --difficulty 2-4 --out "
+      "train.jsonl\n"
+      "         fathom problems arithmetic countdown --count 200 --held-out --out test.jsonl");
+  const auto arguments = std::make_shared<Arguments>();
+  command->add_option("KIND", arguments->kinds, KindsHelp())->required();
+  command->add_option("--count", arguments->count, "How many, all different")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{100'000'000}))
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--difficulty", arguments->difficulty,
+          fmt::format("1 to {}, or a range of which each has the same share", kMostDifficult))
+      ->capture_default_str();
+  command->add_flag("--held-out", arguments->held_out,
+                    "The held-out problems, which no call without this gives, whatever its seed");
+  command
+      ->add_option("--form", arguments->form,
+                   "task: for `fathom eval` and reinforcement learning; chat: with thoughts and "
+                   "answer, for fine-tuning; text: worked out as plain text, for pre-training")
+      ->check(CLI::IsMember(kForms))
+      ->capture_default_str();
+  command
+      ->add_option("--mark", arguments->mark,
+                   "How answers of --form chat are marked: boxed (\\boxed{42}), hash (#### 42), "
+                   "tags (<answer>42</answer>), sentence (The answer is 42.)")
+      ->check(CLI::IsMember(kMarks))
+      ->capture_default_str();
+  command->add_option("--out", arguments->out, "The file to write; stdout if not given");
+  command->add_option("--seed", arguments->seed, "Seed of the random numbers; 0 if not given")
+      ->check(CLI::Range(uint64_t{0}, uint64_t{1} << 53));
+  command->add_flag("--quiet", arguments->quiet, "Print results, warnings and errors only");
+  command->callback([arguments] { WriteProblems(*arguments); });
+}
+
+}  // namespace fathom

@@ -1,0 +1,91 @@
+#include "data/tasks/problem_set.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <nlohmann/json.hpp>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "base/hash.h"
+
+namespace fathom {
+namespace {
+
+using nlohmann::ordered_json;
+
+// So many draws in a row that bring nothing new, and there is (nearly) nothing new.
+constexpr int kMostRepeats = 1000;
+
+std::string Marked(const std::string& response, AnswerMark mark) {
+  switch (mark) {
+    case AnswerMark::kBoxed:
+      return fmt::format("\\boxed{{{}}}", response);
+    case AnswerMark::kHash:
+      return fmt::format("#### {}", response);
+    case AnswerMark::kTags:
+      return fmt::format("<answer>{}</answer>", response);
+    case AnswerMark::kSentence:
+      break;
+  }
+  return fmt::format("The answer is {}.", response);
+}
+
+}  // namespace
+
+void ForEachProblem(const ProblemSetOptions& options, FunctionRef<void(const SetProblem&)> visit) {
+  const auto generators = static_cast<uint64_t>(options.generators.size());
+  const auto levels = static_cast<uint64_t>(options.most_difficulty - options.least_difficulty + 1);
+  // Problems are known by 64 bits of hash: a clash leaves one out, which nobody misses.
+  std::unordered_set<uint64_t> seen;
+  std::vector<uint64_t> next(generators * levels);
+  for (uint64_t i = 0; i < options.count; ++i) {
+    const uint64_t cell = i % (generators * levels);
+    const ProblemGenerator& generator = *options.generators[cell % generators];
+    const int difficulty = options.least_difficulty + static_cast<int>(cell / generators);
+    for (int repeats = 0;; ++repeats) {
+      if (repeats == kMostRepeats) {
+        throw Error(
+            fmt::format("{} at difficulty {}", generator.name, difficulty),
+            fmt::format("has no more than about {} different problems", i / (generators * levels)),
+            "ask for fewer, or for higher difficulties");
+      }
+      const WorkedProblem problem =
+          DrawProblem(generator, difficulty, options.part, options.seed, next[cell]++);
+      const uint64_t hash = HashOf(problem.canonical);
+      if (!seen.insert(hash).second) continue;
+      visit({problem, generator, difficulty,
+             fmt::format("{}-{}-{:016x}", generator.name, difficulty, hash)});
+      break;
+    }
+  }
+}
+
+std::string ProblemRow(const SetProblem& set_problem, ProblemForm form, AnswerMark mark) {
+  const WorkedProblem& problem = set_problem.problem;
+  const std::string solution = fmt::format("{}", fmt::join(problem.steps, "\n"));
+  ordered_json row;
+  row["id"] = set_problem.id;
+  switch (form) {
+    case ProblemForm::kTask:
+      row["question"] = problem.question;
+      row["answer"] = problem.answer;
+      row["kind"] = Name(problem.kind);
+      if (!problem.numbers.empty()) row["numbers"] = problem.numbers;
+      row["solution"] = solution;
+      row["difficulty"] = set_problem.difficulty;
+      break;
+    case ProblemForm::kChat:
+      row["messages"] = {{{"role", "user"}, {"content", problem.question}},
+                         {{"role", "assistant"},
+                          {"reasoning_content", solution},
+                          {"content", Marked(problem.response, mark)}}};
+      break;
+    case ProblemForm::kText:
+      row["text"] = fmt::format("Problem: {}\nSolution:\n{}\nAnswer: {}\n", problem.question,
+                                solution, problem.response);
+  }
+  return row.dump();
+}
+
+}  // namespace fathom

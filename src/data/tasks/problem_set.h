@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/function_ref.h"
+#include "data/tasks/problem_generator.h"
+
+namespace fathom {
+
+struct ProblemSetOptions {
+  std::vector<const ProblemGenerator*> generators;  // at least one; shares are equal
+  int least_difficulty = 1, most_difficulty = 1;    // shares are equal
+  ProblemPart part = ProblemPart::kTrain;
+  uint64_t count = 0;
+  uint64_t seed = 0;
+};
+
+// A problem of a set.
+struct SetProblem {
+  const WorkedProblem& problem;
+  const ProblemGenerator& generator;
+  int difficulty;
+  std::string id;  // "arithmetic-3-" and the hash of the canonical form: unique in every set
+};
+
+// Visits `count` problems, no two of them with the same canonical form. Throws Error when a kind
+// has no more different ones at a difficulty.
+void ForEachProblem(const ProblemSetOptions& options, FunctionRef<void(const SetProblem&)> visit);
+
+// What a row of JSONL is for.
+enum class ProblemForm : uint8_t {
+  kTask,  // "task": question, answer, kind: ReadTaskFile reads it
+  kChat,  // "chat": messages, the thoughts under reasoning_content: for fine-tuning
+  kText,  // "text": problem, solution and answer as plain text: for the mix of a base model
+};
+
+// How an answer is marked (ExtractAnswer finds it).
+enum class AnswerMark : uint8_t {
+  kBoxed,     // "boxed": \boxed{42}
+  kHash,      // "hash": #### 42
+  kTags,      // "tags": <answer>42</answer>
+  kSentence,  // "sentence": The answer is 42.
+};
+
+// One line of JSON, without its end. mark: of kChat; the other forms have none.
+std::string ProblemRow(const SetProblem& problem, ProblemForm form, AnswerMark mark);
+
+}  // namespace fathom

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <vector>
+
+#include "data/tasks/task_problem.h"
+
+namespace fathom {
+
+// The problems of a JSONL file, plain or compressed (.zst), one a line, in any of these forms:
+//   {"question": TEXT, "answer": TEXT|NUMBER|[...], "kind", "choices", "numbers", "system",
+//    "solution", "id"}; "messages" in place of "question"
+//   GSM8K's:  {"question", "answer": "worked solution\n#### 42"}
+//   MATH's:   {"problem", "solution", "answer"}
+// "choices" with an "answer" that is a letter, a number from 0 on, or one of them, is multiple
+// choice; all else is "math" unless "kind" says otherwise. The id is "id", or else the line number.
+//
+// Throws Error("FILE:LINE", ...) for a row that lacks what it needs; for a file without rows; and
+// for an id that comes twice. limit: reads no more than so many problems; 0: all of them.
+std::vector<TaskProblem> ReadTaskFile(const std::filesystem::path& path, size_t limit = 0);
+
+}  // namespace fathom
