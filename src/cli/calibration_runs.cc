@@ -102,8 +102,8 @@ std::vector<MeasuredRun> CalibrationModel::Run(const std::vector<CalibrationSett
 CalibratedMemory CalibrationModel::PlanProcess(const CalibrationSetting& s) {
   CalibratedMemory planned{.name = NameOf(Describe(s)), .process = true};
   if (s.kind == Kind::kTraining) {
-    const MemoryPlan plan =
-        PlanTraining(RunOf(s), config_, *device_.context().backend, device_.pool());
+    const MemoryPlan plan = PlanTraining(RunOf(s), RunStages(RunOf(s), config_),
+                                         *device_.context().backend, device_.pool());
     // The plan is of arenas alone.
     planned.predicted = Bytes(plan.total() + static_cast<double>(device_.pool().threads()) *
                                                  static_cast<double>(kKernelScratchOfThread));
@@ -200,7 +200,8 @@ MeasuredRun CalibrationModel::Train(const CalibrationSetting& s, ParameterStore&
                        .tokens = tokens,
                        .time = Seconds(Median(seconds))};
   if (memory != nullptr) {
-    const MemoryPlan plan = PlanTraining(run, config_, *context.backend, device_.pool());
+    const MemoryPlan plan =
+        PlanTraining(run, RunStages(run, config_), *context.backend, device_.pool());
     const size_t bytes = store.weight_bytes() + store.gradient_bytes() + optimizer.bytes() +
                          transformer.packed_bytes() + step.saved_bytes() + workspace.peak() +
                          step.backward_bytes();

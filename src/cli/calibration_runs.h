@@ -8,7 +8,7 @@
 #include "infer/benchmark.h"
 #include "infer/inference_memory.h"
 #include "plan/machine_model.h"
-#include "train/run_config.h"
+#include "train/run_setup.h"
 
 namespace fathom {
 

@@ -11,7 +11,7 @@
 #include "infer/engine.h"
 #include "infer/transformer_executor.h"
 #include "train/estimate.h"
-#include "train/trainer.h"
+#include "train/pretraining.h"
 
 namespace fathom {
 namespace {
@@ -60,7 +60,7 @@ class StepProfiler {
 
 // What the model writes after the prompt, with the prompt.
 std::string WriteSample(Context& context, Transformer& transformer, const Tokenizer& tokenizer,
-                        const RunConfig::Sample& sample, uint64_t seed) {
+                        const TrainingSettings::Sample& sample, uint64_t seed) {
   GenerationRequest request;
   if (transformer.config().bos_token_id >= 0)
     request.prompt.push_back(static_cast<int32_t>(transformer.config().bos_token_id));
@@ -83,7 +83,7 @@ std::string WriteSample(Context& context, Transformer& transformer, const Tokeni
   return tokenizer.Decode(written, /*skip_special=*/true);
 }
 
-void PrintSummary(const TrainSummary& summary, bool json, const StepProfiler* profiler) {
+void PrintSummary(const PretrainingSummary& summary, bool json, const StepProfiler* profiler) {
   if (json) {
     nlohmann::ordered_json result = {{"interrupted", summary.interrupted},
                                      {"step", summary.step},
@@ -156,7 +156,7 @@ void DryRun(Context& context, const RunConfig& config, bool json) {
   } else {
     WriteStandardOutput(EstimateText(estimate));
   }
-  RefuseWhatDoesNotFit(config, estimate.model, estimate.memory, estimate.available,
+  RefuseWhatDoesNotFit(config, estimate.stages, estimate.memory, estimate.available,
                        *context.backend, *context.pool);
   if (json) return;
   WriteStandardOutput(fmt::format("it fits: {} are available\n", FormatBytes(estimate.available)));
@@ -176,12 +176,12 @@ void RunTrain(Arguments& arguments) {
   options.quiet = arguments.common.quiet;
   options.sample = [seed = config.seed](Context& context, Transformer& transformer,
                                         const Tokenizer& tokenizer,
-                                        const RunConfig::Sample& sample) {
+                                        const TrainingSettings::Sample& sample) {
     return WriteSample(context, transformer, tokenizer, sample, seed);
   };
   std::optional<StepProfiler> profiler;
   if (arguments.profile) profiler.emplace(device, options);
-  const TrainSummary summary = Train(device.context(), config, options);
+  const PretrainingSummary summary = Pretrain(device.context(), config, options);
   PrintSummary(summary, arguments.common.json, profiler ? &*profiler : nullptr);
   if (profiler && !arguments.common.json)
     profiler->Print(device.context(), config.ModelPrecision().act);

@@ -8,6 +8,7 @@
 
 #include "data/mixture.h"
 #include "data/packed_stream.h"
+#include "data/row_source.h"
 #include "data/token_corpus.h"
 #include "data/token_rows.h"
 
@@ -32,8 +33,7 @@ struct TrainingSource {
   std::shared_ptr<const TokenStore> store;
 };
 
-// Endless training rows out of one or more sources. Row g of a run is a pure function of (sources,
-// options, g): a checkpoint keeps the number of rows used, and nothing else, to go on exactly.
+// Rows of running text out of one or more sources.
 //
 // Each source goes through epochs of its own: its documents in an order of this epoch, packed into
 // one stream (PackedStream), cut into rows, and the rows shuffled in turn, so that the rows of a
@@ -41,14 +41,13 @@ struct TrainingSource {
 // target of one row, once an epoch; the last row of the stream overlaps the one before it, with the
 // shared targets ignored. A document that a row border cuts goes on in another row as a segment of
 // its own.
-class TrainingRows {
+class TrainingRows : public RowSource {
  public:
   // Throws Error when a source is too small for one row or for its share of one batch, when the
   // vocabularies do not fit, and for special tokens or rates out of range.
   TrainingRows(std::vector<TrainingSource> sources, const TrainingRowsOptions& options);
 
-  // Rows [first, first + count) of the run.
-  void Read(uint64_t first, int64_t count, TokenRows& batch);
+  void Read(uint64_t first, int64_t count, TokenRows& batch) override;
 
   struct Use {
     std::string name;
@@ -60,9 +59,7 @@ class TrainingRows {
   // What the first `rows` rows of the run take from each source.
   std::vector<Use> UseAfter(uint64_t rows) const;
 
-  // A hash of everything that decides the rows: equal means that a resumed run goes on with the
-  // data it would have seen.
-  uint64_t Fingerprint() const;
+  uint64_t Fingerprint() const override;
 
  private:
   struct State {

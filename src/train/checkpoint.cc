@@ -18,15 +18,19 @@ namespace fathom {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr int kFormatVersion = 2;
+constexpr int kFormatVersion = 3;
 constexpr const char* kStepPrefix = "step-";
+constexpr const char* kTokenizerConfig = "tokenizer_config.json";
 
 void WriteModel(const fs::path& directory, const ModelConfig& config, const ParameterStore& store,
-                const Tokenizer& tokenizer, DType dtype, bool quiet) {
+                const ModelCompanions& companions, DType dtype, bool quiet) {
   SaveModel(directory, config, store, dtype, quiet);
-  tokenizer.Save(directory / "tokenizer.json");
-  WriteFileAtomically(directory / "tokenizer_config.json",
-                      DeepSeekTokenizerConfig(config.max_position_embeddings));
+  companions.tokenizer->Save(directory / "tokenizer.json");
+  if (!companions.files.contains(kTokenizerConfig)) {
+    WriteFileAtomically(directory / kTokenizerConfig,
+                        DeepSeekTokenizerConfig(config.max_position_embeddings));
+  }
+  for (const auto& [name, text] : companions.files) WriteFileAtomically(directory / name, text);
 }
 
 void LoadTensor(const SafetensorsFile& file, const std::string& name, const Tensor& into) {
@@ -91,11 +95,11 @@ void ParameterAverage::Swap(Context& context) {
 
 void SaveCheckpoint(const fs::path& directory, const ModelConfig& config,
                     const ParameterStore& store, const Optimizer& optimizer,
-                    const ParameterAverage* average, const Tokenizer& tokenizer,
+                    const ParameterAverage* average, const ModelCompanions& companions,
                     const TrainingProgress& progress, bool quiet) {
   CreateDirectories(directory.parent_path());
   WriteDirectoryAtomically(directory, [&](const fs::path& temporary) {
-    WriteModel(temporary, config, store, tokenizer, DType::kF32, quiet);
+    WriteModel(temporary, config, store, companions, DType::kF32, quiet);
     const fs::path trainer = temporary / "trainer";
     CreateDirectories(trainer);
     std::vector<SafetensorsItem> items;
@@ -119,10 +123,13 @@ void SaveCheckpoint(const fs::path& directory, const ModelConfig& config,
         {"tokens", progress.tokens},
         {"seconds", progress.seconds},
         {"loss", progress.loss},
+        {"start_score", progress.start_score},
+        {"best_step", progress.best_step},
+        {"best_score", progress.best_score},
         {"micro_batch_tokens", progress.micro_batch_tokens},
         {"data_fingerprint", fmt::format("{:016x}", progress.data_fingerprint)},
         {"row_settings", progress.row_settings},
-        {"tokenizer_fingerprint", fmt::format("{:016x}", tokenizer.fingerprint())},
+        {"tokenizer_fingerprint", fmt::format("{:016x}", companions.tokenizer->fingerprint())},
         {"ranks", 1}};
     // Paths are the user's and may be any bytes.
     constexpr auto kReplace = nlohmann::ordered_json::error_handler_t::replace;
@@ -152,6 +159,9 @@ TrainingProgress ReadProgress(const fs::path& directory) {
   progress.tokens = static_cast<uint64_t>(count("tokens"));
   progress.seconds = state.At("seconds").Number();
   progress.loss = state.At("loss").Number();
+  progress.start_score = state.At("start_score").Number();
+  progress.best_step = state.At("best_step").Int();
+  progress.best_score = state.At("best_score").Number();
   progress.micro_batch_tokens = count("micro_batch_tokens");
   const std::string_view fingerprint = state.At("data_fingerprint").String();
   std::from_chars(fingerprint.data(), fingerprint.data() + fingerprint.size(),
@@ -199,9 +209,9 @@ void PruneCheckpoints(const fs::path& output, int64_t keep) {
 }
 
 void ExportModel(const fs::path& directory, const ModelConfig& config, const ParameterStore& store,
-                 const Tokenizer& tokenizer, DType dtype, bool quiet) {
+                 const ModelCompanions& companions, DType dtype, bool quiet) {
   WriteDirectoryAtomically(directory, [&](const fs::path& temporary) {
-    WriteModel(temporary, config, store, tokenizer, dtype, quiet);
+    WriteModel(temporary, config, store, companions, dtype, quiet);
   });
 }
 

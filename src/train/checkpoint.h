@@ -20,6 +20,11 @@ struct TrainingProgress {
   uint64_t tokens = 0;     // inputs seen
   double seconds = 0;      // spent training
   double loss = 0;         // of the last steps, smoothed
+  // Where the run looks for the best weights (TrainingSettings::Checkpoints::best): the validation
+  // of the model that it began with, and the best one so far.
+  double start_score = 0;
+  int64_t best_step = -1;  // -1: there was none
+  double best_score = 0;
   // What the bits of the rest of the run depend on.
   int64_t micro_batch_tokens = 0;
   uint64_t data_fingerprint = 0;                    // of the rows of this stage
@@ -44,12 +49,20 @@ class ParameterAverage {
   std::vector<std::pair<const Parameter*, Tensor>> averages_;
 };
 
+// What stands beside the weights of a model directory: its tokenizer, and small files by name that
+// came with the model that a run goes on from. Without tokenizer_config.json among them, it is
+// DeepSeek's (text/chat/fathom_format.h).
+struct ModelCompanions {
+  const Tokenizer* tokenizer;
+  std::map<std::string, std::string> files;
+};
+
 // A checkpoint is a model directory with f32 weights (the masters) and trainer/ beside them:
 // state.json, optimizer.safetensors and, with an average, average.safetensors. Written beside its
 // place and renamed into it. Unless quiet, shows its progress.
 void SaveCheckpoint(const std::filesystem::path& directory, const ModelConfig& config,
                     const ParameterStore& store, const Optimizer& optimizer,
-                    const ParameterAverage* average, const Tokenizer& tokenizer,
+                    const ParameterAverage* average, const ModelCompanions& companions,
                     const TrainingProgress& progress, bool quiet = true);
 
 // Throws Error when something is missing or does not fit.
@@ -64,9 +77,9 @@ std::optional<std::filesystem::path> NewestCheckpoint(const std::filesystem::pat
 // Removes all but the newest `keep`.
 void PruneCheckpoints(const std::filesystem::path& output, int64_t keep);
 
-// A model directory for others to use: weights in `dtype`, configuration, tokenizer.
+// A model directory for others to use: weights in `dtype`, configuration, companions.
 void ExportModel(const std::filesystem::path& directory, const ModelConfig& config,
-                 const ParameterStore& store, const Tokenizer& tokenizer, DType dtype,
+                 const ParameterStore& store, const ModelCompanions& companions, DType dtype,
                  bool quiet = true);
 
 }  // namespace fathom

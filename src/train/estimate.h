@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "model/parameters.h"
 #include "ops/context.h"
 #include "train/memory_plan.h"
@@ -10,6 +12,7 @@ namespace fathom {
 // What a run would take, without data and without computing.
 struct RunEstimate {
   ModelConfig model;
+  std::vector<TrainingStage> stages;
   ParameterCounts parameters;
   MemoryPlan memory;
   double available = 0;   // bytes of memory

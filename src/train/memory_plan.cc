@@ -43,33 +43,31 @@ std::string MemoryPlan::ToTable() const {
   return table;
 }
 
-MemoryPlan PlanTraining(const RunConfig& config, const ModelConfig& model, const Backend& device,
-                        ThreadPool& pool) {
+MemoryPlan PlanTraining(const TrainingSettings& settings, const std::vector<TrainingStage>& stages,
+                        const Backend& device, ThreadPool& pool) {
   MemoryPlan plan;
-  const auto stage = [&](const ModelConfig& stage_model, int64_t length, int64_t batch_tokens) {
+  for (const TrainingStage& stage : stages) {
     PlanningBackend backend(device);
     Arena workspace(MemoryRole::kWorkspace, backend.allocator());
     Context context{&backend, &pool, &workspace};
-    ParameterStore store(stage_model, config.ModelPrecision().sum, backend.allocator());
-    Optimizer optimizer(config.optimizer, store, backend.allocator());
-    Transformer transformer(stage_model, config.ModelPrecision(), store, backend.allocator());
-    TrainingStep step(config, transformer, store, optimizer, backend.allocator());
-    const int64_t micro_tokens =
-        config.micro_batch_tokens > 0 ? config.micro_batch_tokens : batch_tokens;
-    const int64_t micro_rows =
-        std::clamp<int64_t>(micro_tokens / length, 1, std::max<int64_t>(1, batch_tokens / length));
+    ParameterStore store(stage.model, settings.ModelPrecision().sum, backend.allocator());
+    Optimizer optimizer(settings.optimizer, store, backend.allocator());
+    Transformer transformer(stage.model, settings.ModelPrecision(), store, backend.allocator());
+    TrainingStep step(settings, transformer, store, optimizer, backend.allocator());
+    const int64_t micro_rows = stage.MicroBatchRows(settings);
     // The plan itself needs some memory a token.
-    if (micro_rows * length > kMostTokens) {
-      throw Error(
-          "memory",
-          fmt::format("{} tokens at once are more than a machine holds", micro_rows * length),
-          "set micro_batch_tokens, or make it smaller");
+    if (micro_rows * stage.sequence_length > kMostTokens) {
+      throw Error("memory",
+                  fmt::format("{} tokens at once are more than a machine holds",
+                              micro_rows * stage.sequence_length),
+                  "set micro_batch_tokens, or make it smaller");
     }
     // One micro-batch takes what all of them take one after the other.
-    const TokenRows rows = PlainRows(micro_rows, length, stage_model.num_nextn_predict_layers);
-    step.Run(context, rows, micro_rows, 0, 0, config.mtp.weight, 0);
+    const TokenRows rows =
+        PlainRows(micro_rows, stage.sequence_length, stage.model.num_nextn_predict_layers);
+    step.Run(context, rows, micro_rows, 0, 0, settings.mtp.weight, 0);
     // Samples are written with inference's form of attention.
-    if (config.sample.every > 0)
+    if (settings.sample.every > 0)
       transformer.Pack(context, AttentionForm::kAbsorbed, /*training=*/false);
     const auto at_least = [&](MemoryRole role, size_t bytes) {
       plan[role] = std::max(plan[role], static_cast<double>(bytes));
@@ -77,32 +75,26 @@ MemoryPlan PlanTraining(const RunConfig& config, const ModelConfig& model, const
     at_least(MemoryRole::kWeights, store.weight_bytes());
     at_least(MemoryRole::kGradients, store.gradient_bytes());
     at_least(MemoryRole::kOptimizer,
-             optimizer.bytes() + (config.ema_decay > 0 ? store.weight_bytes() : 0));
+             optimizer.bytes() + (settings.ema_decay > 0 ? store.weight_bytes() : 0));
     at_least(MemoryRole::kPacked, transformer.packed_bytes());
     at_least(MemoryRole::kSaved, step.saved_bytes());
     at_least(MemoryRole::kWorkspace, workspace.peak() + step.backward_bytes());
-  };
-  stage(model, config.data.sequence_length, config.batch_tokens);
-  for (const RunConfig::Extension& extension : config.extensions) {
-    stage(ExtendedConfig(model, config, extension), extension.sequence_length,
-          extension.batch_tokens);
   }
   return plan;
 }
 
-void RefuseWhatDoesNotFit(const RunConfig& config, const ModelConfig& model, const MemoryPlan& plan,
+void RefuseWhatDoesNotFit(const TrainingSettings& settings,
+                          const std::vector<TrainingStage>& stages, const MemoryPlan& plan,
                           double available, const Backend& device, ThreadPool& pool) {
   if (plan.total() <= available) return;
   // Smaller micro-batches shrink activations alone; say the largest that fits.
   std::string hint =
       "a smaller model is needed: weights, gradients and optimizer alone are too large";
-  RunConfig smaller = config;
-  int64_t rows = (config.micro_batch_tokens > 0 ? config.micro_batch_tokens : config.batch_tokens) /
-                 config.data.sequence_length;
-  while (rows > 1) {
-    rows /= 2;
-    smaller.micro_batch_tokens = rows * config.data.sequence_length;
-    if (PlanTraining(smaller, model, device, pool).total() <= available) {
+  TrainingSettings smaller = settings;
+  const TrainingStage& first = stages.front();
+  for (int64_t rows = first.MicroBatchRows(settings) / 2; rows >= 1; rows /= 2) {
+    smaller.micro_batch_tokens = rows * first.sequence_length;
+    if (PlanTraining(smaller, stages, device, pool).total() <= available) {
       hint = fmt::format("micro_batch_tokens = {} would fit", smaller.micro_batch_tokens);
       break;
     }

@@ -2,10 +2,10 @@
 
 #include <array>
 #include <string>
+#include <vector>
 
 #include "ops/backend.h"
-#include "train/run_config.h"
-#include "train/run_setup.h"
+#include "train/training_settings.h"
 
 namespace fathom {
 
@@ -21,12 +21,13 @@ struct MemoryPlan {
   std::string ToTable() const;
 };
 
-MemoryPlan PlanTraining(const RunConfig& config, const ModelConfig& model, const Backend& device,
-                        ThreadPool& pool);
+MemoryPlan PlanTraining(const TrainingSettings& settings, const std::vector<TrainingStage>& stages,
+                        const Backend& device, ThreadPool& pool);
 
 // Throws Error, with the arithmetic and what would make it fit, when the plan needs more than
 // `available` bytes.
-void RefuseWhatDoesNotFit(const RunConfig& config, const ModelConfig& model, const MemoryPlan& plan,
+void RefuseWhatDoesNotFit(const TrainingSettings& settings,
+                          const std::vector<TrainingStage>& stages, const MemoryPlan& plan,
                           double available, const Backend& device, ThreadPool& pool);
 
 }  // namespace fathom

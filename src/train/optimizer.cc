@@ -9,7 +9,7 @@
 
 namespace fathom {
 
-Optimizer::Optimizer(const RunConfig::Optimizer& config, ParameterStore& store,
+Optimizer::Optimizer(const TrainingSettings::Optimizer& config, ParameterStore& store,
                      Allocator& allocator)
     : config_(config), store_(&store), arena_(MemoryRole::kOptimizer, allocator) {
   for (const auto& parameter : store.all()) {
@@ -50,7 +50,8 @@ Optimizer::Norm Optimizer::Step(Context& context, double lr, int64_t step) {
   return norm;
 }
 
-double LearningRate(const RunConfig::Schedule& schedule, double lr, int64_t step, int64_t steps) {
+double LearningRate(const TrainingSettings::Schedule& schedule, double lr, int64_t step,
+                    int64_t steps) {
   const auto s = static_cast<double>(step), total = static_cast<double>(steps);
   const auto warmup = static_cast<double>(schedule.warmup_steps);
   if (s < warmup) return lr * (s + 1) / warmup;

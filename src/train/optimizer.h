@@ -6,7 +6,7 @@
 
 #include "model/parameters.h"
 #include "ops/context.h"
-#include "train/run_config.h"
+#include "train/training_settings.h"
 
 namespace fathom {
 
@@ -14,7 +14,7 @@ namespace fathom {
 // applies to matrices (embedding, head and router among them), not to norm gains.
 class Optimizer {
  public:
-  Optimizer(const RunConfig::Optimizer& config, ParameterStore& store, Allocator& allocator);
+  Optimizer(const TrainingSettings::Optimizer& config, ParameterStore& store, Allocator& allocator);
 
   // Moments to zero.
   void Reset(Context& context);
@@ -36,7 +36,7 @@ class Optimizer {
   size_t bytes() const { return arena_.used(); }
 
  private:
-  RunConfig::Optimizer config_;
+  TrainingSettings::Optimizer config_;
   ParameterStore* store_;
   Arena arena_;
   std::vector<State> states_;
@@ -45,7 +45,8 @@ class Optimizer {
 // Learning rate of a step (0-based) of a stage of `steps` steps: linear warm-up, then constant; or
 // a cosine down to lr * min_lr_ratio; or constant with a linear way down over the last
 // decay_fraction ("warm-up, stable, decay").
-double LearningRate(const RunConfig::Schedule& schedule, double lr, int64_t step, int64_t steps);
+double LearningRate(const TrainingSettings::Schedule& schedule, double lr, int64_t step,
+                    int64_t steps);
 
 // Adds speed to the selection bias of experts that got fewer tokens than the mean and takes it from
 // those that got more (V3 report, section 2.1.2). load: tokens of each expert in the step.

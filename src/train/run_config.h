@@ -8,16 +8,13 @@
 #include <vector>
 
 #include "data/source.h"
-#include "model/config.h"
-#include "model/precision.h"
+#include "train/training_settings.h"
 
 namespace fathom {
 
 // A pre-training run as run.toml describes it. Every key, its default and its meaning stand in
 // docs/training.md.
-struct RunConfig {
-  std::filesystem::path output;  // the run directory
-
+struct RunConfig : TrainingSettings {
   struct Model {
     std::string preset;               // or ...
     std::filesystem::path config;     // ... a config.json, or ...
@@ -41,43 +38,7 @@ struct RunConfig {
   } data;
 
   int64_t steps = 1000;
-  int64_t batch_tokens = 8192;     // inputs a step; a multiple of sequence_length
-  int64_t micro_batch_tokens = 0;  // 0: the whole step at once
-  uint64_t seed = 1;
-
-  struct Optimizer {
-    double lr = 3e-3, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0.1, clip = 1;
-    std::string moments = "f32";  // or "bf16"
-  } optimizer;
-
-  struct Schedule {
-    std::string type = "wsd";  // "wsd", "cosine", "constant"
-    int64_t warmup_steps = 100;
-    double decay_fraction = 0.2;  // wsd: the last part of the steps
-    double min_lr_ratio = 0.1;
-  } schedule;
-
-  struct PrecisionChoice {
-    std::string recipe = "bf16";         // "bf16", "f32", "fp8" (model/precision.h)
-    std::string scales = "amax";         // of fp8; or "ue8m0": powers of two, "tensor"
-    bool recompute = false;              // norms and MLA up-projections
-    std::string attention = "expanded";  // or "absorbed"
-  } precision;
-
-  struct Balance {
-    double bias_speed = 1e-3;
-    double bias_stop_fraction = 0.97;  // of the steps; after it the biases stay
-    double sequence_alpha = 1e-4;
-  } balance;
-
-  struct Mtp {
-    double weight = 0.3, late_weight = 0.1;
-    double switch_fraction = 0.67;  // of the steps
-  } mtp;
-
-  double ema_decay = 0;  // 0: none
-
-  bool tensorboard = false;  // event files in OUTPUT/tensorboard
+  bool byte_baseline = true;  // validation.byte_baseline
 
   // Stages of context extension after the main one: YaRN with `factor` over the main sequence
   // length.
@@ -87,24 +48,6 @@ struct RunConfig {
     double lr = 0;
   };
   std::vector<Extension> extensions;
-
-  struct Validation {
-    int64_t every = 200;
-    int64_t tokens = 65536;  // of the held-out documents, while training; at the end all of them
-    bool byte_baseline = true;
-  } validation;
-
-  struct Sample {
-    int64_t every = 0;  // 0: never
-    std::string prompt;
-    int64_t tokens = 64;
-    double temperature = 0.8;
-  } sample;
-
-  struct Checkpoints {
-    int64_t every = 500;
-    int64_t keep = 2;
-  } checkpoint;
 
   // Throws Error for a syntax error, an unknown key (naming the nearest), a wrong type, a value out
   // of range or values that contradict each other. Paths are relative to the file's folder.
@@ -117,17 +60,6 @@ struct RunConfig {
   std::string ToToml() const;
   // The same as pairs: "data.source[0].weight" -> "1.0".
   std::map<std::string, std::string> Values() const;
-
-  Precision ModelPrecision() const {
-    if (precision.recipe == "f32") return Precision::F32();
-    if (precision.recipe == "bf16") return Precision::BF16();
-    return Precision::FP8(precision.scales == "ue8m0"    ? DType::kE4M3Ue8m0
-                          : precision.scales == "tensor" ? DType::kE4M3Tensor
-                                                         : DType::kE4M3);
-  }
-  AttentionForm Form() const {
-    return precision.attention == "absorbed" ? AttentionForm::kAbsorbed : AttentionForm::kExpanded;
-  }
 };
 
 }  // namespace fathom

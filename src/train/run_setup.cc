@@ -14,6 +14,7 @@
 #include "data/text_pieces.h"
 #include "formats/model_source.h"
 #include "text/bpe_trainer.h"
+#include "text/chat/fathom_format.h"
 #include "train/checkpoint.h"
 
 namespace fathom {
@@ -129,6 +130,22 @@ ModelConfig ExtendedConfig(const ModelConfig& base, const RunConfig& config,
   return model;
 }
 
+std::vector<TrainingStage> RunStages(const RunConfig& config, const ModelConfig& model) {
+  std::vector<TrainingStage> stages = {{.model = model,
+                                        .steps = config.steps,
+                                        .sequence_length = config.data.sequence_length,
+                                        .batch_tokens = config.batch_tokens}};
+  for (const RunConfig::Extension& extension : config.extensions) {
+    stages.push_back({.model = ExtendedConfig(model, config, extension),
+                      .steps = extension.steps,
+                      .sequence_length = extension.sequence_length,
+                      .batch_tokens = extension.batch_tokens,
+                      .name = fmt::format("extending to {}", extension.sequence_length),
+                      .lr = extension.lr});
+  }
+  return stages;
+}
+
 namespace {
 
 // The tokens that begin and end a document: DeepSeek's where the tokenizer has them, otherwise
@@ -148,6 +165,19 @@ void SetEndsOfDocuments(const RunConfig& config, RunInputs& inputs) {
 
 }  // namespace
 
+ModelCompanions CompanionsOf(const fs::path& model, const Tokenizer& tokenizer) {
+  ModelCompanions companions{.tokenizer = &tokenizer};
+  const auto source = ModelSource::Open(model);
+  for (const char* name :
+       {"tokenizer_config.json", "generation_config.json", "chat_template.jinja"}) {
+    auto text = source->SideFile(name);
+    // Fathom's own says how long the context is, which the run may change.
+    const bool own = text == DeepSeekTokenizerConfig(source->config().max_position_embeddings);
+    if (text && !own) companions.files.emplace(name, *std::move(text));
+  }
+  return companions;
+}
+
 RunInputs PrepareRun(const RunConfig& config, ThreadPool& pool, bool quiet) {
   RunInputs inputs;
   inputs.model = RunModelConfig(config);
@@ -160,6 +190,12 @@ RunInputs PrepareRun(const RunConfig& config, ThreadPool& pool, bool quiet) {
                 "use a tokenizer that belongs to the model, or a larger vocab_size");
   }
   SetEndsOfDocuments(config, inputs);
+  inputs.companions = config.tokenizer.path.empty() && !config.model.init_from.empty()
+                          ? CompanionsOf(config.model.init_from, *inputs.tokenizer)
+                          : ModelCompanions{.tokenizer = inputs.tokenizer.get()};
+  // It would end answers where the run's documents do not.
+  if (inputs.model.eos_token_ids != RunModelConfig(config).eos_token_ids)
+    inputs.companions.files.erase("generation_config.json");
 
   const std::shared_ptr<const Tokenizer> tokenizer = inputs.tokenizer;
   const TokenizerInfo info{.encode =

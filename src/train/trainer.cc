@@ -8,13 +8,10 @@
 #include "base/hash.h"
 #include "base/interrupt.h"
 #include "base/log.h"
-#include "base/memory.h"
 #include "base/progress.h"
 #include "formats/mapped_model.h"
 #include "ops/backend.h"
 #include "train/checkpoint.h"
-#include "train/evaluation.h"
-#include "train/memory_plan.h"
 #include "train/report.h"
 #include "train/run_log.h"
 #include "train/throughput.h"
@@ -25,9 +22,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 namespace fs = std::filesystem;
-
-// Text that is repeated more often than this teaches little.
-constexpr int kManyEpochs = 4;
 
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -44,32 +38,27 @@ std::string ForTerminal(std::string_view text) {
   return shown;
 }
 
-// One stretch of a run with its own context length, batch and learning rate.
-struct Stage {
-  ModelConfig model;
-  int64_t steps, sequence_length, batch_rows, micro_batch_rows;
-};
-
 class Trainer {
  public:
-  Trainer(Context& context, const RunConfig& config, const TrainOptions& options)
+  Trainer(Context& context, const TrainingSettings& settings, TrainingTask& task,
+          const MemoryPlan& plan, const TrainOptions& options)
       : context_(context),
-        config_(config),
+        settings_(settings),
+        task_(task),
+        plan_(plan),
         options_(options),
-        plan_(PlanMemory(context, config)),
-        inputs_(PrepareRun(config, *context.pool, options.quiet)),
-        store_(inputs_.model, config.ModelPrecision().sum, context.backend->allocator()),
-        optimizer_(config.optimizer, store_, context.backend->allocator()) {
-    if (config.ema_decay > 0)
-      average_.emplace(config.ema_decay, store_, context.backend->allocator());
-    MakeStages();
-    CheckSample();
+        stages_(task.stages()),
+        store_(task.model(), settings.ModelPrecision().sum, context.backend->allocator()),
+        optimizer_(settings.optimizer, store_, context.backend->allocator()) {
+    if (settings.ema_decay > 0)
+      average_.emplace(settings.ema_decay, store_, context.backend->allocator());
+    for (const TrainingStage& stage : stages_) total_steps_ += stage.steps;
   }
 
   TrainSummary Run() {
     Start();
-    log_.emplace(config_.output / "log.jsonl", progress_.step,
-                 config_.tensorboard ? config_.output / "tensorboard" : fs::path());
+    log_.emplace(settings_.output / "log.jsonl", progress_.step,
+                 settings_.tensorboard ? settings_.output / "tensorboard" : fs::path());
     ShowStart();
     for (; progress_.stage < static_cast<int64_t>(stages_.size());
          ++progress_.stage, progress_.stage_step = 0) {
@@ -79,7 +68,7 @@ class Trainer {
       }
     }
     if (!summary_.interrupted) Finish();
-    WriteReport(config_.output);
+    WriteReport(settings_.output);
     summary_.step = progress_.step;
     summary_.tokens = progress_.tokens;
     summary_.seconds = progress_.seconds;
@@ -88,153 +77,80 @@ class Trainer {
   }
 
  private:
-  void MakeStages() {
-    const auto micro_rows = [&](int64_t batch_tokens, int64_t length) {
-      const int64_t tokens =
-          config_.micro_batch_tokens > 0 ? config_.micro_batch_tokens : batch_tokens;
-      return std::max<int64_t>(1, tokens / length);
-    };
-    const int64_t length = config_.data.sequence_length;
-    stages_.push_back({inputs_.model, config_.steps, length, config_.batch_tokens / length,
-                       micro_rows(config_.batch_tokens, length)});
-    for (const RunConfig::Extension& extension : config_.extensions) {
-      stages_.push_back({ExtendedConfig(inputs_.model, config_, extension), extension.steps,
-                         extension.sequence_length,
-                         extension.batch_tokens / extension.sequence_length,
-                         micro_rows(extension.batch_tokens, extension.sequence_length)});
-    }
-    if (config_.schedule.warmup_steps >= config_.steps) {
-      spdlog::warn(
-          "schedule.warmup_steps {} is not less than steps {}: the learning rate never stays at "
-          "optimizer.lr",
-          config_.schedule.warmup_steps, config_.steps);
-    }
-    for (size_t i = 0; i < stages_.size(); ++i) {
-      total_steps_ += stages_[i].steps;
-      // A source that is too small for a later stage is an Error now, not when its turn comes.
-      const TrainingRows rows = MakeTrainingRows(config_, inputs_, static_cast<int>(i));
-      const auto uses =
-          rows.UseAfter(static_cast<uint64_t>(stages_[i].steps * stages_[i].batch_rows));
-      epochs_.resize(uses.size());
-      for (size_t s = 0; s < uses.size(); ++s) epochs_[s] += uses[s].epochs();
-    }
-  }
-
-  // What the text shown while training asks for is an Error now, not when its turn comes.
-  void CheckSample() const {
-    if (config_.sample.every == 0) return;
-    std::vector<int32_t> prompt;
-    inputs_.tokenizer->Encode(config_.sample.prompt, {.added_tokens = false}, prompt);
-    const int64_t begin = inputs_.model.bos_token_id >= 0 ? 1 : 0;
-    const auto length = static_cast<int64_t>(prompt.size()) + begin;
-    if (length == 0) {
-      throw Error("sample.prompt", "is empty, and the model has no begin token to go on from",
-                  "give a few words");
-    }
-    const int64_t context_length = inputs_.model.max_position_embeddings;
-    if (length >= context_length) {
-      throw Error("sample.prompt",
-                  fmt::format("its {} tokens leave no room in the model's context of {}", length,
-                              context_length),
-                  "give a shorter one");
-    }
-  }
-
-  // Fresh, from another model, or from the newest checkpoint.
+  // From the task's beginning, or from the newest checkpoint.
   void Start() {
-    const auto newest = NewestCheckpoint(config_.output);
+    const auto newest = NewestCheckpoint(settings_.output);
     if (newest) {
-      progress_ = LoadCheckpoint(*newest, inputs_.model, store_, optimizer_,
+      progress_ = LoadCheckpoint(*newest, task_.model(), store_, optimizer_,
                                  average_ ? &*average_ : nullptr);
       if (progress_.stage >= static_cast<int64_t>(stages_.size())) {
         throw Error(newest->string(),
                     fmt::format("was made in extension {}, and the configuration has {}",
-                                progress_.stage, config_.extensions.size()),
+                                progress_.stage, stages_.size() - 1),
                     "put the [[extension]] back");
       }
       spdlog::info("resuming from {}", newest->string());
     } else {
       if (options_.resume) {
         spdlog::info("{} has no checkpoint to go on from: starting at step 0",
-                     config_.output.string());
+                     settings_.output.string());
       }
-      if (config_.model.init_from.empty()) {
-        InitializeParameters(inputs_.model, config_.seed, *context_.pool, store_, options_.quiet);
-      } else {
-        LoadMasters(config_.model.init_from, inputs_.model, store_);
-      }
+      task_.Initialize(context_, store_);
       optimizer_.Reset(context_);
       if (average_) average_->Reset(context_);
     }
-    WriteFileAtomically(config_.output / "config.toml", config_.ToToml());
+    WriteFileAtomically(settings_.output / "config.toml", task_.ConfigToml());
   }
 
   void ShowStart() {
-    const ParameterCounts counts = CountParameters(inputs_.model);
+    const ParameterCounts counts = CountParameters(task_.model());
     spdlog::info("model: {} parameters, {} active a token, {} more in {} MTP module(s)",
                  FormatCount(static_cast<double>(counts.total)),
                  FormatCount(static_cast<double>(counts.active)),
                  FormatCount(static_cast<double>(counts.mtp)),
-                 inputs_.model.num_nextn_predict_layers);
-    nlohmann::ordered_json sources = nlohmann::ordered_json::array();
-    for (size_t s = 0; s < epochs_.size(); ++s) {
-      const TokenCorpus& corpus = inputs_.corpora[s];
-      spdlog::info("{}: {} epochs in {} steps", corpus.name,
-                   epochs_[s] < 0.01 ? "less than 0.01" : fmt::format("{:.2f}", epochs_[s]),
-                   total_steps_);
-      if (epochs_[s] > kManyEpochs) {
-        spdlog::warn(
-            "{} will be read {:.1f} times; beyond {} times, text read again teaches less and less "
-            "(arXiv 2305.16264): give it more text or a smaller weight",
-            corpus.name, epochs_[s], kManyEpochs);
-      }
-      sources.push_back({{"name", corpus.name},
-                         {"documents", corpus.train->documents()},
-                         {"tokens", corpus.train->tokens()},
-                         {"held_out_documents", corpus.held_out->documents()},
-                         {"epochs", epochs_[s]}});
-    }
-    Log({{"kind", "start"},
-         {"step", progress_.step},
-         {"parameters", counts.total},
-         {"active_parameters", counts.active},
-         {"sources", sources}});
+                 task_.model().num_nextn_predict_layers);
+    nlohmann::ordered_json line = {{"kind", "start"},
+                                   {"step", progress_.step},
+                                   {"parameters", counts.total},
+                                   {"active_parameters", counts.active}};
+    task_.Describe(line);
+    Log(line);
     spdlog::info("memory by role:\n{}", plan_.ToTable());
-    peak_flops_ = context_.backend->MeasurePeakFlops(context_, config_.ModelPrecision().act);
+    peak_flops_ = context_.backend->MeasurePeakFlops(context_, settings_.ModelPrecision().act);
     spdlog::info("this machine multiplies {} at {} FLOP/s on {} thread(s)",
-                 Name(config_.ModelPrecision().act), FormatCount(peak_flops_),
+                 Name(settings_.ModelPrecision().act), FormatCount(peak_flops_),
                  context_.pool->threads());
   }
 
   // Returns false when the user asked to stop.
-  bool RunStage(const Stage& stage) {
-    Transformer transformer(stage.model, config_.ModelPrecision(), store_,
+  bool RunStage(const TrainingStage& stage) {
+    Transformer transformer(stage.model, settings_.ModelPrecision(), store_,
                             context_.backend->allocator());
-    TrainingStep training_step(config_, transformer, store_, optimizer_,
+    TrainingStep training_step(settings_, transformer, store_, optimizer_,
                                context_.backend->allocator());
-    TrainingRows rows = MakeTrainingRows(config_, inputs_, static_cast<int>(progress_.stage));
-    CheckSameData(stage, rows);
-    const auto stage_tokens = static_cast<double>((stage.steps - progress_.stage_step) *
-                                                  stage.batch_rows * stage.sequence_length);
-    Progress progress(
-        progress_.stage == 0 ? "training" : fmt::format("extending to {}", stage.sequence_length),
-        "tokens", stage_tokens, options_.quiet);
+    const std::unique_ptr<RowSource> rows = task_.Rows(static_cast<size_t>(progress_.stage));
+    CheckSameData(stage, *rows);
+    const auto stage_tokens =
+        static_cast<double>((stage.steps - progress_.stage_step) * stage.batch_tokens);
+    Progress progress(stage.name, "tokens", stage_tokens, options_.quiet);
     double stage_done = 0;
     TokenRows batch;
+    if (settings_.checkpoint.best && progress_.step == 0) Validate(stage, transformer, progress);
     while (progress_.stage_step < stage.steps) {
       if (options_.before_step) options_.before_step();
       const auto start = Clock::now();
       const int64_t s = progress_.stage_step;
-      rows.Read(static_cast<uint64_t>(s * stage.batch_rows), stage.batch_rows, batch);
-      const double lr = RateAt(s);
+      rows->Read(static_cast<uint64_t>(s * stage.batch_rows()), stage.batch_rows(), batch);
+      const double lr = stage.lr.value_or(
+          LearningRate(settings_.schedule, settings_.optimizer.lr, s, stage.steps));
       const bool main_stage = progress_.stage == 0;
       const auto fraction = static_cast<double>(s) / static_cast<double>(stage.steps);
-      const bool early_mtp = main_stage && fraction < config_.mtp.switch_fraction;
-      const bool balancing = main_stage && fraction < config_.balance.bias_stop_fraction;
-      const double mtp_weight = early_mtp ? config_.mtp.weight : config_.mtp.late_weight;
+      const bool early_mtp = main_stage && fraction < settings_.mtp.switch_fraction;
+      const bool balancing = main_stage && fraction < settings_.balance.bias_stop_fraction;
+      const double mtp_weight = early_mtp ? settings_.mtp.weight : settings_.mtp.late_weight;
       const StepResult result =
-          training_step.Run(context_, batch, stage.micro_batch_rows, progress_.step, lr, mtp_weight,
-                            balancing ? config_.balance.bias_speed : 0);
+          training_step.Run(context_, batch, stage.MicroBatchRows(settings_), progress_.step, lr,
+                            mtp_weight, balancing ? settings_.balance.bias_speed : 0);
       if (!result.bad.empty()) {
         StopForBadNumbers(progress_.step + 1, "the loss or its gradient is not finite", result.bad);
       }
@@ -255,13 +171,17 @@ class Trainer {
       progress.Update(stage_done,
                       fmt::format("step {}/{}, loss {:.3f}, {:.0f}% MFU", progress_.step,
                                   total_steps_, progress_.loss, 100 * mfu));
-      const bool last = progress_.stage_step == stage.steps;
-      if (Due(config_.validation.every) && !last) Validate(stage, transformer, progress);
-      if (Due(config_.sample.every) && options_.sample) Sample(transformer, progress);
+      const bool last_of_stage = progress_.stage_step == stage.steps;
+      const bool last =
+          last_of_stage && progress_.stage + 1 == static_cast<int64_t>(stages_.size());
+      const bool best = settings_.checkpoint.best;
+      // The last model is judged on all that is held out; to be chosen, like the others before.
+      if ((Due(settings_.validation.every) && !last_of_stage) || (best && last))
+        Validate(stage, transformer, progress);
+      if (Due(settings_.sample.every) && options_.sample) Sample(transformer, progress);
       const bool stop = InterruptGuard::Requested();
       // The end of a stage is no end of the run, so it has no checkpoint of its own.
-      if (Due(config_.checkpoint.every) || stop ||
-          (last && progress_.stage + 1 == static_cast<int64_t>(stages_.size()))) {
+      if (Due(settings_.checkpoint.every) || stop || last) {
         progress.Clear();
         Save(stage);
       }
@@ -277,13 +197,13 @@ class Trainer {
   // A resumed stage has to read the rows that it would have read: no other ones, none twice; and
   // one that has ended may not be scored on text that it was trained on. What else the
   // configuration says may change on purpose.
-  void CheckSameData(const Stage& stage, const TrainingRows& rows) {
+  void CheckSameData(const TrainingStage& stage, const RowSource& rows) {
     Hash64 hash;
     hash.UpdateField(rows.Fingerprint());
-    hash.UpdateField(static_cast<uint64_t>(stage.batch_rows));
+    hash.UpdateField(static_cast<uint64_t>(stage.batch_rows()));
     const uint64_t fingerprint = hash.Digest();
-    auto settings = RowSettings(config_, static_cast<int>(progress_.stage));
-    const int64_t micro_batch_tokens = stage.micro_batch_rows * stage.sequence_length;
+    auto settings = task_.RowSettings(static_cast<size_t>(progress_.stage));
+    const int64_t micro_batch_tokens = stage.MicroBatchRows(settings_) * stage.sequence_length;
     if (progress_.stage_step > 0) {
       if (progress_.data_fingerprint != fingerprint) ThrowOtherData(settings);
       if (progress_.micro_batch_tokens != micro_batch_tokens) {
@@ -302,7 +222,7 @@ class Trainer {
     const std::string hint = fmt::format(
         "put it back; or start a run with another output that goes on from these weights, with "
         "model.init_from = \"{}\"",
-        NewestCheckpoint(config_.output).value_or("").string());
+        NewestCheckpoint(settings_.output).value_or("").string());
     const auto& before = progress_.row_settings;
     for (const auto* keys : {&before, &settings}) {
       for (const auto& [key, ignored] : *keys) {
@@ -318,22 +238,16 @@ class Trainer {
                     hint);
       }
     }
-    throw Error(config_.output.string(),
+    throw Error(settings_.output.string(),
                 "the text of the data sources, or the tokenizer, is not what the checkpoint was "
                 "made with",
                 hint);
   }
 
-  double RateAt(int64_t stage_step) const {
-    if (progress_.stage == 0)
-      return LearningRate(config_.schedule, config_.optimizer.lr, stage_step, config_.steps);
-    return config_.extensions[static_cast<size_t>(progress_.stage - 1)].lr;
-  }
-
   bool Due(int64_t every) const { return every > 0 && progress_.step % every == 0; }
 
   [[noreturn]] void StopForBadNumbers(int64_t step, std::string_view what, std::string_view bad) {
-    const auto newest = NewestCheckpoint(config_.output);
+    const auto newest = NewestCheckpoint(settings_.output);
     throw Error(
         fmt::format("step {}", step), fmt::format("{}; the first bad tensor is {}", what, bad),
         newest ? fmt::format("the last good checkpoint is {}; a smaller optimizer.lr may help",
@@ -361,118 +275,96 @@ class Trainer {
       line["mtp_loss"] = result.mtp_loss;
       line["mtp_weight"] = mtp_weight;
     }
-    if (config_.balance.sequence_alpha > 0) line["balance_loss"] = result.balance_loss;
+    if (settings_.balance.sequence_alpha > 0) line["balance_loss"] = result.balance_loss;
     double worst = 0;
     for (const auto& load : result.expert_load) worst = std::max(worst, MaxViolation(load));
     if (!result.expert_load.empty()) line["max_violation"] = std::round(worst * 1e4) / 1e4;
     Log(line);
   }
 
-  void Validate(const Stage& stage, Transformer& transformer, Progress& progress) {
-    transformer.Pack(context_, config_.Form(), /*training=*/false);
-    const HeldOutScore score =
-        ScoreHeldOut(context_, transformer, inputs_, stage.sequence_length, stage.micro_batch_rows,
-                     config_.Form(), static_cast<uint64_t>(config_.validation.tokens), config_.seed,
-                     options_.quiet);
-    if (score.bytes == 0) return;
-    nlohmann::ordered_json line = {{"kind", "validation"},
-                                   {"step", progress_.step},
-                                   {"bits_per_byte", score.bits_per_byte},
-                                   {"loss", score.loss},
-                                   {"bytes", score.bytes}};
-    AddMtp(score, line);
+  void Validate(const TrainingStage& stage, Transformer& transformer, Progress& progress) {
+    transformer.Pack(context_, settings_.Form(), /*training=*/false);
+    const auto judgement = task_.Judge(context_, transformer, stage,
+                                       static_cast<uint64_t>(settings_.validation.tokens));
+    if (!judgement) return;
+    nlohmann::ordered_json line = {{"kind", "validation"}, {"step", progress_.step}};
+    line.update(judgement->line);
     Log(line);
     progress.Clear();
-    spdlog::info("step {}: loss {:.3f}, held out {:.3f} bits per byte", progress_.step,
-                 progress_.loss, score.bits_per_byte);
-  }
-
-  static void AddMtp(const HeldOutScore& score, nlohmann::ordered_json& line) {
-    if (score.mtp_loss.empty()) return;
-    line["mtp_loss"] = score.mtp_loss;
-    line["mtp_acceptance"] = score.mtp_acceptance;
+    const std::string loss = progress_.step > 0 ? fmt::format("loss {:.3f}, ", progress_.loss) : "";
+    spdlog::info("step {}: {}{}", progress_.step, loss, judgement->text);
+    if (!settings_.checkpoint.best) return;
+    if (progress_.step == 0) progress_.start_score = judgement->score;
+    if (progress_.best_step >= 0 && judgement->score >= progress_.best_score) return;
+    progress_.best_step = progress_.step;
+    progress_.best_score = judgement->score;
+    ExportModel(BestPath(), stage.model, store_, task_.companions(), DType::kF32, options_.quiet);
   }
 
   void Sample(Transformer& transformer, Progress& progress) {
     transformer.Pack(context_, AttentionForm::kAbsorbed, /*training=*/false);
     const std::string text =
-        options_.sample(context_, transformer, *inputs_.tokenizer, config_.sample);
+        options_.sample(context_, transformer, *task_.companions().tokenizer, settings_.sample);
     Log({{"kind", "sample"},
          {"step", progress_.step},
-         {"prompt", config_.sample.prompt},
+         {"prompt", settings_.sample.prompt},
          {"text", text}});
     progress.Clear();
     spdlog::info("step {} writes:\n{}", progress_.step, ForTerminal(text));
   }
 
-  void Save(const Stage& stage) {
+  void Save(const TrainingStage& stage) {
     // What the last update overflowed would only be seen in the next step.
     const std::string bad = FirstBadParameter(context_, store_);
     if (!bad.empty()) StopForBadNumbers(progress_.step, "its update is not finite", bad);
-    SaveCheckpoint(config_.output / "checkpoints" / fmt::format("step-{}", progress_.step),
+    SaveCheckpoint(settings_.output / "checkpoints" / fmt::format("step-{}", progress_.step),
                    stage.model, store_, optimizer_, average_ ? &*average_ : nullptr,
-                   *inputs_.tokenizer, progress_, options_.quiet);
-    PruneCheckpoints(config_.output, config_.checkpoint.keep);
+                   task_.companions(), progress_, options_.quiet);
+    PruneCheckpoints(settings_.output, settings_.checkpoint.keep);
   }
 
   void Finish() {
-    const Stage& stage = stages_.back();
-    const DType weights = config_.precision.recipe == "f32" ? DType::kF32 : DType::kBF16;
-    summary_.model = config_.output / "model";
-    ExportModel(summary_.model, stage.model, store_, *inputs_.tokenizer, weights, options_.quiet);
+    const TrainingStage& stage = stages_.back();
+    if (progress_.best_step >= 0) {
+      summary_.best_step = progress_.best_step;
+      summary_.start_score = progress_.start_score;
+      summary_.best_score = progress_.best_score;
+      spdlog::info("the model is that of step {}, the best at a validation", progress_.best_step);
+      LoadMasters(BestPath(), stage.model, store_);
+    }
+    const DType weights = settings_.precision.recipe == "f32" ? DType::kF32 : DType::kBF16;
+    summary_.model = settings_.output / "model";
+    ExportModel(summary_.model, stage.model, store_, task_.companions(), weights, options_.quiet);
     if (average_) {
       average_->Swap(context_);
-      ExportModel(config_.output / "model-average", stage.model, store_, *inputs_.tokenizer,
+      ExportModel(settings_.output / "model-average", stage.model, store_, task_.companions(),
                   weights, options_.quiet);
       average_->Swap(context_);
     }
-    Transformer transformer(stage.model, config_.ModelPrecision(), store_,
+    Transformer transformer(stage.model, settings_.ModelPrecision(), store_,
                             context_.backend->allocator());
-    transformer.Pack(context_, config_.Form(), /*training=*/false);
-    const HeldOutScore score =
-        ScoreHeldOut(context_, transformer, inputs_, stage.sequence_length, stage.micro_batch_rows,
-                     config_.Form(), 0, config_.seed, options_.quiet);
-    summary_.bits_per_byte = score.bits_per_byte;
-    if (config_.validation.byte_baseline && score.bytes > 0) {
-      try {
-        summary_.baseline_bits_per_byte = HeldOutByteBaseline(config_, options_.quiet);
-      } catch (const Error& error) {
-        if (!InterruptGuard::Requested()) throw;
-        spdlog::warn("{}: it is left out of the result", error.what());
-      }
-    }
-    nlohmann::ordered_json line = {{"kind", "result"},
-                                   {"step", progress_.step},
-                                   {"bits_per_byte", score.bits_per_byte},
-                                   {"loss", score.loss},
-                                   {"held_out_documents", score.documents},
-                                   {"held_out_bytes", score.bytes},
-                                   {"baseline_bits_per_byte", summary_.baseline_bits_per_byte},
-                                   {"seconds", progress_.seconds}};
-    AddMtp(score, line);
+    transformer.Pack(context_, settings_.Form(), /*training=*/false);
+    const auto judgement = task_.Judge(context_, transformer, stage, 0);
+    nlohmann::ordered_json line = {{"kind", "result"}, {"step", progress_.step}};
+    if (summary_.best_step >= 0) line["best_step"] = summary_.best_step;
+    if (judgement) line.update(judgement->line);
+    line["seconds"] = progress_.seconds;
+    task_.Finish(judgement, line);
     Log(line);
   }
 
-  // Refused before anything is made.
-  static MemoryPlan PlanMemory(Context& context, const RunConfig& config) {
-    const ModelConfig model = RunModelConfig(config);
-    const MemoryPlan plan = PlanTraining(config, model, *context.backend, *context.pool);
-    RefuseWhatDoesNotFit(config, model, plan, static_cast<double>(AvailableMemory()),
-                         *context.backend, *context.pool);
-    return plan;
-  }
+  fs::path BestPath() const { return settings_.output / "best"; }
 
   Context& context_;
-  const RunConfig& config_;
+  const TrainingSettings& settings_;
+  TrainingTask& task_;
+  const MemoryPlan& plan_;
   const TrainOptions& options_;
-  MemoryPlan plan_;
-  RunInputs inputs_;
+  const std::vector<TrainingStage>& stages_;
   ParameterStore store_;
   Optimizer optimizer_;
   std::optional<ParameterAverage> average_;
-  std::vector<Stage> stages_;
   int64_t total_steps_ = 0;
-  std::vector<double> epochs_;  // of each source, over the whole run
   TrainingProgress progress_;
   TrainSummary summary_;
   std::optional<RunLog> log_;
@@ -481,14 +373,15 @@ class Trainer {
 
 }  // namespace
 
-TrainSummary Train(Context& context, const RunConfig& config, const TrainOptions& options) {
-  // Before anything of it is made anew.
-  if (!options.resume && NewestCheckpoint(config.output)) {
-    throw Error(config.output.string(), "there are checkpoints of a run already",
-                "go on with --resume, or choose another output");
-  }
-  InterruptGuard interrupt;
-  return Trainer(context, config, options).Run();
+void RefuseExistingRun(const TrainingSettings& settings, const TrainOptions& options) {
+  if (options.resume || !NewestCheckpoint(settings.output)) return;
+  throw Error(settings.output.string(), "there are checkpoints of a run already",
+              "go on with --resume, or choose another output");
+}
+
+TrainSummary RunTraining(Context& context, const TrainingSettings& settings, TrainingTask& task,
+                         const MemoryPlan& plan, const TrainOptions& options) {
+  return Trainer(context, settings, task, plan, options).Run();
 }
 
 }  // namespace fathom

@@ -5,8 +5,9 @@
 #include <string>
 
 #include "model/transformer.h"
-#include "train/run_config.h"
-#include "train/run_setup.h"
+#include "train/memory_plan.h"
+#include "train/training_settings.h"
+#include "train/training_task.h"
 
 namespace fathom {
 
@@ -15,7 +16,7 @@ struct TrainOptions {
   bool quiet = false;
   // Continues the prompt with the model as it is; for the text shown while training. May be empty.
   std::function<std::string(Context& context, Transformer& transformer, const Tokenizer& tokenizer,
-                            const RunConfig::Sample& sample)>
+                            const TrainingSettings::Sample& sample)>
       sample;
   // Around the work of each step, from reading its rows to its update, without validation, samples
   // and checkpoints; the seconds that it took. May be empty.
@@ -29,16 +30,21 @@ struct TrainSummary {
   uint64_t tokens = 0;
   double seconds = 0;
   double loss = 0;  // of the last steps, smoothed
-  // Of all held-out documents; 0 when there are none or the run was interrupted.
-  double bits_per_byte = 0;
-  double baseline_bits_per_byte = 0;
-  std::filesystem::path model;  // the exported model directory
+  // With TrainingSettings::Checkpoints::best: the step whose weights the model has, what the
+  // validations of the model that the run began with and of these weights said; otherwise -1.
+  int64_t best_step = -1;
+  double start_score = 0, best_score = 0;
+  std::filesystem::path model{};  // the exported model directory
 };
 
-// Runs a pre-training run from its start, or from its newest checkpoint, to its end: tokenizer,
-// data, steps, validation, checkpoints, export (OUTPUT/model, in the recipe's weight type). A loss
-// that is not finite stops it with an Error that names the step and the first bad tensor; the
-// checkpoints are as they were.
-TrainSummary Train(Context& context, const RunConfig& config, const TrainOptions& options);
+// Error when the output has a run already and this is not to go on with it.
+void RefuseExistingRun(const TrainingSettings& settings, const TrainOptions& options);
+
+// Runs a task from its start, or from its newest checkpoint, to its end: steps, validation,
+// checkpoints, export (OUTPUT/model, in the recipe's weight type). A loss that is not finite stops
+// it with an Error that names the step and the first bad tensor; the checkpoints are as they were.
+// plan: what it takes, for the log.
+TrainSummary RunTraining(Context& context, const TrainingSettings& settings, TrainingTask& task,
+                         const MemoryPlan& plan, const TrainOptions& options);
 
 }  // namespace fathom

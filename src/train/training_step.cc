@@ -76,26 +76,26 @@ LossInput MakeLossInput(const TokenRows& rows) {
   return input;
 }
 
-TrainingStep::TrainingStep(const RunConfig& config, Transformer& transformer, ParameterStore& store,
-                           Optimizer& optimizer, Allocator& allocator)
-    : config_(config),
+TrainingStep::TrainingStep(const TrainingSettings& settings, Transformer& transformer,
+                           ParameterStore& store, Optimizer& optimizer, Allocator& allocator)
+    : settings_(settings),
       transformer_(&transformer),
       store_(&store),
       optimizer_(&optimizer),
       saved_(allocator) {
-  saved_.recompute = config.precision.recompute;
+  saved_.recompute = settings.precision.recompute;
 }
 
 StepResult TrainingStep::Run(Context& context, const TokenRows& rows, int64_t micro_batch_rows,
                              int64_t step, double lr, double mtp_weight, double bias_speed) {
-  transformer_->Pack(context, config_.Form(), /*training=*/true);
+  transformer_->Pack(context, settings_.Form(), /*training=*/true);
   for (const auto& parameter : store_->all()) {
     if (!parameter->grad.empty()) context.backend->Zero(context, parameter->grad);
   }
 
   StepResult result;
   result.targets = CountTargets(rows, 0);
-  LossOptions options{.form = config_.Form(), .balance_alpha = config_.balance.sequence_alpha};
+  LossOptions options{.form = settings_.Form(), .balance_alpha = settings_.balance.sequence_alpha};
   options.balance_weight = 1 / static_cast<double>(rows.rows);
   std::vector<double> nll(static_cast<size_t>(rows.depth + 1)), targets;
   for (int64_t level = 0; level <= rows.depth; ++level) {

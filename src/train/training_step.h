@@ -7,7 +7,7 @@
 #include "data/token_rows.h"
 #include "model/language_model_loss.h"
 #include "train/optimizer.h"
-#include "train/run_config.h"
+#include "train/training_settings.h"
 
 namespace fathom {
 
@@ -34,7 +34,7 @@ struct StepResult {
 // One optimiser step over rows that are cut into micro-batches, whose gradients are summed.
 class TrainingStep {
  public:
-  TrainingStep(const RunConfig& config, Transformer& transformer, ParameterStore& store,
+  TrainingStep(const TrainingSettings& settings, Transformer& transformer, ParameterStore& store,
                Optimizer& optimizer, Allocator& allocator);
 
   // step: 0-based, over all stages (for the optimiser's bias correction); lr and MTP weight are the
@@ -49,7 +49,7 @@ class TrainingStep {
  private:
   std::string FindBad(Context& context) const;
 
-  const RunConfig& config_;
+  const TrainingSettings& settings_;
   Transformer* transformer_;
   ParameterStore* store_;
   Optimizer* optimizer_;

@@ -51,7 +51,7 @@ class CheckpointTest : public testing::Test {
   }
   void Save(const State& state, const TrainingProgress& progress, bool average = true) {
     SaveCheckpoint(path(), state.model, state.store, state.optimizer,
-                   average ? &state.average : nullptr, *tokenizer_, progress);
+                   average ? &state.average : nullptr, {.tokenizer = tokenizer_.get()}, progress);
   }
   TrainingProgress Load(State& state, bool average = true) {
     return LoadCheckpoint(path(), state.model, state.store, state.optimizer,

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "backend/cpu/cpu_backend.h"
+#include "train/run_setup.h"
 
 namespace fathom::test {
 namespace {
@@ -15,7 +16,8 @@ double SavedBytes(const char* preset, const char* recipe) {
   config.batch_tokens = 2048;
   ThreadPool pool(1);
   const auto device = CreateCpuBackend(CpuTarget::kBest);
-  const MemoryPlan plan = PlanTraining(config, PresetConfig(preset), *device, pool);
+  const MemoryPlan plan =
+      PlanTraining(config, RunStages(config, PresetConfig(preset)), *device, pool);
   return plan[MemoryRole::kSaved];
 }
 

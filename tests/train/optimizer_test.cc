@@ -65,7 +65,7 @@ Curve TenSteps(std::unique_ptr<Backend> backend, Precision precision, const std:
   ParameterStore store(model, precision.sum, run.backend().allocator());
   LoadMasters(Golden(), model, store);
   Transformer transformer(model, precision, store, run.backend().allocator());
-  RunConfig config;
+  TrainingSettings config;
   config.optimizer = {
       .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1, .clip = 1, .moments = moments};
   config.balance = {.bias_speed = 0, .bias_stop_fraction = 1, .sequence_alpha = 0};

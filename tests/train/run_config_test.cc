@@ -260,12 +260,13 @@ void ExpectSame(const RunConfig& a, const RunConfig& b) {
   }
   EXPECT_EQ(a.validation.every, b.validation.every);
   EXPECT_EQ(a.validation.tokens, b.validation.tokens);
-  EXPECT_EQ(a.validation.byte_baseline, b.validation.byte_baseline);
+  EXPECT_EQ(a.byte_baseline, b.byte_baseline);
   EXPECT_EQ(a.sample.every, b.sample.every);
   EXPECT_EQ(a.sample.prompt, b.sample.prompt);
   EXPECT_EQ(a.sample.tokens, b.sample.tokens);
   EXPECT_EQ(a.sample.temperature, b.sample.temperature);
   EXPECT_EQ(a.checkpoint.every, b.checkpoint.every);
+  EXPECT_EQ(a.checkpoint.best, b.checkpoint.best);
   EXPECT_EQ(a.checkpoint.keep, b.checkpoint.keep);
 }
 
@@ -323,10 +324,11 @@ TEST(RunConfig, ToTomlReadsBackFieldByField) {
   c.extensions = {
       {.steps = 3, .sequence_length = 192, .batch_tokens = 384, .factor = 2.5, .lr = 1e-5},
       {.steps = 4, .sequence_length = 384, .batch_tokens = 768, .factor = 8, .lr = 0}};
-  c.validation = {.every = 0, .tokens = 1, .byte_baseline = false};
+  c.validation = {.every = 0, .tokens = 1};
+  c.byte_baseline = false;
   c.sample = {
       .every = 9, .prompt = "Es war einmal\n\"…\" \\u0041 \x01", .tokens = 5, .temperature = 0};
-  c.checkpoint = {.every = 0, .keep = 1};
+  c.checkpoint = {.every = 0, .keep = 1, .best = true};
   ExpectSame(Parse(c.ToToml()), c);
 
   RunConfig from = Parse(kMinimal);

@@ -13,15 +13,15 @@
 namespace fathom::test {
 namespace {
 
-RunConfig::Schedule Schedule(const char* type, int64_t warmup, double decay = 0.2,
-                             double floor = 0.1) {
+TrainingSettings::Schedule Schedule(const char* type, int64_t warmup, double decay = 0.2,
+                                    double floor = 0.1) {
   return {.type = type, .warmup_steps = warmup, .decay_fraction = decay, .min_lr_ratio = floor};
 }
 
 TEST(LearningRate, WarmUpRisesInEqualStepsToTheFullRate) {
   for (const char* type : {"wsd", "cosine", "constant"}) {
     SCOPED_TRACE(type);
-    const RunConfig::Schedule schedule = Schedule(type, 4);
+    const TrainingSettings::Schedule schedule = Schedule(type, 4);
     EXPECT_DOUBLE_EQ(LearningRate(schedule, 0.8, 0, 100), 0.2);
     EXPECT_DOUBLE_EQ(LearningRate(schedule, 0.8, 1, 100), 0.4);
     EXPECT_DOUBLE_EQ(LearningRate(schedule, 0.8, 2, 100), 0.6);
@@ -42,7 +42,7 @@ TEST(LearningRate, ConstantStays) {
 
 TEST(LearningRate, WsdIsStableThenALineDown) {
   // 20 steps, the last 5 go down from 1 towards 0.1: 1, 0.82, 0.64, 0.46, 0.28, (0.1).
-  const RunConfig::Schedule schedule = Schedule("wsd", 0, 0.25, 0.1);
+  const TrainingSettings::Schedule schedule = Schedule("wsd", 0, 0.25, 0.1);
   for (int step = 0; step < 15; ++step)
     EXPECT_DOUBLE_EQ(LearningRate(schedule, 1, step, 20), 1) << step;
   const double expected[] = {1, 0.82, 0.64, 0.46, 0.28};
@@ -55,7 +55,7 @@ TEST(LearningRate, WsdIsStableThenALineDown) {
 
 TEST(LearningRate, CosineGoesFromFullToTheFloor) {
   // 2 steps of warm-up and 8 of cosine: at 2 the top, at 6 the middle.
-  const RunConfig::Schedule schedule = Schedule("cosine", 2, 0, 0.2);
+  const TrainingSettings::Schedule schedule = Schedule("cosine", 2, 0, 0.2);
   EXPECT_DOUBLE_EQ(LearningRate(schedule, 1, 2, 10), 1);
   EXPECT_NEAR(LearningRate(schedule, 1, 6, 10), 0.6, 1e-12);
   EXPECT_NEAR(LearningRate(schedule, 1, 4, 10),

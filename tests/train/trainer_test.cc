@@ -1,116 +1,28 @@
 // Whole runs of a tiny model.
 
-#include "train/trainer.h"
+#include "train/pretraining.h"
 
 #include <gtest/gtest.h>
-#include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/spdlog.h>
 #include <zstd.h>
 
-#include <csignal>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 
-#include "backend/cpu/cpu_backend.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "formats/mapped_model.h"
 #include "formats/model_directory.h"
-#include "ops/test_tensors.h"
 #include "text/bpe_trainer.h"
 #include "text/special_tokens.h"
-#include "train/checkpoint.h"
 #include "train/evaluation.h"
 #include "train/optimizer.h"
-#include "train/tiny_run.h"
+#include "train/trainer_fixture.h"
 
 namespace fathom::test {
 namespace {
-
-namespace fs = std::filesystem;
-using Settings = std::vector<std::string>;
-
-TrainSummary RunTraining(const RunConfig& config, TrainOptions options = {}, int threads = 2) {
-  TestRun run(CreateCpuBackend(), threads);
-  options.quiet = true;
-  return Train(run.context(), config, options);
-}
-
-// Stops a run at a step as Ctrl-C would; sample.every says where it is called.
-void Interrupt(RunConfig& config, int64_t step, TrainOptions& options) {
-  config.sample.every = step;
-  options.sample = [](Context&, Transformer&, const Tokenizer&, const RunConfig::Sample&) {
-    std::raise(SIGINT);
-    return std::string("interrupted here");
-  };
-}
-
-TrainSummary Resume(const RunConfig& config, int threads = 2) {
-  TrainOptions options;
-  options.resume = true;
-  return RunTraining(config, options, threads);
-}
-
-std::vector<nlohmann::json> Log(const RunConfig& config, const std::string& kind) {
-  std::vector<nlohmann::json> lines;
-  std::istringstream text(ReadFile(config.output / "log.jsonl"));
-  for (std::string line; std::getline(text, line);) {
-    lines.push_back(nlohmann::json::parse(line));
-    if (lines.back().at("kind") != kind) lines.pop_back();
-  }
-  return lines;
-}
-
-fs::path LastCheckpoint(const RunConfig& config) { return NewestCheckpoint(config.output).value(); }
-
-void ExpectSameFiles(const fs::path& a, const fs::path& b) {
-  EXPECT_TRUE(ReadFile(a) == ReadFile(b)) << a << " differs from " << b;
-}
-
-// The models that two runs end with, and all that their next steps would depend on.
-void ExpectSameEnd(const RunConfig& a, const RunConfig& b) {
-  EXPECT_EQ(LastCheckpoint(a).filename(), LastCheckpoint(b).filename());
-  for (const char* file : {"model.safetensors", "config.json", "trainer/optimizer.safetensors"})
-    ExpectSameFiles(LastCheckpoint(a) / file, LastCheckpoint(b) / file);
-  for (const char* file : {"model.safetensors", "config.json", "tokenizer.json"})
-    ExpectSameFiles(a.output / "model" / file, b.output / "model" / file);
-}
-
-// What is logged while it lives, warnings only.
-class CapturedWarnings {
- public:
-  CapturedWarnings() : before_(spdlog::default_logger()) {
-    auto logger = std::make_shared<spdlog::logger>(
-        "test", std::make_shared<spdlog::sinks::ostream_sink_st>(stream_));
-    logger->set_level(spdlog::level::warn);
-    spdlog::set_default_logger(logger);
-  }
-  ~CapturedWarnings() { spdlog::set_default_logger(before_); }
-  std::string text() const { return stream_.str(); }
-
- private:
-  std::shared_ptr<spdlog::logger> before_;
-  std::ostringstream stream_;
-};
-
-class TrainerTest : public testing::Test {
- protected:
-  TrainerTest() { spdlog::set_level(spdlog::level::err); }
-  void SetUp() override { WriteLanguage(directory_ / "texts", 40, 40); }
-
-  RunConfig Config(Settings settings = {}, const ModelConfig& model = TinyRunModel()) {
-    return TinyRun(directory_.path(), settings, model);
-  }
-  RunConfig In(const std::string& output, Settings settings = {}) {
-    settings.push_back("output=" + output);
-    return Config(settings);
-  }
-
-  TemporaryDirectory directory_;
-};
 
 TEST_F(TrainerTest, LearnsALanguageToItsEntropyAndNotBelow) {
   fs::remove_all(directory_ / "texts");
@@ -119,7 +31,7 @@ TEST_F(TrainerTest, LearnsALanguageToItsEntropyAndNotBelow) {
   const RunConfig config = Config({"steps=250", "batch_tokens=512", "validation.every=100",
                                    "validation.byte_baseline=true", "checkpoint.every=0",
                                    "optimizer.lr=0.02", "data.sequence_length=128"});
-  const TrainSummary summary = RunTraining(config);
+  const PretrainingSummary summary = RunPretraining(config);
   EXPECT_FALSE(summary.interrupted);
   EXPECT_EQ(summary.step, 250);
   EXPECT_EQ(summary.tokens, 250 * 512);
@@ -145,7 +57,7 @@ TEST_F(TrainerTest, LearnsALanguageToItsEntropyAndNotBelow) {
 
 TEST_F(TrainerTest, LogsEveryStep) {
   const RunConfig config = Config({"schedule.decay_fraction=0.5"});
-  RunTraining(config);
+  RunPretraining(config);
   const auto steps = Log(config, "step");
   ASSERT_EQ(steps.size(), 12);
   for (int i = 0; i < 12; ++i) {
@@ -166,7 +78,7 @@ TEST_F(TrainerTest, SaysHowOftenEachSourceIsRead) {
   // 40 documents of 40 words, a fifth of them held out; 12 steps of 4 rows of 64 tokens.
   CapturedWarnings warnings;
   const RunConfig config = Config();
-  RunTraining(config);
+  RunPretraining(config);
   const auto start = Log(config, "start");
   ASSERT_EQ(start.size(), 1);
   const nlohmann::json& source = start[0].at("sources").at(0);
@@ -177,7 +89,7 @@ TEST_F(TrainerTest, SaysHowOftenEachSourceIsRead) {
   const double rows = std::ceil(static_cast<double>(tokens + 2 * documents - 1) / 64);
   EXPECT_DOUBLE_EQ(source.at("epochs"), 48 / rows);
   EXPECT_EQ(warnings.text(), "");
-  RunTraining(In("longer", {"steps=200"}));
+  RunPretraining(In("longer", {"steps=200"}));
   EXPECT_NE(warnings.text().find(fmt::format("will be read {:.1f} times", 800 / rows)),
             std::string::npos)
       << warnings.text();
@@ -197,11 +109,11 @@ TEST_F(TrainerTest, PreparingStopsWhenAskedTo) {
 TEST_F(TrainerTest, TheFirstLogLineIsWhatTheConfigurationSays) {
   // config.toml of the run directory is the whole configuration: a run from it is the same run.
   const RunConfig config = Config();
-  RunTraining(config);
+  RunPretraining(config);
   RunConfig again = RunConfig::Load(config.output / "config.toml", {});
   EXPECT_EQ(again.output, config.output);
   again.output = directory_ / "again";
-  RunTraining(again);
+  RunPretraining(again);
   ExpectSameEnd(config, again);
 }
 
@@ -210,7 +122,7 @@ TEST_F(TrainerTest, BalancingAndTheMtpWeightSwitchAtTheirSteps) {
       Config({"steps=8", "checkpoint.every=1", "checkpoint.keep=100", "balance.bias_speed=0.25",
               "balance.bias_stop_fraction=0.5", "mtp.weight=0.7", "mtp.late_weight=0.2",
               "mtp.switch_fraction=0.3"});
-  RunTraining(config);
+  RunPretraining(config);
   const auto biases = [&](int step) {
     const WeightFiles files(config.output / "checkpoints" / fmt::format("step-{}", step));
     return LoadAll(files.Get("model.layers.1.mlp.gate.e_score_correction_bias"));
@@ -234,14 +146,14 @@ TEST_F(TrainerTest, BalancingAndTheMtpWeightSwitchAtTheirSteps) {
 
 TEST_F(TrainerTest, ARunThatIsInterruptedAndResumedEndsTheSame) {
   RunConfig whole = In("whole", {"ema_decay=0.5"});
-  RunTraining(whole);
+  RunPretraining(whole);
   for (const int64_t stop : {1, 6, 8}) {
     SCOPED_TRACE(stop);
     RunConfig parts = In(fmt::format("stopped-{}", stop), {"ema_decay=0.5"});
     TrainOptions options;
     RunConfig first = parts;
     Interrupt(first, stop, options);
-    const TrainSummary summary = RunTraining(first, options);
+    const PretrainingSummary summary = RunPretraining(first, options);
     EXPECT_TRUE(summary.interrupted);
     EXPECT_EQ(summary.step, stop);
     EXPECT_EQ(LastCheckpoint(parts).filename(), fmt::format("step-{}", stop));
@@ -275,13 +187,13 @@ TEST_F(TrainerTest, OtherFamiliesTrainAndResumeToo) {
       return Config(all, model);
     };
     const RunConfig whole = in("whole"), parts = in("parts");
-    RunTraining(whole);
+    RunPretraining(whole);
     const auto steps = Log(whole, "step");
     EXPECT_LT(steps[7].at("loss"), 0.8 * steps[0].at("loss").get<double>());
     RunConfig first = parts;
     TrainOptions options;
     Interrupt(first, 5, options);
-    EXPECT_TRUE(RunTraining(first, options).interrupted);
+    EXPECT_TRUE(RunPretraining(first, options).interrupted);
     EXPECT_EQ(Resume(parts, /*threads=*/1).step, 11);
     ExpectSameEnd(parts, whole);
     const ModelConfig trained = ReadModelConfig(whole.output / "model");
@@ -295,16 +207,16 @@ TEST_F(TrainerTest, AnInterruptInTheLastStepFinishesTheRun) {
   RunConfig config = Config();
   TrainOptions options;
   Interrupt(config, 12, options);
-  const TrainSummary summary = RunTraining(config, options);
+  const PretrainingSummary summary = RunPretraining(config, options);
   EXPECT_FALSE(summary.interrupted);
   EXPECT_TRUE(fs::exists(config.output / "model/model.safetensors"));
 }
 
 TEST_F(TrainerTest, AFinishedRunResumedStaysAsItIs) {
   const RunConfig config = Config();
-  const TrainSummary first = RunTraining(config);
+  const PretrainingSummary first = RunPretraining(config);
   const std::string model = ReadFile(config.output / "model/model.safetensors");
-  const TrainSummary again = Resume(config);
+  const PretrainingSummary again = Resume(config);
   EXPECT_EQ(again.step, 12);
   EXPECT_EQ(again.bits_per_byte, first.bits_per_byte);
   EXPECT_EQ(again.loss, first.loss);
@@ -319,7 +231,7 @@ TEST_F(TrainerTest, StagesOfContextExtension) {
       "{steps=3, sequence_length=256, batch_tokens=256, factor=4, lr=5e-4}]";
   const Settings settings = {"steps=5", stages, "checkpoint.every=0"};
   const RunConfig whole = In("whole", settings);
-  const TrainSummary summary = RunTraining(whole);
+  const PretrainingSummary summary = RunPretraining(whole);
   EXPECT_EQ(summary.step, 12);
   const auto steps = Log(whole, "step");
   ASSERT_EQ(steps.size(), 12);
@@ -338,7 +250,7 @@ TEST_F(TrainerTest, StagesOfContextExtension) {
     RunConfig first = parts;
     TrainOptions options;
     Interrupt(first, stop, options);
-    EXPECT_EQ(RunTraining(first, options).step, stop);
+    EXPECT_EQ(RunPretraining(first, options).step, stop);
     Resume(parts);
     ExpectSameEnd(parts, whole);
   }
@@ -353,7 +265,7 @@ TEST_F(TrainerTest, NumbersThatAreNotFiniteStopTheRunAndSpareTheCheckpoints) {
                                    "checkpoint.every=1", "checkpoint.keep=1"});
   std::string message;
   try {
-    RunTraining(config);
+    RunPretraining(config);
     FAIL() << "no Error";
   } catch (const Error& error) {
     message = error.what();
@@ -375,7 +287,7 @@ TEST_F(TrainerTest, APoisonedCheckpointIsNamedAtTheFirstStep) {
   TrainOptions options;
   RunConfig first = config;
   Interrupt(first, 6, options);
-  RunTraining(first, options);
+  RunPretraining(first, options);
   {
     // One NaN in the middle of one tensor of the newest checkpoint.
     const fs::path path = LastCheckpoint(config) / "model.safetensors";
@@ -430,7 +342,7 @@ TEST_F(TrainerTest, TextJsonlAndZstdAreTheSameDocuments) {
   EXPECT_EQ(use[0].rows, 16);
   EXPECT_EQ(use[1].rows, 8);
   EXPECT_EQ(use[2].rows, 8);
-  EXPECT_GT(RunTraining(config).bits_per_byte, 0);
+  EXPECT_GT(RunPretraining(config).bits_per_byte, 0);
 }
 
 TEST_F(TrainerTest, FillInTheMiddleMarksItsDocuments) {
@@ -448,14 +360,14 @@ TEST_F(TrainerTest, FillInTheMiddleMarksItsDocuments) {
   EXPECT_GT(count(kFimBegin), 8);
   EXPECT_LT(count(kFimBegin), 24);
   EXPECT_EQ(count(kFimHole), count(kFimEnd));
-  EXPECT_EQ(RunTraining(config).step, 2);
+  EXPECT_EQ(RunPretraining(config).step, 2);
 }
 
 TEST_F(TrainerTest, NothingHeldOutIsSaidAndDoesNoHarm) {
   const RunConfig config =
       Config({"data.held_out_fraction=0", "validation.every=4", "validation.byte_baseline=true"});
   CapturedWarnings warnings;
-  const TrainSummary summary = RunTraining(config);
+  const PretrainingSummary summary = RunPretraining(config);
   EXPECT_NE(warnings.text().find("no document is held out"), std::string::npos) << warnings.text();
   EXPECT_EQ(summary.step, 12);
   EXPECT_EQ(summary.bits_per_byte, 0);
@@ -468,7 +380,7 @@ TEST_F(TrainerTest, TextThatIsNotUtf8IsSaidOnceASource) {
   std::ofstream(directory_ / "texts/1-latin.txt") << "caf\xE9 " << LanguageDocument(40, 7);
   std::ofstream(directory_ / "texts/2-latin.txt") << "na\xEFve " << LanguageDocument(40, 8);
   CapturedWarnings warnings;
-  RunTraining(Config({"steps=1"}));
+  RunPretraining(Config({"steps=1"}));
   const std::string said = warnings.text();
   EXPECT_NE(said.find(": 2 of "), std::string::npos) << said;
   EXPECT_NE(said.find("files: not UTF-8, the first is 1-latin.txt"), std::string::npos) << said;
@@ -478,7 +390,7 @@ TEST_F(TrainerTest, OneDocumentIsTrainedOn) {
   fs::remove_all(directory_ / "texts");
   WriteLanguage(directory_ / "texts", 1, 1000);
   CapturedWarnings warnings;
-  const TrainSummary summary = RunTraining(Config({"data.held_out_fraction=0.02"}));
+  const PretrainingSummary summary = RunPretraining(Config({"data.held_out_fraction=0.02"}));
   EXPECT_EQ(summary.step, 12);
   EXPECT_NE(warnings.text().find("no document is held out"), std::string::npos) << warnings.text();
 }
@@ -493,7 +405,7 @@ TEST_F(TrainerTest, EverythingHeldOutIsAnErrorThatSaysSo) {
         In(fmt::format("run-{}", seed),
            {"data.held_out_fraction=0.9", "steps=1", fmt::format("seed={}", seed)});
     try {
-      RunTraining(config);
+      RunPretraining(config);
     } catch (const Error& error) {
       ++errors;
       EXPECT_NE(std::string(error.what()).find("holds no document to train on"), std::string::npos)
@@ -519,18 +431,18 @@ TEST_F(TrainerTest, ACorpusThatIsTooSmallIsAnErrorBeforeAnythingIsTrained) {
   fs::remove_all(directory_ / "texts");
   WriteLanguage(directory_ / "texts", 1, 3);
   const RunConfig config = Config({"data.held_out_fraction=0"});
-  EXPECT_ERROR(RunTraining(config), "is too small for one row");
+  EXPECT_ERROR(RunPretraining(config), "is too small for one row");
   fs::remove_all(directory_ / "run");
   fs::remove_all(directory_ / "texts");
   WriteLanguage(directory_ / "texts", 3, 40);
-  EXPECT_ERROR(RunTraining(Config({"data.held_out_fraction=0", "batch_tokens=64000"})),
+  EXPECT_ERROR(RunPretraining(Config({"data.held_out_fraction=0", "batch_tokens=64000"})),
                "is too small for one batch");
   // That of a later stage too: not after the steps of the first.
   const RunConfig extended =
       In("extended",
          {"data.held_out_fraction=0",
           "extension=[{steps=1, sequence_length=4096, batch_tokens=8192, factor=2, lr=1}]"});
-  EXPECT_ERROR(RunTraining(extended), "is too small");
+  EXPECT_ERROR(RunPretraining(extended), "is too small");
   EXPECT_FALSE(NewestCheckpoint(extended.output).has_value());
 }
 
@@ -539,7 +451,7 @@ TEST_F(TrainerTest, OtherDataIsRefusedOnResumeAndTheSameIsNot) {
   RunConfig first = config;
   TrainOptions options;
   Interrupt(first, 6, options);
-  RunTraining(first, options);
+  RunPretraining(first, options);
   const fs::path checkpoint = LastCheckpoint(config);
   const std::string before = ReadFile(checkpoint / "model.safetensors");
   const std::string text = ReadFile(directory_ / "texts/0003.txt");
@@ -561,7 +473,7 @@ TEST_F(TrainerTest, OtherDataIsRefusedOnResumeAndTheSameIsNot) {
   std::ofstream(directory_ / "texts/0003.txt") << text;
   Resume(config);
   const RunConfig whole = In("whole");
-  RunTraining(whole);
+  RunPretraining(whole);
   ExpectSameEnd(config, whole);
 }
 
@@ -569,7 +481,7 @@ TEST_F(TrainerTest, OtherDataIsRefusedOnResumeAndTheSameIsNot) {
 
 TEST_F(TrainerTest, AnExistingRunIsNotOverwritten) {
   const RunConfig config = Config();
-  RunTraining(config);
+  RunPretraining(config);
   std::map<std::string, std::pair<fs::file_time_type, std::string>> before;
   for (const auto& entry : fs::recursive_directory_iterator(config.output)) {
     if (entry.is_regular_file())
@@ -577,7 +489,8 @@ TEST_F(TrainerTest, AnExistingRunIsNotOverwritten) {
   }
   // Not even what could be made again: the other run's data and configuration are not written.
   WriteLanguage(directory_ / "texts", 45, 41);
-  EXPECT_ERROR(RunTraining(Config({"steps=20"})), "go on with --resume, or choose another output");
+  EXPECT_ERROR(RunPretraining(Config({"steps=20"})),
+               "go on with --resume, or choose another output");
   for (const auto& [path, state] : before) {
     EXPECT_EQ(fs::last_write_time(path), state.first) << path;
     EXPECT_TRUE(ReadFile(path) == state.second) << path;
@@ -588,39 +501,39 @@ TEST_F(TrainerTest, ResumeWithoutACheckpointStartsTheRun) {
   const RunConfig config = Config();
   EXPECT_EQ(Resume(config).step, 12);
   const RunConfig plain = In("plain");
-  RunTraining(plain);
+  RunPretraining(plain);
   ExpectSameEnd(config, plain);
 }
 
 TEST_F(TrainerTest, ATokenizerLargerThanTheModelIsAnError) {
   const RunConfig config = Config({"steps=1"});
-  RunTraining(config);
+  RunPretraining(config);
   ModelConfig small = TinyRunModel();
   small.vocab_size = 280;
   const RunConfig other =
       TinyRun(directory_.path(), {"output=other", "tokenizer.path=run/tokenizer.json"}, small);
-  EXPECT_ERROR(RunTraining(other), "does not fit the model's vocab_size of 280");
+  EXPECT_ERROR(RunPretraining(other), "does not fit the model's vocab_size of 280");
 }
 
 TEST_F(TrainerTest, ATokenizerLeftByAnEarlierAttemptWithAnotherModelIsNotTaken) {
   // The first attempt made a tokenizer of 280 and stopped; the second wants one of 300.
   ModelConfig small = TinyRunModel();
   small.vocab_size = 280;
-  EXPECT_ERROR(RunTraining(Config({"batch_tokens=64000"}, small)), "is too small for one batch");
+  EXPECT_ERROR(RunPretraining(Config({"batch_tokens=64000"}, small)), "is too small for one batch");
   const RunConfig config = Config({"steps=1"});
-  RunTraining(config);
+  RunPretraining(config);
   const RunConfig fresh = In("fresh", {"steps=1"});
-  RunTraining(fresh);
+  RunPretraining(fresh);
   ExpectSameFiles(config.output / "model/tokenizer.json", fresh.output / "model/tokenizer.json");
 }
 
 TEST_F(TrainerTest, GoesOnFromAModelDirectory) {
   const RunConfig first = In("first", {"steps=40"});
-  RunTraining(first);
+  RunPretraining(first);
   RunConfig second = In("second", {"steps=2", "optimizer.lr=1e-4", "schedule.warmup_steps=0"});
   second.model.config.clear();
   second.model.init_from = first.output / "model";
-  RunTraining(second);
+  RunPretraining(second);
   EXPECT_NEAR(Log(second, "step").front().at("loss").get<double>(),
               Log(first, "step").back().at("loss").get<double>(), 0.3);
   EXPECT_LT(Log(second, "step").front().at("loss"),
@@ -628,9 +541,28 @@ TEST_F(TrainerTest, GoesOnFromAModelDirectory) {
   ExpectSameFiles(first.output / "model/tokenizer.json", second.output / "model/tokenizer.json");
 }
 
+// A model of another family keeps the files that say how to talk to it.
+TEST_F(TrainerTest, WhatCameWithAModelStaysWithIt) {
+  const RunConfig first = In("first", {"steps=1"});
+  RunPretraining(first);
+  const std::map<std::string, std::string> files = {
+      {"tokenizer_config.json", R"({"eos_token": "<|im_end|>", "model_max_length": 32768})"},
+      {"chat_template.jinja", "{{ messages[0].content }}"},
+      {"generation_config.json", R"({"temperature": 0.7})"}};
+  for (const auto& [name, text] : files) WriteFileAtomically(first.output / "model" / name, text);
+  RunConfig second = In("second", {"steps=1"});
+  second.model.config.clear();
+  second.model.init_from = first.output / "model";
+  RunPretraining(second);
+  for (const auto& [name, text] : files) {
+    EXPECT_EQ(ReadFile(second.output / "model" / name), text);
+    EXPECT_EQ(ReadFile(LastCheckpoint(second) / name), text);
+  }
+}
+
 TEST_F(TrainerTest, EveryRecipeTakesAStep) {
   const RunConfig plain = In("plain", {"steps=3"});
-  RunTraining(plain);
+  RunPretraining(plain);
   const double expected = Log(plain, "step").back().at("loss");
   int number = 0;
   for (const Settings& settings : std::vector<Settings>{
@@ -645,7 +577,7 @@ TEST_F(TrainerTest, EveryRecipeTakesAStep) {
     Settings all = settings;
     all.push_back("steps=3");
     const RunConfig config = In(fmt::format("run-{}", number++), all);
-    RunTraining(config);
+    RunPretraining(config);
     EXPECT_NEAR(Log(config, "step").back().at("loss").get<double>(), expected, 0.05 * expected)
         << settings[0];
     const WeightFiles files(config.output / "model");
@@ -657,7 +589,7 @@ TEST_F(TrainerTest, EveryRecipeTakesAStep) {
 TEST_F(TrainerTest, WithoutDocumentMaskAndWithoutMtp) {
   const RunConfig config =
       Config({"steps=3", "data.document_mask=false", "model.mtp=false", "validation.every=1"});
-  RunTraining(config);
+  RunPretraining(config);
   EXPECT_FALSE(Log(config, "step").back().contains("mtp_loss"));
   EXPECT_EQ(ReadModelConfig(config.output / "model").num_nextn_predict_layers, 0);
   EXPECT_EQ(Log(config, "validation").size(), 2);
@@ -667,7 +599,7 @@ TEST_F(TrainerTest, AnotherMicroBatchOnResumeIsAWarning) {
   RunConfig first = Config();
   TrainOptions options;
   Interrupt(first, 6, options);
-  RunTraining(first, options);
+  RunPretraining(first, options);
   CapturedWarnings warnings;
   EXPECT_EQ(Resume(Config({"micro_batch_tokens=128"})).step, 12);
   EXPECT_NE(warnings.text().find("the micro-batch changed from 256 to 128"), std::string::npos)
@@ -678,7 +610,7 @@ TEST_F(TrainerTest, AnotherMicroBatchOnResumeIsAWarning) {
 
 TEST_F(TrainerTest, ScoringIsTheSameWhateverTheRowsAtOnce) {
   const RunConfig config = Config();
-  RunTraining(config);
+  RunPretraining(config);
   TestRun run(CreateCpuBackend(), 2);
   ThreadPool pool(2);
   const RunInputs inputs = PrepareRun(config, pool, true);
