@@ -10,6 +10,13 @@ void SamplingOptions::AddTo(CLI::App& command) {
   command.add_option("--top-k", top_k, "Only so many most probable tokens; 0: all");
   command.add_option("--min-p", min_p,
                      "Only tokens at least this times as probable as the most probable one");
+  command.add_option("--frequency-penalty", frequency_penalty,
+                     "Taken from a token's logit for each time it has been written");
+  command.add_option("--presence-penalty", presence_penalty,
+                     "Taken from a token's logit once it has been written");
+  command.add_option("--repetition-penalty", repetition_penalty,
+                     "Divides the positive logits of tokens of prompt and answer, multiplies the "
+                     "negative ones; 1: off");
 }
 
 SamplingParams SamplingOptions::Resolve(const GenerationDefaults& defaults, uint64_t seed) const {
@@ -18,6 +25,9 @@ SamplingParams SamplingOptions::Resolve(const GenerationDefaults& defaults, uint
   if (top_p) params.top_p = *top_p;
   if (top_k) params.top_k = *top_k;
   if (min_p) params.min_p = *min_p;
+  if (frequency_penalty) params.frequency_penalty = *frequency_penalty;
+  if (presence_penalty) params.presence_penalty = *presence_penalty;
+  if (repetition_penalty) params.repetition_penalty = *repetition_penalty;
   params.seed = seed;
   params.Validate();
   return params;

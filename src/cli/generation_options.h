@@ -15,6 +15,7 @@ namespace fathom {
 // The options of sampling; what is not given comes from the model's generation_config.json.
 struct SamplingOptions {
   std::optional<double> temperature, top_p, min_p;
+  std::optional<double> frequency_penalty, presence_penalty, repetition_penalty;
   std::optional<int64_t> top_k;
 
   void AddTo(CLI::App& command);

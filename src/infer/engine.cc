@@ -75,6 +75,12 @@ void Engine::Check(const GenerationRequest& request) const {
                               vocabulary));
     }
   }
+  for (const TokenBias& one : request.sampling.logit_bias) {
+    if (one.token < 0 || one.token >= vocabulary) {
+      throw UsageError("logit_bias", fmt::format("id {} is outside the model's vocabulary of {}",
+                                                 one.token, vocabulary));
+    }
+  }
   RequireContext(prompt, request.max_tokens, options_.max_length);
   const int64_t pages = cache_.Pages(prompt + request.max_tokens - 1);
   if (pages > cache_.pages()) {
@@ -100,7 +106,7 @@ int64_t Engine::AddRequest(GenerationRequest request) {
         fmt::format("{} of this user's requests are waiting", scheduler_.WaitingOf(request.user)),
         "try again later");
   }
-  Sampler sampler(request.sampling, request.choice);
+  Sampler sampler(request.sampling, request.choice, request.prompt, request.constraint);
   const int64_t id = next_id_++;
   Sequence sequence{.id = id,
                     .request = std::move(request),
@@ -271,7 +277,10 @@ bool Engine::Take(Sequence& sequence, const Scheduler::Grant& grant, PieceResult
   const bool prompt_ends = sequence.seen < sequence.prompt() && end >= sequence.prompt();
   sequence.seen = std::max(sequence.seen, end);
   const int64_t first_drawn = sequence.length();
-  for (const DrawnToken& token : drawn) sequence.tokens.push_back(token.token);
+  for (const DrawnToken& token : drawn) {
+    sequence.tokens.push_back(token.token);
+    sequence.sampler.Accept(token.token);
+  }
   sequence.guesses = std::move(result.guesses);
   cache_.Commit(sequence.cache, sequence.tokens, end, prompt_ends);
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,6 +43,7 @@ struct EngineOptions {
 struct GenerationRequest {
   std::vector<int32_t> prompt;
   SamplingParams sampling;
+  std::shared_ptr<TokenConstraint> constraint;  // of what is written, this answer's alone; or null
   uint64_t choice = 0;            // which of several answers to the same prompt; see Sampler
   int64_t max_tokens = 256;       // of the answer; 0: the prompt is scored, nothing is written
   std::vector<int32_t> stop_ids;  // the answer ends with the first of these
@@ -86,7 +88,8 @@ struct EngineEvent {
   // ln p(token) of the model itself: at temperature 1, before any truncation (what a scorer and a
   // trainer compute).
   float logprob = 0;
-  // The same at the request's temperature, before truncation; with greedy sampling, `logprob`.
+  // The same at the request's temperature, before bias, penalties, constraint and truncation; with
+  // greedy sampling, `logprob`.
   float sampled_logprob = 0;
   std::vector<RankedToken> top;
   FinishReason finish = FinishReason::kNone;

@@ -55,7 +55,8 @@ struct ScoredToken {
 struct DrawnToken {
   int32_t token = 0;
   ScoredToken score;
-  // `logprob` at the request's temperature, before truncation; with greedy sampling, the same.
+  // `logprob` at the request's temperature, before bias, penalties, constraint and truncation; with
+  // greedy sampling, the same.
   float sampled_logprob = 0;
 };
 

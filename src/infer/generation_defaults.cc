@@ -31,6 +31,7 @@ void ReadGenerationConfig(const std::string& text, const std::string& where,
   sampling.top_p = root.NumberOr("top_p", 1);
   sampling.top_k = root.IntOr("top_k", 0);
   sampling.min_p = root.NumberOr("min_p", 0);
+  sampling.repetition_penalty = root.NumberOr("repetition_penalty", 1);
   if (!root.BoolOr("do_sample", true)) sampling.temperature = 0;
   try {
     sampling.Validate();

@@ -10,8 +10,8 @@ namespace fathom {
 
 // What a model directory says about how to generate with it.
 struct GenerationDefaults {
-  // generation_config.json: temperature, top_p, top_k, min_p ("do_sample": false is greedy); what
-  // it leaves out is off.
+  // generation_config.json: temperature, top_p, top_k, min_p, repetition_penalty ("do_sample":
+  // false is greedy); what it leaves out is off.
   SamplingParams sampling;
   // eos_token_id of generation_config.json (a number or several), else of config.json.
   std::vector<int32_t> stop_ids;

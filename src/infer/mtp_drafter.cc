@@ -16,6 +16,13 @@ struct MtpDrafter::Run {
   int64_t position = 0;  // of the next guess
   bool guesses = false;  // whether it goes as far as the last token there is
 
+  // The tokens that a guess at `position` comes after, from the first that was drawn on.
+  std::vector<int32_t> Ahead() const {
+    std::vector<int32_t> ahead;
+    for (const DrawnToken& drawn : result->drawn) ahead.push_back(drawn.token);
+    ahead.insert(ahead.end(), result->guesses.begin(), result->guesses.end());
+    return ahead;
+  }
   // Whether there is a place for the row of a guess at `position`.
   bool HasRoom() const {
     return position < static_cast<int64_t>(piece->pages.size()) * KvCache::kPageTokens;
@@ -161,7 +168,7 @@ void MtpDrafter::GuessOn(std::vector<Run> runs, std::vector<int32_t> last, Tenso
         token =
             run.piece->sampler->Sample(std::span(host).subspan(static_cast<size_t>(i * vocabulary),
                                                                static_cast<size_t>(vocabulary)),
-                                       run.position);
+                                       run.position, run.Ahead());
       } catch (const Error&) {
         continue;  // no number to guess from: no guess
       }

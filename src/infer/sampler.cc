@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -12,10 +13,6 @@ namespace {
 
 // The random numbers of draws, among the streams of a key.
 constexpr uint32_t kRaceStream = 2;
-
-void Require(bool holds, std::string_view name, double value, std::string_view range) {
-  if (!holds) throw UsageError(name, fmt::format("{} is out of range", value), range);
-}
 
 // The place of the largest logit, the first of equal ones.
 size_t Largest(std::span<const float> logits) {
@@ -36,16 +33,11 @@ size_t Largest(std::span<const float> logits) {
 
 }  // namespace
 
-void SamplingParams::Validate() const {
-  Require(temperature == 0 || (temperature >= 0.01 && temperature <= 100), "temperature",
-          temperature, "it can be 0 (greedy), or from 0.01 to 100");
-  Require(top_p > 0 && top_p <= 1, "top_p", top_p, "it has to be above 0 and at most 1");
-  Require(top_k >= 0, "top_k", static_cast<double>(top_k), "it can be 0 (off) or more");
-  Require(min_p >= 0 && min_p <= 1, "min_p", min_p, "it has to be from 0 to 1");
-}
-
-Sampler::Sampler(const SamplingParams& params, uint64_t choice)
-    : params_(params), key_(MixKey(params.seed, choice)) {
+Sampler::Sampler(const SamplingParams& params, uint64_t choice, std::span<const int32_t> prompt,
+                 std::shared_ptr<TokenConstraint> constraint)
+    : params_(params),
+      key_(MixKey(params.seed, choice)),
+      rules_(params, prompt, std::move(constraint)) {
   params_.Validate();
 }
 
@@ -89,7 +81,9 @@ void Sampler::Truncate(std::span<const float> logits, size_t largest) {
   std::sort(kept_.begin(), kept_.end());
 }
 
-int32_t Sampler::Sample(std::span<const float> logits, int64_t position) {
+int32_t Sampler::Sample(std::span<const float> model_logits, int64_t position,
+                        std::span<const int32_t> ahead) {
+  const std::span<const float> logits = rules_.Apply(model_logits, ahead);
   const size_t largest = Largest(logits);
   if (params_.greedy()) return static_cast<int32_t>(largest);
   Truncate(logits, largest);

@@ -1,29 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
-#include <string_view>
 #include <vector>
 
+#include "infer/logit_rules.h"
+#include "infer/sampling_params.h"
+
 namespace fathom {
-
-// How the next token is drawn. With z the logits, in this order, as vLLM and transformers have it:
-//   1. p = softmax(z / temperature); temperature 0: the largest logit, nothing below applies
-//   2. top_k: only the k most probable tokens stay
-//   3. top_p: of these, renormalised, only the fewest most probable ones whose sum reaches top_p
-//   4. min_p: of these, only tokens at least min_p times as probable as the most probable one
-// Equal logits rank by id, the lowest first, so that exactly k tokens stay and a tie is settled.
-struct SamplingParams {
-  double temperature = 1;  // 0, or in [0.01, 100]
-  double top_p = 1;        // in (0, 1]; 1: off
-  int64_t top_k = 0;       // 0: off
-  double min_p = 0;        // in [0, 1]; 0: off
-  uint64_t seed = 0;
-
-  bool greedy() const { return temperature == 0; }
-  // Throws UsageError when one is out of range.
-  void Validate() const;
-};
 
 // Draws the tokens of one choice of one request.
 //
@@ -37,14 +22,19 @@ struct SamplingParams {
 class Sampler {
  public:
   // choice: which of the several answers to one prompt; each has a random stream of its own.
-  Sampler(const SamplingParams& params, uint64_t choice);
+  // prompt, constraint: see LogitRules.
+  Sampler(const SamplingParams& params, uint64_t choice, std::span<const int32_t> prompt = {},
+          std::shared_ptr<TokenConstraint> constraint = nullptr);
 
   const SamplingParams& params() const { return params_; }
 
-  // The token at absolute position `position` of its sequence, given the logits for it. A function
-  // of (logits, params, choice, position) alone. Throws Error when a logit is not a number or none
-  // is finite.
-  int32_t Sample(std::span<const float> logits, int64_t position);
+  // The token at absolute position `position` of its sequence, given the logits for it, after what
+  // was accepted and then `ahead`. A function of (logits, params, choice, position) and the tokens
+  // before alone. Throws Error when a logit is not a number or none is finite.
+  int32_t Sample(std::span<const float> logits, int64_t position,
+                 std::span<const int32_t> ahead = {});
+  // The next token of the answer is there.
+  void Accept(int32_t token) { rules_.Accept(token); }
 
  private:
   // exp((z_id - z_largest) / temperature).
@@ -57,6 +47,7 @@ class Sampler {
 
   SamplingParams params_;
   uint64_t key_;
+  LogitRules rules_;
   std::vector<int32_t> kept_;
 };
 

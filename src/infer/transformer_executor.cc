@@ -27,6 +27,12 @@ std::vector<RankedToken> MostLikely(std::span<const float> logits, float lse, in
   return ranked;
 }
 
+// The place of the token drawn at a position among those of its piece: 0 for the first one after
+// the tokens that there are.
+int64_t DrawnIndex(const Piece& piece, int64_t position) {
+  return position - piece.first_position - (std::ssize(piece.tokens) - piece.guesses);
+}
+
 }  // namespace
 
 TransformerExecutor::TransformerExecutor(Context& context, const Transformer& transformer,
@@ -108,22 +114,27 @@ std::vector<PieceResult> TransformerExecutor::Compute(std::span<const Piece> pie
   if (all > with_logits) {
     ReadLogProbs({rows.data() + with_logits, lone.size()}, h.Rows(with_logits, all), results);
   }
-  for (size_t p = 0; p < pieces.size(); ++p) KeepWhatHolds(pieces[p], results[p]);
   if (h.dim(0) > all) drafter_->Draft(pieces, h.Rows(all, h.dim(0)), results);
   return results;
 }
 
-void TransformerExecutor::KeepWhatHolds(const Piece& piece, PieceResult& result) {
+int32_t TransformerExecutor::Draw(const Piece& piece, std::span<const float> logits,
+                                  int64_t position, PieceResult& result) {
+  // What comes after a guess that does not hold, or after an error, never happened.
+  std::vector<int32_t> ahead;
+  for (const DrawnToken& drawn : result.drawn) ahead.push_back(drawn.token);
+  const int64_t index = DrawnIndex(piece, position);
   const auto guesses = piece.tokens.last(static_cast<size_t>(piece.guesses));
-  size_t hold = 0;
-  while (hold < guesses.size() && hold < result.drawn.size() &&
-         result.drawn[hold].token == guesses[hold]) {
-    ++hold;
+  if (!result.error.empty() || std::ssize(ahead) != index ||
+      (index > 0 && ahead.back() != guesses[static_cast<size_t>(index - 1)])) {
+    return -1;
   }
-  // What went wrong behind a guess that does not hold never happened.
-  if (hold < result.drawn.size()) {
-    result.drawn.resize(hold + 1);
-    result.error.clear();
+  try {
+    result.drawn.push_back({.token = piece.sampler->Sample(logits, position, ahead)});
+    return result.drawn.back().token;
+  } catch (const Error& error) {
+    result.error = error.what();
+    return -1;
   }
 }
 
@@ -143,17 +154,10 @@ void TransformerExecutor::ReadWithLogits(std::span<const Piece> pieces, std::spa
   };
   std::vector<int32_t> targets;
   for (size_t r = 0; r < rows.size(); ++r) {
-    const Piece& piece = pieces[rows[r].piece];
-    int32_t target = rows[r].target;
-    std::string& error = results[rows[r].piece].error;
-    if (target < 0 && error.empty()) {
-      try {
-        target = piece.sampler->Sample(row_logits(r), rows[r].position);
-      } catch (const Error& what) {
-        error = what.what();
-      }
-    }
-    targets.push_back(target);
+    const bool draws = rows[r].target < 0;
+    targets.push_back(
+        draws ? Draw(pieces[rows[r].piece], row_logits(r), rows[r].position, results[rows[r].piece])
+              : rows[r].target);
   }
   // One definition of a log-probability for sampler, scorer and trainer: the backend's.
   const Tensor ids = UploadIds(context_, workspace, targets);
@@ -188,7 +192,9 @@ void TransformerExecutor::ReadWithLogits(std::span<const Piece> pieces, std::spa
     if (rows[r].target >= 0) {
       result.scores.push_back(std::move(score));
     } else {
-      result.drawn.push_back({targets[r], std::move(score), sampled_logprobs[r]});
+      DrawnToken& drawn = result.drawn[static_cast<size_t>(DrawnIndex(piece, rows[r].position))];
+      drawn.score = std::move(score);
+      drawn.sampled_logprob = sampled_logprobs[r];
     }
   }
 }

@@ -105,10 +105,16 @@ json UserSays(const std::string& text) {
 TEST_F(ServeTest, CompletesAsGenerateDoes) {
   Serve();
   const json mine = RunJson({"generate", Path("model"), "--prompt", "class Error", "--max-tokens",
-                             "30", "--seed", "5", "--n", "2", "--json"});
-  const json theirs = Ask(
-      "/v1/completions",
-      {{"prompt", "class Error"}, {"max_tokens", 30}, {"seed", 5}, {"n", 2}, {"model", "model"}});
+                             "30", "--seed", "5", "--n", "2", "--frequency-penalty", "0.5",
+                             "--presence-penalty", "0.5", "--repetition-penalty", "1.2", "--json"});
+  const json theirs = Ask("/v1/completions", {{"prompt", "class Error"},
+                                              {"max_tokens", 30},
+                                              {"seed", 5},
+                                              {"n", 2},
+                                              {"frequency_penalty", 0.5},
+                                              {"presence_penalty", 0.5},
+                                              {"repetition_penalty", 1.2},
+                                              {"model", "model"}});
   EXPECT_EQ(theirs["object"], "text_completion");
   ASSERT_EQ(theirs["choices"].size(), 2U);
   for (size_t i = 0; i < 2; ++i) {
@@ -258,6 +264,22 @@ TEST_F(ServeTest, SigtermLetsAnswersEnd) {
   server_->Signal(SIGTERM);
   EXPECT_TRUE(Has(client.ReceiveUntil("\r\n0\r\n\r\n"), "[DONE]"));
   EXPECT_EQ(server_->Status(), 0);
+}
+
+TEST_F(ServeTest, ABiasDecides) {
+  Serve();
+  const json ids = Ask("/tokenize", {{"prompt", "x"}, {"add_special_tokens", false}})["tokens"];
+  ASSERT_EQ(ids.size(), 1U);
+  const std::string id = ids[0].dump();
+  json request = {{"prompt", "a"}, {"max_tokens", 5}, {"logit_bias", {{id, 100}}}};
+  EXPECT_EQ(Ask("/v1/completions", request)["choices"][0]["text"], "xxxxx");
+  // Once it has been written, nothing speaks for it any more.
+  request["logit_bias"][id] = 2;
+  request["presence_penalty"] = 2;
+  request["frequency_penalty"] = 2;
+  EXPECT_NE(Ask("/v1/completions", request)["choices"][0]["text"], "xxxxx");
+  request["logit_bias"] = {{"600000", 1}};
+  EXPECT_EQ(Ask("/v1/completions", request, 400)["error"]["type"], "invalid_request_error");
 }
 
 TEST_F(ServeTest, SaysWhatItIsAndWhatIsWrong) {

@@ -14,6 +14,7 @@
 #include "infer/engine.h"
 #include "infer/stub_executor.h"
 #include "infer/transformer_executor.h"
+#include "infer/turn_constraint.h"
 #include "model/tiny_model.h"
 
 namespace fathom::test {
@@ -137,13 +138,22 @@ TEST_P(DraftingTest, ARequestGetsTheSameBits) {
     // The first three begin small and outgrow a small cache together.
     request.max_tokens = i < 3 ? 130 : 1 + 3 * static_cast<int64_t>(i);
     if (i % 7 == 6) request.stop_ids = {4, 9};
+    // What has been written matters for what is drawn.
+    if (i % 3 == 1) {
+      request.sampling.frequency_penalty = 0.7;
+      request.sampling.repetition_penalty = 1.2;
+    }
     requests.push_back(request);
   }
   const auto generate = [&](const EngineOptions& options, int64_t pages, Engine::Statistics* seen) {
     TransformerExecutor executor(run_.context(), tiny_.model, pages, GetParam().format);
     Engine engine(executor, options);
     std::vector<Answer> answers(requests.size());
-    for (const GenerationRequest& request : requests) engine.AddRequest(request);
+    for (size_t i = 0; i < requests.size(); ++i) {
+      GenerationRequest request = requests[i];
+      if (i % 4 == 2) request.constraint = std::make_shared<TurnConstraint>(config_.vocab_size);
+      engine.AddRequest(std::move(request));
+    }
     while (!engine.idle()) {
       for (const EngineEvent& event : engine.Step()) {
         answers[static_cast<size_t>(event.request)].Add(event);

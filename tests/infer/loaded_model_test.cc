@@ -208,13 +208,15 @@ TEST_F(LoadedModelTest, DefaultsComeFromTheFiles) {
   EXPECT_EQ(saved.bos_id, 0);
 
   Write("generation_config.json",
-        R"({"eos_token_id":[1,5],"do_sample":true,"temperature":0.6,"top_p":0.95,"top_k":20})");
+        R"({"eos_token_id":[1,5],"do_sample":true,"temperature":0.6,"top_p":0.95,"top_k":20,
+            "repetition_penalty":1.05})");
   Write("tokenizer_config.json",
         R"({"add_bos_token":true,"bos_token":{"content":"<｜User｜>","lstrip":false}})");
   const LoadedModel model(directory_.path());
   EXPECT_EQ(model.defaults().sampling.temperature, 0.6);
   EXPECT_EQ(model.defaults().sampling.top_p, 0.95);
   EXPECT_EQ(model.defaults().sampling.top_k, 20);
+  EXPECT_EQ(model.defaults().sampling.repetition_penalty, 1.05);
   EXPECT_EQ(model.defaults().stop_ids, (std::vector<int32_t>{1, 5}));
   EXPECT_EQ(model.defaults().bos_id, model.RequireTokenizer().AddedTokenId("<｜User｜>"));
   EXPECT_TRUE(model.defaults().add_bos);

@@ -170,10 +170,23 @@ TEST(Sampler, DamagedLogitsAreAnError) {
 
 TEST(Sampler, ParametersOutOfRangeAreUsageErrors) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  const SamplingParams wrong[] = {
-      {.temperature = -1}, {.temperature = 0.001}, {.temperature = 101}, {.temperature = nan},
-      {.top_p = 0},        {.top_p = 1.1},         {.top_p = nan},       {.top_k = -1},
-      {.min_p = -0.1},     {.min_p = 1.1},         {.min_p = nan}};
+  const SamplingParams wrong[] = {{.temperature = -1},
+                                  {.temperature = 0.001},
+                                  {.temperature = 101},
+                                  {.temperature = nan},
+                                  {.top_p = 0},
+                                  {.top_p = 1.1},
+                                  {.top_p = nan},
+                                  {.top_k = -1},
+                                  {.min_p = -0.1},
+                                  {.min_p = 1.1},
+                                  {.min_p = nan},
+                                  {.frequency_penalty = 2.1},
+                                  {.presence_penalty = -2.1},
+                                  {.repetition_penalty = 0},
+                                  {.logit_bias = {{0, 101}}},
+                                  {.logit_bias = {{0, nan}}},
+                                  {.logit_bias = std::vector<TokenBias>(kMostBiases + 1)}};
   for (const SamplingParams& params : wrong) EXPECT_THROW(Sampler(params, 0), UsageError);
 }
 

@@ -44,6 +44,8 @@ TEST(ApiRequest, EveryFieldIsRead) {
     "stream_options": {"include_usage": true}, "n": 3, "max_completion_tokens": 7,
     "temperature": 0, "top_p": 0.5, "top_k": -1, "min_p": 0.1, "seed": 9, "stop": ["a", "b"],
     "logprobs": true, "top_logprobs": 2, "user": "u", "ignore_eos": true,
+    "frequency_penalty": 0.5, "presence_penalty": -1, "repetition_penalty": 1.1,
+    "logit_bias": {"5": -100, "70": 1.5},
     "chat_template_kwargs": {"thinking": false}, "something_new": 1})");
   EXPECT_EQ(request.model, "m");
   EXPECT_TRUE(request.stream);
@@ -55,6 +57,12 @@ TEST(ApiRequest, EveryFieldIsRead) {
   EXPECT_EQ(request.sampling.top_k, 0);
   EXPECT_EQ(request.sampling.min_p, 0.1);
   EXPECT_EQ(request.sampling.seed, 9U);
+  EXPECT_EQ(request.sampling.frequency_penalty, 0.5);
+  EXPECT_EQ(request.sampling.presence_penalty, -1);
+  EXPECT_EQ(request.sampling.repetition_penalty, 1.1);
+  ASSERT_EQ(request.sampling.logit_bias.size(), 2U);
+  EXPECT_EQ(request.sampling.logit_bias[1].token, 70);
+  EXPECT_EQ(request.sampling.logit_bias[1].bias, 1.5);
   EXPECT_EQ(request.stop, (std::vector<std::string>{"a", "b"}));
   EXPECT_TRUE(request.logprobs);
   EXPECT_EQ(request.top_logprobs, 2);
@@ -98,6 +106,12 @@ TEST(ApiRequest, MistakesNameTheirField) {
            {R"({"prompt": "a", "n": "two"})", "n"},
            {R"({"prompt": "a", "temperature": -1})", "temperature"},
            {R"({"prompt": "a", "top_p": 0})", "top_p"},
+           {R"({"prompt": "a", "frequency_penalty": 2.1})", "frequency_penalty"},
+           {R"({"prompt": "a", "presence_penalty": -3})", "presence_penalty"},
+           {R"({"prompt": "a", "repetition_penalty": 0})", "repetition_penalty"},
+           {R"({"prompt": "a", "logit_bias": {"5": 101}})", "logit_bias"},
+           {R"({"prompt": "a", "logit_bias": {"five": 1}})", "logit_bias"},
+           {R"({"prompt": "a", "logit_bias": {"5": "x"}})", "logit_bias"},
            {R"({"prompt": "a", "max_tokens": 0})", "max_tokens"},
            {R"({"prompt": "a", "logprobs": 21})", "logprobs"},
            {R"({"prompt": "a", "stop": 3})", "stop"},
@@ -116,9 +130,6 @@ TEST(ApiRequest, MistakesNameTheirField) {
 TEST(ApiRequest, WhatCannotBeDoneIsSaid) {
   for (const auto& [field, refused, taken] :
        std::vector<std::tuple<std::string, std::string, std::string>>{
-           {"frequency_penalty", "0.5", "0"},
-           {"presence_penalty", "-1", "0.0"},
-           {"logit_bias", R"({"5": 1})", "{}"},
            {"response_format", R"({"type": "json_object"})", R"({"type": "text"})"},
            {"tools", R"([{"type": "function"}])", "[]"},
            {"best_of", "2", "1"},

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <random>
 
 #include "base/error.h"
@@ -54,17 +55,6 @@ int64_t IntIn(const JsonValue& value, int64_t least, int64_t most) {
 
 // What changes the answer and cannot be done must not be ignored.
 void RefuseUnsupported(const JsonValue& root) {
-  for (const char* name : {"frequency_penalty", "presence_penalty"}) {
-    With(root, name, [&](const JsonValue& value) {
-      if (value.Number() != 0) Unsupported(name, "a penalty");
-    });
-  }
-  With(root, "repetition_penalty", [](const JsonValue& value) {
-    if (value.Number() != 1) Unsupported("repetition_penalty", "a penalty");
-  });
-  With(root, "logit_bias", [](const JsonValue& value) {
-    if (!value.Object().empty()) Unsupported("logit_bias", "a bias");
-  });
   With(root, "response_format", [](const JsonValue& value) {
     if (value.At("type").String() != "text")
       Unsupported("response_format", "a format other than text");
@@ -80,6 +70,23 @@ void RefuseUnsupported(const JsonValue& root) {
   });
 }
 
+// {"id": bias, ...}, the ids as strings: JSON has no other keys.
+void ReadBias(const JsonValue& value, std::vector<TokenBias>& bias) {
+  for (const auto& [key, number] : value.Object()) {
+    int32_t token = 0;
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), token);
+    if (error != std::errc() || end != key.data() + key.size()) {
+      throw ApiError(400, fmt::format("logit_bias: '{}' is not the id of a token", key),
+                     "logit_bias");
+    }
+    bias.push_back({token, number.Number()});
+    if (bias.size() > kMostBiases) {
+      throw ApiError(400, fmt::format("logit_bias: {} tokens can have one", kMostBiases),
+                     "logit_bias");
+    }
+  }
+}
+
 void ReadSampling(const JsonValue& root, SamplingParams& out) {
   With(root, "temperature", [&](const JsonValue& value) { out.temperature = value.Number(); });
   With(root, "top_p", [&](const JsonValue& value) { out.top_p = value.Number(); });
@@ -89,6 +96,13 @@ void ReadSampling(const JsonValue& root, SamplingParams& out) {
        [&](const JsonValue& value) { out.top_k = std::max<int64_t>(0, value.Int()); });
   With(root, "seed",
        [&](const JsonValue& value) { out.seed = static_cast<uint64_t>(value.Int()); });
+  With(root, "frequency_penalty",
+       [&](const JsonValue& value) { out.frequency_penalty = value.Number(); });
+  With(root, "presence_penalty",
+       [&](const JsonValue& value) { out.presence_penalty = value.Number(); });
+  With(root, "repetition_penalty",
+       [&](const JsonValue& value) { out.repetition_penalty = value.Number(); });
+  With(root, "logit_bias", [&](const JsonValue& value) { ReadBias(value, out.logit_bias); });
   try {
     out.Validate();
   } catch (const Error& error) {
