@@ -17,6 +17,8 @@
 #include "cli/generate.h"
 #include "cli/init.h"
 #include "cli/inspect.h"
+#include "cli/keys.h"
+#include "cli/ledger.h"
 #include "cli/plan.h"
 #include "cli/problems.h"
 #include "cli/pull.h"
@@ -85,6 +87,8 @@ int main(int argc, char** argv) {
   fathom::AddScoreCommand(app);
   fathom::AddChatCommand(app);
   fathom::AddServeCommand(app);
+  fathom::AddKeysCommand(app);
+  fathom::AddLedgerCommand(app);
   fathom::AddBenchCommand(app);
   fathom::AddPlanCommand(app);
   try {

@@ -16,6 +16,9 @@
 #include "cli/common.h"
 #include "cli/generation_options.h"
 #include "cli/model_engine.h"
+#include "cli/serve_settings.h"
+#include "serve/accounts/accounts.h"
+#include "serve/accounts/sqlite_store.h"
 #include "serve/http/server.h"
 #include "serve/openai/openai_api.h"
 
@@ -29,6 +32,7 @@ struct Arguments {
   DraftOptions draft;
   std::filesystem::path directory;
   std::string name;
+  std::filesystem::path ledger, config;
   int64_t context = 0;
   int64_t max_running = 64, max_waiting = 256;
   int64_t drain_seconds = 30;
@@ -42,12 +46,21 @@ struct Arguments {
 // Sequences of full length that the cache has room for, if nothing else is said and memory allows.
 constexpr int64_t kWholeContexts = 16;
 
+bool IsThisMachine(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
 class Serving {
  public:
   explicit Serving(Arguments& arguments)
       : arguments_(arguments),
+        store_(arguments.ledger.empty()
+                   ? nullptr
+                   : std::make_unique<SqliteStore>(arguments.ledger, SqliteStore::Open::kServe)),
+        accounts_(store_.get(), ServeSettings::Read(arguments.config).prices),
         device_(arguments.common.device, arguments.common.threads),
         model_(arguments.directory, arguments.precision.Get(), arguments.draft.wants_mtp()) {
+    CheckKeys();
     const auto side_file = [this](std::string_view name) {
       return model_.mapped().source().SideFile(name);
     };
@@ -84,9 +97,10 @@ class Serving {
                              .created = std::time(nullptr),
                              .seed = arguments_.common.seed};
     EngineService service(engine.engine());
-    OpenAiApi api(served, model_.defaults(), template_ ? &*template_ : nullptr, service);
+    OpenAiApi api(served, model_.defaults(), template_ ? &*template_ : nullptr, service, accounts_);
     WebRouter router;
     api.AddTo(router);
+    arguments_.web.reload = [this] { Reload(); };
     WebServer server(arguments_.web, std::move(router));
     spdlog::info("{} tokens of context, {} for the cache", options.max_length,
                  FormatBytes(static_cast<double>(pages * page_bytes)));
@@ -100,6 +114,27 @@ class Serving {
   }
 
  private:
+  void CheckKeys() const {
+    const std::string& host = arguments_.web.host;
+    if (IsThisMachine(host)) return;
+    if (accounts_.keys().usable() == 0) {
+      throw Error(arguments_.ledger.string(),
+                  fmt::format("no key in it can be used, and {} is more than this machine", host),
+                  "`fathom keys create` makes one");
+    }
+    if (arguments_.web.tls.empty()) {
+      spdlog::warn(
+          "keys and answers are not encrypted: give --tls-cert and --tls-key, or serve "
+          "behind something that encrypts");
+    }
+  }
+
+  void Reload() {
+    accounts_.SetPrices(ServeSettings::Read(arguments_.config).prices);
+    accounts_.LoadKeys();
+    spdlog::info("keys and configuration are read again");
+  }
+
   int64_t Context() const { return model_.config().max_position_embeddings; }
 
   std::string Name() const {
@@ -110,16 +145,20 @@ class Serving {
   }
 
   Arguments& arguments_;
+  // First, so that what the engine leaves unfinished at the end is settled all the same.
+  std::unique_ptr<SqliteStore> store_;  // null without --ledger
+  Accounts accounts_;
   Device device_;
   LoadedModel model_;
   std::optional<ChatTemplate> template_;
 };
 
-void CheckHost(const std::string& host) {
-  if (host == "localhost" || host == "::1" || host.starts_with("127.")) return;
-  throw UsageError("--host",
-                   fmt::format("{} is more than this machine, and there are no keys yet", host),
-                   "serve on 127.0.0.1, behind a proxy that asks for one");
+void CheckHost(const Arguments& arguments) {
+  if (IsThisMachine(arguments.web.host) || !arguments.ledger.empty()) return;
+  throw UsageError(
+      "--host",
+      fmt::format("{} is more than this machine, and there are no keys", arguments.web.host),
+      "`fathom keys create NAME --ledger FILE` makes one, and --ledger FILE asks for it");
 }
 
 }  // namespace
@@ -153,6 +192,18 @@ void AddServeCommand(CLI::App& app) {
                    "Seconds that answers under way may take to end after SIGTERM")
       ->check(CLI::Range(int64_t{0}, int64_t{86400}))
       ->capture_default_str();
+  command->add_option("--ledger", arguments->ledger,
+                      "The file with keys (`fathom keys`) and what requests took and cost; without "
+                      "it, there are none");
+  command->add_option("--config", arguments->config,
+                      "A file with prices, read again at SIGHUP (docs/serving.md)");
+  CLI::Option* certificate = command->add_option(
+      "--tls-cert", arguments->web.tls.certificate,
+      "Serve with TLS: the certificate and its chain (PEM), read again at SIGHUP");
+  CLI::Option* key =
+      command->add_option("--tls-key", arguments->web.tls.key, "Its private key (PEM)");
+  certificate->needs(key);
+  key->needs(certificate);
   arguments->draft.AddTo(*command);
   arguments->cache.AddTo(*command);
   arguments->precision.AddTo(*command);
@@ -161,7 +212,7 @@ void AddServeCommand(CLI::App& app) {
       "Seed of requests that give none; one is drawn for each if not given");
   command->get_option("--json")->description("Print where it is served as JSON on stdout");
   command->callback([arguments] {
-    CheckHost(arguments->web.host);
+    CheckHost(*arguments);
     arguments->web.drain_time = std::chrono::seconds(arguments->drain_seconds);
     Serving(*arguments).Run();
   });

@@ -114,6 +114,7 @@ int64_t Engine::AddRequest(GenerationRequest request) {
                     .arrival = Clock::now()};
   sequence.tokens = sequence.request.prompt;
   sequence.next_scored = sequence.request.score_from;
+  sequence.usage.prompt_tokens = sequence.prompt();
   sequence.cache = cache_.Open(sequence.request.cache_salt);
   scheduler_.Add(id, sequence.request.user, sequence.request.priority, sequence.rows());
   sequences_.emplace(id, std::move(sequence));
@@ -320,7 +321,6 @@ bool Engine::Take(Sequence& sequence, const Scheduler::Grant& grant, PieceResult
     scheduler_.Computed(sequence.id, end, sequence.rows(), std::ssize(sequence.guesses));
     return false;
   }
-  usage.prompt_tokens = sequence.prompt();
   usage.disk_tokens = sequence.cache.taken_from_files;
   usage.seconds = SecondsSince(sequence.arrival);
   events.back().finish = finish;

@@ -30,6 +30,9 @@ class Process {
     std::vector<char*> argv;
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
+    // What another process has left there must not be taken for what this one says.
+    std::filesystem::remove(out_);
+    std::filesystem::remove(err_);
     pid_ = fork();
     if (pid_ == 0) {
       // Only what is safe between fork and exec.
@@ -55,14 +58,14 @@ class Process {
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
-  // The port of the address on this machine that a server says on stdout; 0 when it ends first.
+  // The port of the address that a server says on stdout; 0 when it ends first.
   uint16_t AwaitPort() {
     for (;;) {
       const bool ended = Ended();
       const std::string out = std::filesystem::exists(out_) ? Out() : "";
-      const size_t begin = out.find("127.0.0.1:");
-      if (out.find('\n') != std::string::npos && begin != std::string::npos) {
-        return static_cast<uint16_t>(std::stoi(out.substr(begin + 10)));
+      const size_t host = out.find("://");
+      if (out.find('\n') != std::string::npos && host != std::string::npos) {
+        return static_cast<uint16_t>(std::stoi(out.substr(out.find(':', host + 3) + 1)));
       }
       if (ended) return 0;
       std::this_thread::yield();

@@ -4,103 +4,14 @@
 
 #include <chrono>
 #include <csignal>
-#include <cstdint>
-#include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <vector>
 
-#include "base/temporary_directory.h"
-#include "e2e/process.h"
-#include "serve/client.h"
+#include "e2e/serve_fixture.h"
 
 namespace fathom::test {
 namespace {
-
-using nlohmann::json;
-
-class ServeTest : public testing::Test {
- protected:
-  // One model for all tests of this file.
-  static void SetUpTestSuite() {
-    directory_ = std::make_unique<TemporaryDirectory>();
-    ASSERT_EQ(
-        Run({"tokenize", "train", "--vocab-size", "600", "--quiet", "--out", Path("tokenizer"),
-             FATHOM_SOURCE_DIR "/src/base/error.h", FATHOM_SOURCE_DIR "/src/base/file.h"}),
-        0);
-    ASSERT_EQ(Run({"init", "nano", Path("model"), "--layers", "2", "--seed", "3", "--tokenizer",
-                   Path("tokenizer")}),
-              0);
-  }
-  static void TearDownTestSuite() { directory_.reset(); }
-  static std::string Path(const std::string& name) { return (*directory_ / name).string(); }
-  static int Run(const std::vector<std::string>& arguments) {
-    return Process(directory_->path(), arguments).Status();
-  }
-  static json RunJson(const std::vector<std::string>& arguments) {
-    Process process(directory_->path(), arguments);
-    EXPECT_EQ(process.Status(), 0) << process.Err();
-    return json::parse(process.Out());
-  }
-
-  void Serve(std::vector<std::string> options = {}) {
-    std::vector<std::string> arguments = {"serve", Path("model"), "--port", "0", "--quiet"};
-    arguments.insert(arguments.end(), options.begin(), options.end());
-    server_ = std::make_unique<Process>(own_.path(), arguments);
-    port_ = server_->AwaitPort();
-    ASSERT_NE(port_, 0) << server_->Err();
-  }
-
-  static std::string Body(std::string_view answer) {
-    return std::string(answer.substr(answer.find("\r\n\r\n") + 4));
-  }
-  json Ask(const std::string& path, const json& request, int status = 200) const {
-    Client client(port_);
-    client.Send(Post(path, request.dump()));
-    const std::string answer = client.Receive();
-    EXPECT_EQ(Status(answer), status) << answer;
-    return json::parse(Body(answer));
-  }
-  // The events of a streamed answer, without the last, "[DONE]".
-  std::vector<json> Stream(const std::string& path, json request) const {
-    request["stream"] = true;
-    Client client(port_);
-    client.Send(Post(path, request.dump()));
-    std::string text = client.ReceiveUntil("\r\n0\r\n\r\n");
-    EXPECT_EQ(Status(text), 200) << text;
-    std::vector<json> events;
-    bool done = false;
-    for (size_t at = 0; (at = text.find("data: ", at)) != std::string::npos;) {
-      at += 6;
-      const std::string event = text.substr(at, text.find("\n\n", at) - at);
-      EXPECT_FALSE(done) << "something comes after [DONE]";
-      done = event == "[DONE]";
-      if (!done) events.push_back(json::parse(event));
-    }
-    EXPECT_TRUE(done) << text;
-    return events;
-  }
-  // Choices that are being written, or wait.
-  int64_t UnderWay() const {
-    Client client(port_);
-    client.Send(Get("/health"));
-    const json health = json::parse(Body(client.Receive()));
-    EXPECT_EQ(health["status"], "ok");
-    return health["running"].get<int64_t>() + health["waiting"].get<int64_t>();
-  }
-
-  static std::unique_ptr<TemporaryDirectory> directory_;
-  TemporaryDirectory own_;
-  std::unique_ptr<Process> server_;
-  uint16_t port_ = 0;
-};
-std::unique_ptr<TemporaryDirectory> ServeTest::directory_;
-
-json UserSays(const std::string& text) {
-  return json::array({{{"role", "user"}, {"content", text}}});
-}
 
 TEST_F(ServeTest, CompletesAsGenerateDoes) {
   Serve();
@@ -298,12 +209,6 @@ TEST_F(ServeTest, SaysWhatItIsAndWhatIsWrong) {
   const json ids = Ask("/tokenize", {{"prompt", "int x;"}})["tokens"];
   EXPECT_FALSE(ids.empty());
   EXPECT_TRUE(Has(Ask("/detokenize", {{"tokens", ids}})["prompt"].get<std::string>(), "int x;"));
-}
-
-TEST_F(ServeTest, IsForThisMachineOnly) {
-  Process process(own_.path(), {"serve", Path("model"), "--host", "0.0.0.0"});
-  EXPECT_EQ(process.Status(), 2);
-  EXPECT_NE(process.Err().find("no keys yet"), std::string::npos);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <latch>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -191,6 +192,69 @@ TEST(WebServer, ServesManyAtOnce) {
         EXPECT_TRUE(Has(clients[i]->Receive(), "\r\n\r\n" + std::to_string(i)));
       }
     }
+  }
+}
+
+// Routes that want "Bearer me", who is caller 7; the admin is "Bearer root".
+WebRouter GuardedRoutes() {
+  WebRouter router = Routes();
+  router.Add("POST", "/who", [](const WebRequest& request) {
+    return WebResponse{.body = std::to_string(request.caller) + request.body};
+  });
+  router.Add(
+      "GET", "/open", [](const WebRequest&) { return WebResponse{}; }, WebAccess::kOpen);
+  router.Add(
+      "GET", "/admin", [](const WebRequest&) { return WebResponse{}; }, WebAccess::kAdmin);
+  router.SetGuard([](WebRequest& head, WebAccess access) -> std::optional<WebResponse> {
+    EXPECT_TRUE(head.body.empty());
+    const bool root = head.Header("Authorization") == "Bearer root";
+    if (access == WebAccess::kOpen || root) return std::nullopt;
+    if (access == WebAccess::kAdmin) return WebError(403, "not you");
+    if (head.Header("Authorization") != "Bearer me" || head.body_bytes > 1 << 20) {
+      return WebError(401, "who?");
+    }
+    head.caller = 7;
+    return std::nullopt;
+  });
+  return router;
+}
+
+std::string PostAs(std::string_view who, size_t bytes) {
+  return "POST /who HTTP/1.1\r\nHost: localhost\r\nAuthorization: " + std::string(who) +
+         "\r\nContent-Length: " + std::to_string(bytes) + "\r\n\r\n";
+}
+
+TEST(WebServer, AGuardSeesTheHeadAndSaysWhoAsks) {
+  Running running({}, GuardedRoutes());
+  Client client(running.port());
+  client.Send(PostAs("Bearer me", 2) + "!?");
+  EXPECT_TRUE(Has(client.Receive(), "\r\n\r\n7!?"));
+  // After a small body that nobody wants, the connection goes on.
+  client.Send(PostAs("Bearer you", 2) + "!?");
+  EXPECT_EQ(Status(client.Receive()), 401);
+  client.Send(Get("/admin", "Authorization: Bearer me\r\n"));
+  EXPECT_EQ(Status(client.Receive()), 403);
+  client.Send(Get("/admin", "Authorization: Bearer root\r\n"));
+  EXPECT_EQ(Status(client.Receive()), 200);
+  client.Send(Get("/open"));
+  EXPECT_EQ(Status(client.Receive()), 200);
+  // What there is, strangers are not told.
+  client.Send(Get("/nothing"));
+  EXPECT_EQ(Status(client.Receive()), 401);
+}
+
+TEST(WebServer, WhatAGuardRefusesIsNotReadFirst) {
+  Running running({.body_bytes = 2 << 20}, GuardedRoutes());
+  for (const std::string& request :
+       {PostAs("Bearer you", 1 << 20), PostAs("Bearer me", (1 << 20) + 1),
+        std::string("POST /who HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n"
+                    "Expect: 100-continue\r\n\r\n"),
+        std::string("POST /who HTTP/1.1\r\nHost: localhost\r\n"
+                    "Transfer-Encoding: chunked\r\n\r\n")}) {
+    Client client(running.port());
+    client.Send(request);  // and nothing of the body
+    EXPECT_EQ(Status(client.Receive()), 401) << request;
+    EXPECT_TRUE(client.Closed());
   }
 }
 

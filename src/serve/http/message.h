@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -18,6 +19,10 @@ struct WebRequest {
   std::string query;   // without the question mark
   WebHeaders headers;
   std::string body;
+  // Of the body that comes, as its head says; 0: none, or nobody knows yet.
+  uint64_t body_bytes = 0;
+  // Who asks, as the router's guard knows them; 0: nobody.
+  int64_t caller = 0;
 
   // The first header of that name (any case); empty when there is none.
   std::string_view Header(std::string_view name) const;

@@ -4,15 +4,28 @@
 
 namespace fathom {
 
-void WebRouter::Add(std::string method, std::string path, WebHandler handler) {
-  handlers_[std::move(path)][std::move(method)] = std::move(handler);
+void WebRouter::Add(std::string method, std::string path, WebHandler handler, WebAccess access) {
+  routes_[std::move(path)][std::move(method)] = {std::move(handler), access};
+}
+
+const WebRouter::Route* WebRouter::Find(const WebRequest& request) const {
+  const auto methods = routes_.find(request.path);
+  if (methods == routes_.end()) return nullptr;
+  const auto route = methods->second.find(request.method == "HEAD" ? "GET" : request.method);
+  return route == methods->second.end() ? nullptr : &route->second;
+}
+
+std::optional<WebResponse> WebRouter::Guard(WebRequest& head) const {
+  if (!guard_) return std::nullopt;
+  const Route* route = Find(head);
+  return guard_(head, route == nullptr ? WebAccess::kUser : route->access);
 }
 
 WebResponse WebRouter::Answer(const WebRequest& request) const {
-  const auto methods = handlers_.find(request.path);
-  if (methods == handlers_.end()) return WebError(404, "there is nothing at this address");
-  const auto handler = methods->second.find(request.method == "HEAD" ? "GET" : request.method);
-  if (handler == methods->second.end()) {
+  const auto methods = routes_.find(request.path);
+  if (methods == routes_.end()) return WebError(404, "there is nothing at this address");
+  const Route* route = Find(request);
+  if (route == nullptr) {
     WebResponse response = WebError(405, "this address does not take that method");
     std::string allowed;
     for (const auto& [method, unused] : methods->second) {
@@ -22,7 +35,7 @@ WebResponse WebRouter::Answer(const WebRequest& request) const {
     return response;
   }
   try {
-    return handler->second(request);
+    return route->handler(request);
   } catch (const std::exception& error) {
     spdlog::error("{} {}: {}", request.method, request.path, error.what());
     return WebError(500, "the server failed; its log says how");

@@ -14,7 +14,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/chunk_encode.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -22,11 +21,13 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <list>
+#include <optional>
 #include <string_view>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "serve/http/answer.h"
+#include "serve/http/stream.h"
 
 namespace fathom {
 namespace {
@@ -41,6 +42,10 @@ using asio::ip::tcp;
 constexpr std::chrono::milliseconds kLingerTime{1000};
 constexpr size_t kLingerBytes = 4 << 20;
 constexpr std::chrono::milliseconds kAcceptAgain{100};
+// How often a client with TLS, of which bytes have come that nobody reads yet, is looked at.
+constexpr std::chrono::milliseconds kLookAgain{200};
+// The largest body that is read although its request is refused.
+constexpr size_t kRefusedBytes = 64 << 10;
 
 tcp::endpoint Endpoint(const WebServerOptions& options) {
   beast::error_code error;
@@ -59,18 +64,20 @@ std::string_view HostName(std::string_view host) {
   return host.substr(0, host.find(':', bracket == std::string_view::npos ? 0 : bracket));
 }
 
-WebRequest Take(http::request<http::string_body>&& request) {
+// Everything but the body.
+WebRequest HeadOf(const http::request_parser<http::string_body>& parser) {
+  const http::request<http::string_body>& request = parser.get();
   const std::string_view target(request.target().data(), request.target().size());
   const size_t question = target.find('?');
-  WebRequest taken;
-  taken.method = std::string(request.method_string());
-  taken.path = std::string(target.substr(0, question));
-  if (question != std::string_view::npos) taken.query = std::string(target.substr(question + 1));
+  WebRequest head;
+  head.method = std::string(request.method_string());
+  head.path = std::string(target.substr(0, question));
+  if (question != std::string_view::npos) head.query = std::string(target.substr(question + 1));
   for (const auto& field : request) {
-    taken.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
+    head.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
   }
-  taken.body = std::move(request.body());
-  return taken;
+  head.body_bytes = parser.content_length().value_or(0);
+  return head;
 }
 
 // What a request that cannot be read is told; status 0: nothing, the client has gone.
@@ -94,7 +101,10 @@ WebResponse ReadError(const beast::error_code& error, const WebServerOptions& op
 class WebServer::Listener {
  public:
   Listener(const WebServerOptions& options, WebRouter router)
-      : options_(options), router_(std::move(router)), pool_(options.workers) {
+      : options_(options),
+        router_(std::move(router)),
+        tls_(LoadTls(options.tls)),
+        pool_(options.workers) {
     const tcp::endpoint endpoint = Endpoint(options);
     loopback_ = endpoint.address().is_loopback();
     beast::error_code error;
@@ -110,6 +120,7 @@ class WebServer::Listener {
   }
 
   const tcp::endpoint& endpoint() const { return endpoint_; }
+  bool is_encrypted() const { return !options_.tls.empty(); }
 
   void Run() {
     if (options_.stop_at_signals) {
@@ -118,6 +129,8 @@ class WebServer::Listener {
       signals_.async_wait([this](const beast::error_code& error, int) {
         if (!error) BeginStop();
       });
+      hangup_.add(SIGHUP);
+      AwaitHangup();
     }
     asio::co_spawn(io_, Accept(), asio::detached);
     io_.run();
@@ -130,8 +143,8 @@ class WebServer::Listener {
 
  private:
   struct Connection {
-    explicit Connection(tcp::socket&& socket) : stream(std::move(socket)) {}
-    beast::tcp_stream stream;
+    Connection(tcp::socket&& socket, const TlsContext& tls) : stream(std::move(socket), tls) {}
+    WebStream stream;
     beast::flat_buffer buffer;
     bool in_work = false;  // a request has begun to come and is not answered yet
   };
@@ -142,6 +155,7 @@ class WebServer::Listener {
     stopping_ = true;
     signals_.clear();
     signals_.cancel();
+    hangup_.cancel();
     acceptor_.close();
     retry_.cancel();
     for (Connection& connection : connections_) {
@@ -153,6 +167,24 @@ class WebServer::Listener {
       if (error) return;
       for (Connection& connection : connections_) connection.stream.close();
     });
+  }
+
+  void AwaitHangup() {
+    hangup_.async_wait([this](const beast::error_code& error, int) {
+      if (error) return;
+      asio::post(pool_, [this] { Reload(); });
+      AwaitHangup();
+    });
+  }
+
+  // On a worker: files are read.
+  void Reload() {
+    try {
+      if (options_.reload) options_.reload();
+      asio::post(io_, [this, tls = LoadTls(options_.tls)] { tls_ = tls; });
+    } catch (const std::exception& error) {
+      spdlog::error("not reloaded: {}", error.what());
+    }
   }
 
   asio::awaitable<void> Accept() {
@@ -168,20 +200,27 @@ class WebServer::Listener {
       }
       if (connections_.size() >= options_.connections) continue;  // closes it
       socket.set_option(tcp::no_delay(true), error);
-      connections_.emplace_front(std::move(socket));
+      connections_.emplace_front(std::move(socket), tls_);
       asio::co_spawn(io_, Serve(connections_.begin()), asio::detached);
     }
   }
 
   asio::awaitable<void> Serve(ConnectionAt at) {
     try {
-      bool again = true;
+      bool again = !at->stream.is_encrypted() || co_await Handshake(*at);
       while (again && !stopping_) again = co_await ServeOne(*at);
     } catch (const std::exception& error) {  // out of memory
       spdlog::error("a connection was closed: {}", error.what());
     }
     connections_.erase(at);
     if (stopping_ && connections_.empty()) drain_.cancel();
+  }
+
+  asio::awaitable<bool> Handshake(Connection& connection) {
+    beast::error_code error;
+    connection.stream.expires_after(options_.header_time);
+    co_await connection.stream.Handshake(asio::redirect_error(asio::use_awaitable, error));
+    co_return !error;
   }
 
   // One request; whether another may come on this connection.
@@ -200,16 +239,30 @@ class WebServer::Listener {
     http::request_parser<http::string_body> parser;
     parser.header_limit(options_.header_bytes);
     parser.body_limit(options_.body_bytes);
-    co_await Read(connection, parser, error);
-    const bool whole = !error;
+    connection.stream.expires_after(options_.header_time);
+    co_await http::async_read_header(connection.stream, connection.buffer, parser,
+                                     asio::redirect_error(asio::use_awaitable, error));
+    WebRequest request;
+    std::optional<WebResponse> refusal;
+    if (!error) {
+      request = HeadOf(parser);
+      refusal = Refusal(request);
+      const bool wants_body = !refusal || IsSmall(parser);
+      if (wants_body) co_await ReadBody(connection, parser, error);
+    }
     bool keep_alive = false, is_head = false;
     unsigned version = 11;
     WebResponse answer;
-    if (whole) {
+    if (!error) {
       version = parser.get().version();
-      keep_alive = parser.get().keep_alive();
+      keep_alive = parser.get().keep_alive() && parser.is_done();
       is_head = parser.get().method() == http::verb::head;
-      answer = co_await Answer(Take(parser.release()));
+      if (refusal) {
+        answer = std::move(*refusal);
+      } else {
+        request.body = std::move(parser.get().body());
+        answer = co_await Answer(std::move(request));
+      }
       keep_alive = keep_alive && !stopping_;
     } else {
       answer = ReadError(error, options_);
@@ -227,13 +280,25 @@ class WebServer::Listener {
     co_return false;
   }
 
-  asio::awaitable<void> Read(Connection& connection,
-                             http::request_parser<http::string_body>& parser,
-                             beast::error_code& error) {
-    connection.stream.expires_after(options_.header_time);
-    co_await http::async_read_header(connection.stream, connection.buffer, parser,
-                                     asio::redirect_error(asio::use_awaitable, error));
-    if (error || parser.is_done()) co_return;
+  // What can be said of a request by its head.
+  std::optional<WebResponse> Refusal(WebRequest& head) const {
+    if (!head.path.starts_with('/')) return WebError(400, "the address has no path");
+    if (loopback_ && !NamesThisMachine(head.Header("Host"))) {
+      return WebError(421, "this server is for this machine only");
+    }
+    return router_.Guard(head);
+  }
+
+  // Whether the body of a refused request is read all the same, so that the connection can go on.
+  static bool IsSmall(const http::request_parser<http::string_body>& parser) {
+    return parser.content_length().value_or(SIZE_MAX) <= kRefusedBytes &&
+           parser.get()[http::field::expect].empty();
+  }
+
+  asio::awaitable<void> ReadBody(Connection& connection,
+                                 http::request_parser<http::string_body>& parser,
+                                 beast::error_code& error) {
+    if (parser.is_done()) co_return;
     connection.stream.expires_after(options_.body_time);
     if (beast::iequals(parser.get()[http::field::expect], "100-continue")) {
       http::response<http::string_body> go_on(http::status::continue_, 11);
@@ -246,10 +311,6 @@ class WebServer::Listener {
   }
 
   asio::awaitable<WebResponse> Answer(WebRequest request) {
-    if (!request.path.starts_with('/')) co_return WebError(400, "the address has no path");
-    if (loopback_ && !NamesThisMachine(request.Header("Host"))) {
-      co_return WebError(421, "this server is for this machine only");
-    }
     if (in_work_ >= options_.workers + options_.waiting) {
       WebResponse busy = WebError(503, "too many requests wait already");
       busy.headers.emplace_back("Retry-After", "1");
@@ -275,8 +336,8 @@ class WebServer::Listener {
   // What tells the coroutine of an answer that comes later to go on. Others hold it, too, and may
   // call after the answer's end.
   struct Bell {
-    explicit Bell(asio::io_context& io) : timer(io) {}
-    asio::steady_timer timer;
+    explicit Bell(asio::io_context& io) : timer(io), look_again(io) {}
+    asio::steady_timer timer, look_again;
     bool client_has_gone = false, answered = false;
   };
 
@@ -286,6 +347,7 @@ class WebServer::Listener {
     LaterGuard(WebAnswer& answer, Bell& bell) : answer_(answer), bell_(bell) {}
     ~LaterGuard() {
       bell_.answered = true;
+      bell_.look_again.cancel();
       answer_.Gone();
     }
     LaterGuard(const LaterGuard&) = delete;
@@ -366,15 +428,29 @@ class WebServer::Listener {
   }
 
   // While an answer is under way nothing is read from its client; that it closes the connection
-  // shows as something to read of which there are no bytes.
+  // shows as something to read of which there are no bytes. With TLS, bytes of a goodbye come
+  // before.
   void WatchClient(Connection& connection, const std::shared_ptr<Bell>& bell) {
-    tcp::socket& socket = connection.stream.socket();
-    socket.async_wait(tcp::socket::wait_read, [bell, &socket](const beast::error_code& error) {
-      if (bell->answered) return;
-      beast::error_code ignored;
-      if (!error && socket.available(ignored) > 0) return;
-      bell->client_has_gone = true;
-      bell->timer.cancel();
+    connection.stream.socket().async_wait(
+        tcp::socket::wait_read, [this, bell, &connection](const beast::error_code& error) {
+          if (bell->answered) return;
+          WebStream& stream = connection.stream;
+          beast::error_code ignored;
+          const bool has_bytes = !error && stream.socket().available(ignored) > 0;
+          if (has_bytes && !stream.is_encrypted()) return;
+          if (has_bytes && !stream.HasHungUp()) {
+            LookAgain(connection, bell);
+            return;
+          }
+          bell->client_has_gone = true;
+          bell->timer.cancel();
+        });
+  }
+
+  void LookAgain(Connection& connection, const std::shared_ptr<Bell>& bell) {
+    bell->look_again.expires_after(kLookAgain);
+    bell->look_again.async_wait([this, bell, &connection](const beast::error_code& error) {
+      if (!error && !bell->answered) WatchClient(connection, bell);
     });
   }
 
@@ -395,23 +471,27 @@ class WebServer::Listener {
 
   asio::awaitable<void> Linger(Connection& connection) {
     beast::error_code error;
-    connection.stream.socket().shutdown(tcp::socket::shutdown_send, error);
     connection.stream.expires_after(kLingerTime);
+    if (connection.stream.is_encrypted()) {
+      co_await connection.stream.Shutdown(asio::redirect_error(asio::use_awaitable, error));
+    }
+    connection.stream.socket().shutdown(tcp::socket::shutdown_send, error);
     for (size_t read = 0; !error && read < kLingerBytes;) {
       connection.buffer.clear();
       const auto space = connection.buffer.prepare(65536);
-      read += co_await connection.stream.async_read_some(
+      read += co_await connection.stream.raw().async_read_some(
           space, asio::redirect_error(asio::use_awaitable, error));
     }
   }
 
   const WebServerOptions options_;
   const WebRouter router_;
+  TlsContext tls_;  // of connections to come
   asio::io_context io_{1};
   asio::thread_pool pool_;
   tcp::acceptor acceptor_{io_};
   tcp::endpoint endpoint_;
-  asio::signal_set signals_{io_};
+  asio::signal_set signals_{io_}, hangup_{io_};
   asio::steady_timer drain_{io_}, retry_{io_};
   std::list<Connection> connections_;
   size_t in_work_ = 0;
@@ -426,8 +506,9 @@ uint16_t WebServer::port() const { return listener_->endpoint().port(); }
 std::string WebServer::Address() const {
   const tcp::endpoint endpoint = listener_->endpoint();
   const std::string address = endpoint.address().to_string();
-  return endpoint.address().is_v6() ? fmt::format("http://[{}]:{}", address, endpoint.port())
-                                    : fmt::format("http://{}:{}", address, endpoint.port());
+  const char* scheme = listener_->is_encrypted() ? "https" : "http";
+  return endpoint.address().is_v6() ? fmt::format("{}://[{}]:{}", scheme, address, endpoint.port())
+                                    : fmt::format("{}://{}:{}", scheme, address, endpoint.port());
 }
 
 void WebServer::Run() { listener_->Run(); }

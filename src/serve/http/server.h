@@ -3,10 +3,12 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "serve/http/router.h"
+#include "serve/http/tls.h"
 
 namespace fathom {
 
@@ -33,6 +35,11 @@ struct WebServerOptions {
   std::chrono::milliseconds drain_time{10'000};
   // Stop() at the first SIGINT or SIGTERM; the second then does what the system does.
   bool stop_at_signals = false;
+  // At SIGHUP, where stop_at_signals: this is called, on a worker, and then the files of TLS are
+  // read again; connections from then on have what they say. What goes wrong is logged, and all
+  // stays as it was.
+  std::function<void()> reload;
+  TlsFiles tls;  // empty: without TLS
 };
 
 // HTTP/1.1 over TCP: connections are coroutines of one thread, handlers run on others.
@@ -45,7 +52,7 @@ class WebServer {
   WebServer& operator=(const WebServer&) = delete;
 
   uint16_t port() const;
-  // "http://127.0.0.1:8090"
+  // "http://127.0.0.1:8090", "https://..." with TLS
   std::string Address() const;
   // Serves until it is stopped and drained.
   void Run();

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
+#include "serve/accounts/access_error.h"
 #include "serve/http/message.h"
 
 namespace fathom {
@@ -11,13 +14,17 @@ namespace fathom {
 // {"error": {"message", "type", "param", "code"}}.
 class ApiError : public std::runtime_error {
  public:
-  // status: 400 "invalid_request_error", 404 the same, 429 "rate_limit_error", otherwise
-  // "server_error". param: the field that is wrong; empty: none.
+  // The type is "rate_limit_error" for 429 ("insufficient_quota" where that is the code),
+  // "invalid_request_error" for others below 500, otherwise "server_error". param: the field that
+  // is wrong; empty: none.
   ApiError(int status, const std::string& message, std::string param = "", std::string code = "")
       : std::runtime_error(message),
         status_(status),
         param_(std::move(param)),
-        code_(std::move(code)) {}
+        code_(std::move(code)),
+        retry_seconds_(status == 429 || status == 503 ? 1 : 0) {}
+  // Why a key's request is not taken.
+  explicit ApiError(const AccessError& error);
 
   int status() const { return status_; }
   // The error as JSON text, as it also appears inside a stream.
@@ -27,6 +34,7 @@ class ApiError : public std::runtime_error {
  private:
   int status_;
   std::string param_, code_;
+  int64_t retry_seconds_;  // Retry-After; 0: none
 };
 
 }  // namespace fathom

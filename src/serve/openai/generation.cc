@@ -17,6 +17,7 @@ Generation::Generation(const ServedModel& model, const ApiRequest& request, std:
       id_(std::move(id)),
       created_(std::time(nullptr)),
       prompt_tokens_(prompt_tokens),
+      prompt_counted_(choices / static_cast<size_t>(request.n)),
       left_(choices) {
   choices_.reserve(choices);
   for (size_t i = 0; i < choices; ++i) choices_.emplace_back(*model.tokenizer, request.stop);
@@ -25,10 +26,10 @@ Generation::Generation(const ServedModel& model, const ApiRequest& request, std:
 bool Generation::OnEvent(size_t number, const EngineEvent& event) {
   Choice& choice = choices_[number];
   if (event.finish == FinishReason::kFailed) {
-    Fail(500, event.error, "");
+    Fail(ApiError(500, event.error));
     return false;
   }
-  choice.usage = event.usage;
+  Count(number, event);
   if (request_.logprobs) choice.logprobs.push_back({event.token, event.logprob, event.top});
   std::string text;
   if (!event.scored) {
@@ -51,11 +52,20 @@ bool Generation::OnEvent(size_t number, const EngineEvent& event) {
 }
 
 void Generation::OnRefused(const Error& error, bool queue_full) {
-  if (queue_full) {
-    Fail(429, error.what(), "overloaded");
-  } else {
-    Fail(400, error.what(), "");
+  Fail(queue_full ? ApiError(429, error.what(), "", "overloaded") : ApiError(400, error.what()));
+}
+
+void Generation::Count(size_t number, const EngineEvent& event) {
+  const RequestUsage& usage = event.usage;
+  // Of several answers to a prompt the first computes it, and the others find it in the cache.
+  const size_t prompt = number / static_cast<size_t>(request_.n);
+  if (usage.prompt_tokens > 0 && !prompt_counted_[prompt]) {
+    prompt_counted_[prompt] = true;
+    tokens_.cache_hit += usage.cached_tokens;
+    tokens_.cache_miss += usage.prompt_tokens - usage.cached_tokens;
   }
+  if (!event.scored) ++tokens_.output;
+  bill_->Note(tokens_);
 }
 
 ordered_json Generation::Frame(const char* object) const {
@@ -63,17 +73,13 @@ ordered_json Generation::Frame(const char* object) const {
 }
 
 ordered_json Generation::Usage() const {
-  int64_t answer = 0;
-  for (const Choice& choice : choices_) answer += choice.tokens;
-  // Of several choices the first computes the prompt, and the others find it in the cache.
-  const int64_t hit = choices_[0].usage.cached_tokens;
   return {{"prompt_tokens", prompt_tokens_},
-          {"completion_tokens", answer},
-          {"total_tokens", prompt_tokens_ + answer},
-          {"prompt_tokens_details", {{"cached_tokens", hit}}},
+          {"completion_tokens", tokens_.output},
+          {"total_tokens", prompt_tokens_ + tokens_.output},
+          {"prompt_tokens_details", {{"cached_tokens", tokens_.cache_hit}}},
           {"completion_tokens_details", {{"reasoning_tokens", reasoning_tokens()}}},
-          {"prompt_cache_hit_tokens", hit},
-          {"prompt_cache_miss_tokens", prompt_tokens_ - hit}};
+          {"prompt_cache_hit_tokens", tokens_.cache_hit},
+          {"prompt_cache_miss_tokens", tokens_.cache_miss}};
 }
 
 void Generation::SendJson(const ordered_json& json) {
@@ -92,12 +98,15 @@ void Generation::SendChunk(ordered_json choice) {
   SendJson(json);
 }
 
+// The client learns that its answer is whole when that is in the ledger, and not before.
 void Generation::Complete() {
   if (!request_.stream) {
     ordered_json json = Frame(WholeObject());
     json["choices"] = WholeChoices();
     json["usage"] = Usage();
-    answer_->Send({.type = "application/json", .body = JsonText(json)});
+    bill_->Settle(Outcome::kDone, [answer = answer_, body = JsonText(json)] {
+      answer->Send({.type = "application/json", .body = body});
+    });
     return;
   }
   if (request_.stream_usage) {
@@ -106,12 +115,14 @@ void Generation::Complete() {
     json["usage"] = Usage();
     SendJson(json);
   }
-  answer_->Write("data: [DONE]\n\n");
-  answer_->Close();
+  bill_->Settle(Outcome::kDone, [answer = answer_] {
+    answer->Write("data: [DONE]\n\n");
+    answer->Close();
+  });
 }
 
-void Generation::Fail(int status, const std::string& message, const std::string& code) {
-  const ApiError error(status, message, "", code);
+void Generation::Fail(const ApiError& error) {
+  bill_->Settle(Outcome::kFailed, nullptr);
   if (!begun_) {
     answer_->Send(error.Response());
     return;

@@ -8,7 +8,9 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "serve/accounts/accounts.h"
 #include "serve/http/answer.h"
+#include "serve/openai/api_error.h"
 #include "serve/openai/api_request.h"
 #include "serve/openai/engine_service.h"
 #include "serve/openai/stop_finder.h"
@@ -33,7 +35,14 @@ class Generation : public EngineClient {
   Generation(const ServedModel& model, const ApiRequest& request, std::string id, size_t choices,
              int64_t prompt_tokens);
 
+  const std::string& id() const { return id_; }
+  int64_t prompt_tokens() const { return prompt_tokens_; }
   const std::shared_ptr<WebAnswer>& answer() const { return answer_; }
+  // Who pays; before the engine knows of it.
+  void SetBill(std::unique_ptr<Bill> bill) { bill_ = std::move(bill); }
+  const Bill& bill() const { return *bill_; }
+  // The end, with an error.
+  void Fail(const ApiError& error);
 
   bool OnEvent(size_t choice, const EngineEvent& event) override;
   void OnRefused(const Error& error, bool queue_full) override;
@@ -53,7 +62,6 @@ class Generation : public EngineClient {
     int64_t tokens = 0;
     std::vector<Token> logprobs;  // that no part of the answer has had yet
     const char* finish = nullptr;
-    RequestUsage usage;
   };
 
   // More of a choice's text; may be empty. At its end, choice.finish says how. Streams what is
@@ -73,15 +81,18 @@ class Generation : public EngineClient {
   std::vector<Choice> choices_;
 
  private:
+  void Count(size_t choice, const EngineEvent& event);
   nlohmann::ordered_json Frame(const char* object) const;
   nlohmann::ordered_json Usage() const;
   void SendJson(const nlohmann::ordered_json& json);
   void Complete();
-  void Fail(int status, const std::string& message, const std::string& code);
 
   const std::string id_;
   const int64_t created_, prompt_tokens_;
   const std::shared_ptr<WebAnswer> answer_ = std::make_shared<WebAnswer>();
+  std::unique_ptr<Bill> bill_;
+  TokenCounts tokens_;                // so far
+  std::vector<bool> prompt_counted_;  // of each prompt, whether it is in these
   size_t left_;
   bool begun_ = false;
 };

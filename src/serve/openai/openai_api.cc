@@ -9,6 +9,7 @@
 #include "serve/openai/api_request.h"
 #include "serve/openai/chat_generation.h"
 #include "serve/openai/completion_generation.h"
+#include "serve/openai/reserved_start.h"
 #include "text/chat/prompt.h"
 #include "text/utf8.h"
 
@@ -24,6 +25,11 @@ WebResponse JsonResponse(const ordered_json& json) {
   return {.type = "application/json", .body = JsonText(json) + "\n"};
 }
 
+// Whether it makes the engine work.
+bool Generates(const WebRequest& head) {
+  return head.method == "POST" && head.path.starts_with("/v1/");
+}
+
 // What a handler throws, as the client is to see it.
 template <typename Handler>
 WebHandler Guarded(Handler handler) {
@@ -32,15 +38,25 @@ WebHandler Guarded(Handler handler) {
       return handler(request);
     } catch (const ApiError& error) {
       return error.Response();
+    } catch (const AccessError& error) {
+      return ApiError(error).Response();
     }
   };
+}
+
+// Whose share of the engine it takes, and whose prefixes it finds: the key's. Without keys, users
+// are who they say they are, and share.
+void AskFor(const ApiKey& key, GenerationRequest& choice) {
+  if (key.id == 0) return;
+  choice.user = fmt::format("key {}", key.id);
+  if (!key.shares_cache) choice.cache_salt = choice.user;
 }
 
 }  // namespace
 
 OpenAiApi::OpenAiApi(const ServedModel& model, const GenerationDefaults& defaults,
-                     const ChatTemplate* chat, EngineService& engine)
-    : model_(model), defaults_(defaults), chat_(chat), engine_(engine) {}
+                     const ChatTemplate* chat, EngineService& engine, Accounts& accounts)
+    : model_(model), defaults_(defaults), chat_(chat), engine_(engine), accounts_(accounts) {}
 
 void OpenAiApi::AddTo(WebRouter& router) {
   router.Add("POST", "/v1/chat/completions",
@@ -52,7 +68,21 @@ void OpenAiApi::AddTo(WebRouter& router) {
   router.Add("POST", "/detokenize",
              Guarded([this](const WebRequest& request) { return Detokenize(request); }));
   router.Add("GET", "/v1/models", [this](const WebRequest&) { return Models(); });
-  router.Add("GET", "/health", [this](const WebRequest&) { return Health(); });
+  router.Add(
+      "GET", "/health", [this](const WebRequest&) { return Health(); }, WebAccess::kOpen);
+  router.SetGuard([this](WebRequest& head, WebAccess access) { return Guard(head, access); });
+}
+
+std::optional<WebResponse> OpenAiApi::Guard(WebRequest& head, WebAccess access) const {
+  if (access == WebAccess::kOpen) return std::nullopt;
+  try {
+    const KeyRole role = access == WebAccess::kAdmin ? KeyRole::kAdmin : KeyRole::kUser;
+    head.caller = accounts_.keys().Authenticate(head.Header("Authorization"), role);
+    if (Generates(head)) accounts_.keys().CheckRoom(head.caller);
+    return std::nullopt;
+  } catch (const AccessError& error) {
+    return ApiError(error).Response();
+  }
 }
 
 void OpenAiApi::CheckModel(const std::string& name) const {
@@ -88,11 +118,23 @@ GenerationRequest OpenAiApi::EngineRequest(const ApiRequest& request,
   return generation;
 }
 
-WebResponse OpenAiApi::Start(std::vector<GenerationRequest> choices,
+WebResponse OpenAiApi::Start(const WebRequest& http, std::vector<GenerationRequest> choices,
                              std::shared_ptr<Generation> generation) {
+  BillRequest request{.id = generation->id(),
+                      .key = http.caller,
+                      .route = http.path,
+                      .model = model_.name,
+                      .prompt_tokens = generation->prompt_tokens()};
+  for (const GenerationRequest& choice : choices) request.most_output += choice.max_tokens;
+  Accounts::Opened opened = accounts_.Open(request);
+  for (GenerationRequest& choice : choices) AskFor(opened.key, choice);
+  generation->SetBill(std::move(opened.bill));
+  const Bill& bill = generation->bill();
   const std::shared_ptr<WebAnswer> answer = generation->answer();
-  const uint64_t ticket = engine_.Submit(std::move(choices), std::move(generation));
-  answer->OnGone([this, ticket] { engine_.Cancel(ticket); });
+  const auto start =
+      std::make_shared<ReservedStart>(engine_, std::move(choices), std::move(generation));
+  accounts_.WhenReserved(bill, [start](bool reserved) { start->Go(reserved); });
+  answer->OnGone([start] { start->GiveUp(); });
   return {.later = answer};
 }
 
@@ -118,7 +160,7 @@ WebResponse OpenAiApi::Chat(const WebRequest& http) {
   }
   std::vector<GenerationRequest> choices(static_cast<size_t>(request.n), first);
   for (size_t i = 0; i < choices.size(); ++i) choices[i].choice = i;
-  return Start(std::move(choices),
+  return Start(http, std::move(choices),
                std::make_shared<ChatGeneration>(model_, request, length, EndsInsideThinking(text)));
 }
 
@@ -136,7 +178,7 @@ WebResponse OpenAiApi::Complete(const WebRequest& http) {
       choices.push_back(choice);
     }
   }
-  return Start(std::move(choices),
+  return Start(http, std::move(choices),
                std::make_shared<CompletionGeneration>(model_, request, prompts));
 }
 

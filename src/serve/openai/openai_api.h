@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,9 @@ class OpenAiApi {
  public:
   // All of them have to outlive it. chat: null when the model has no chat template.
   OpenAiApi(const ServedModel& model, const GenerationDefaults& defaults, const ChatTemplate* chat,
-            EngineService& engine);
+            EngineService& engine, Accounts& accounts);
 
+  // With a guard that asks for keys.
   void AddTo(WebRouter& router);
 
  private:
@@ -35,12 +37,16 @@ class OpenAiApi {
   std::vector<int32_t> Encode(const std::string& text) const;
   // What the engine is asked for one choice; ApiError (400) when it does not fit the context.
   GenerationRequest EngineRequest(const ApiRequest& request, std::vector<int32_t> prompt) const;
-  WebResponse Start(std::vector<GenerationRequest> choices, std::shared_ptr<Generation> generation);
+  WebResponse Start(const WebRequest& http, std::vector<GenerationRequest> choices,
+                    std::shared_ptr<Generation> generation);
+  // What can be said of a request before its body is there.
+  std::optional<WebResponse> Guard(WebRequest& head, WebAccess access) const;
 
   const ServedModel& model_;
   const GenerationDefaults& defaults_;
   const ChatTemplate* chat_;
   EngineService& engine_;
+  Accounts& accounts_;
 };
 
 }  // namespace fathom

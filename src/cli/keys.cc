@@ -1,0 +1,241 @@
+#include "cli/keys.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <ctime>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/common.h"
+#include "cli/times.h"
+#include "serve/accounts/sqlite_store.h"
+
+namespace fathom {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Arguments {
+  std::filesystem::path ledger;
+  std::string name;
+  bool json = false;
+  // What was given; the rest of a key stays as it is.
+  std::optional<std::string> role, expires, budget, period;
+  std::optional<int64_t> concurrency, tokens_per_minute;
+  std::optional<bool> shares_cache, disabled;
+};
+
+constexpr size_t kLongestName = 64;
+
+// Names stand in tables, CSV files and metrics.
+void CheckName(const std::string& name) {
+  const bool fits = !name.empty() && name.size() <= kLongestName &&
+                    std::all_of(name.begin(), name.end(), [](char c) {
+                      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                             (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '@' || c == '-';
+                    });
+  if (!fits) {
+    throw UsageError("NAME", fmt::format("'{}' cannot be a key's name", name),
+                     "it has 1 to 64 letters, digits and .-_@");
+  }
+}
+
+// "never", "90d" from now, or a day.
+int64_t ParseExpiry(const std::string& text) {
+  if (text == "never") return 0;
+  int64_t days = 0;
+  const char* last = text.data() + text.size() - 1;
+  if (text.size() > 1 && *last == 'd') {
+    const auto [end, error] = std::from_chars(text.data(), last, days);
+    if (end == last && error == std::errc() && days > 0 && days < 100'000) {
+      return std::time(nullptr) + days * 86'400;
+    }
+  }
+  return ParseDay(text, "--expires");
+}
+
+void Apply(const Arguments& arguments, ApiKey& key) {
+  if (arguments.role) key.role = *arguments.role == "admin" ? KeyRole::kAdmin : KeyRole::kUser;
+  if (arguments.expires) key.expires = ParseExpiry(*arguments.expires);
+  if (arguments.concurrency) key.limits.concurrency = *arguments.concurrency;
+  if (arguments.tokens_per_minute) key.limits.tokens_per_minute = *arguments.tokens_per_minute;
+  if (arguments.budget) {
+    key.limits.budget.reset();
+    if (*arguments.budget != "none") {
+      key.limits.budget = ParseDollars(*arguments.budget, "--budget");
+    }
+  }
+  if (arguments.period) {
+    key.limits.period = *arguments.period == "month" ? BudgetPeriod::kMonth : BudgetPeriod::kTotal;
+  }
+  if (arguments.shares_cache) key.shares_cache = *arguments.shares_cache;
+  if (arguments.disabled) key.disabled = *arguments.disabled;
+}
+
+const char* StateOf(const ApiKey& key) {
+  if (key.revoked != 0) return "revoked";
+  if (key.disabled) return "disabled";
+  return key.expires != 0 && key.expires <= std::time(nullptr) ? "expired" : "usable";
+}
+
+ordered_json KeyJson(const ApiKey& key) {
+  const auto or_null = [](int64_t value, auto shown) {
+    return value == 0 ? ordered_json(nullptr) : ordered_json(shown);
+  };
+  const KeyLimits& limits = key.limits;
+  return {{"id", key.id},
+          {"name", key.name},
+          {"role", Name(key.role)},
+          {"state", StateOf(key)},
+          {"created", FormatTime(key.created)},
+          {"expires", or_null(key.expires, FormatTime(key.expires))},
+          {"concurrency", or_null(limits.concurrency, limits.concurrency)},
+          {"tokens_per_minute", or_null(limits.tokens_per_minute, limits.tokens_per_minute)},
+          {"budget_dollars",
+           limits.budget ? ordered_json(FormatDollars(*limits.budget)) : ordered_json(nullptr)},
+          {"budget_period", Name(limits.period)},
+          {"shares_cache", key.shares_cache}};
+}
+
+ApiKey FindKey(AccountStore& store, const std::string& name) {
+  for (auto& [key, hash] : store.Keys()) {
+    if (key.name == name) return key;
+  }
+  throw Error(name, "there is no key of that name", "`fathom keys list` lists them");
+}
+
+void Create(const Arguments& arguments) {
+  CheckName(arguments.name);
+  ApiKey key{.name = arguments.name, .created = std::time(nullptr)};
+  Apply(arguments, key);
+  SqliteStore store(arguments.ledger, SqliteStore::Open::kCreate);
+  const std::string secret = NewKey();
+  key.id = store.AddKey(key, HashOf(secret));
+  if (arguments.json) {
+    ordered_json json = KeyJson(key);
+    json["key"] = secret;
+    WriteJson(json);
+    return;
+  }
+  WriteStandardOutput(secret + "\n");
+  spdlog::info("this is the only time that the key of '{}' is shown: what is kept is its hash",
+               key.name);
+}
+
+std::string OrDash(int64_t value) { return value == 0 ? "-" : std::to_string(value); }
+
+void List(const Arguments& arguments) {
+  SqliteStore store(arguments.ledger, SqliteStore::Open::kExisting);
+  const auto keys = store.Keys();
+  if (arguments.json) {
+    ordered_json json = ordered_json::array();
+    for (const auto& [key, hash] : keys) json.push_back(KeyJson(key));
+    WriteJson({{"keys", std::move(json)}});
+    return;
+  }
+  std::string text = fmt::format("{:20} {:6} {:9} {:12} {:>8} {:>10} {:>16}  {}\n", "name", "role",
+                                 "state", "expires", "requests", "tokens/min", "budget", "cache");
+  for (const auto& [key, hash] : keys) {
+    const KeyLimits& limits = key.limits;
+    const std::string budget =
+        limits.budget ? fmt::format("${} {}", FormatDollars(*limits.budget), Name(limits.period))
+                      : "-";
+    text += fmt::format("{:20} {:6} {:9} {:12} {:>8} {:>10} {:>16}  {}\n", key.name, Name(key.role),
+                        StateOf(key),
+                        key.expires == 0 ? "never" : FormatTime(key.expires).substr(0, 10),
+                        OrDash(limits.concurrency), OrDash(limits.tokens_per_minute), budget,
+                        key.shares_cache ? "shared" : "own");
+  }
+  WriteStandardOutput(text);
+}
+
+void Finish(const Arguments& arguments, const ApiKey& key, const char* done) {
+  if (arguments.json) WriteJson(KeyJson(key));
+  spdlog::info("the key of '{}' {}; a running server takes it over at SIGHUP", key.name, done);
+}
+
+void Change(const Arguments& arguments) {
+  SqliteStore store(arguments.ledger, SqliteStore::Open::kExisting);
+  ApiKey key = FindKey(store, arguments.name);
+  if (key.revoked != 0) {
+    throw Error(key.name, "the key is revoked, for good", "create another one");
+  }
+  Apply(arguments, key);
+  store.ChangeKey(key);
+  Finish(arguments, key, "is changed");
+}
+
+void Revoke(const Arguments& arguments) {
+  SqliteStore store(arguments.ledger, SqliteStore::Open::kExisting);
+  ApiKey key = FindKey(store, arguments.name);
+  if (key.revoked == 0) key.revoked = std::time(nullptr);
+  store.ChangeKey(key);
+  Finish(arguments, key, "is revoked");
+}
+
+void AddSettings(CLI::App& command, Arguments& arguments) {
+  command
+      .add_option("--role", arguments.role,
+                  "user: asks the model; admin: sees the metrics of all, too")
+      ->check(CLI::IsMember({"user", "admin"}));
+  command.add_option("--expires", arguments.expires,
+                     "90d (days from now), 2027-01-31 (in UTC), or never");
+  command.add_option("--concurrency", arguments.concurrency, "Requests at a time; 0: any number")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 20));
+  command
+      .add_option("--tokens-per-minute", arguments.tokens_per_minute,
+                  "Tokens of prompts and answers; 0: any number")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
+  command.add_option("--budget", arguments.budget, "What it may spend, in dollars, or none");
+  command.add_option("--budget-period", arguments.period, "Whether that is in all or each month")
+      ->check(CLI::IsMember({"total", "month"}));
+  command.add_flag(
+      "--share-cache,!--own-cache", arguments.shares_cache,
+      "Whether its prompts' prefixes are cached for all keys that share, or for itself "
+      "alone (which is how a key begins)");
+}
+
+// One of the commands, on a ledger.
+template <typename Run>
+CLI::App* AddOne(CLI::App& keys, const std::shared_ptr<Arguments>& arguments, const char* name,
+                 const char* description, Run run) {
+  CLI::App* command = keys.add_subcommand(name, description);
+  command->add_option("--ledger", arguments->ledger, "The file with keys and ledger")->required();
+  command->add_flag("--json", arguments->json, "Print the result as JSON on stdout");
+  command->callback([arguments, run] { run(*arguments); });
+  return command;
+}
+
+}  // namespace
+
+void AddKeysCommand(CLI::App& app) {
+  CLI::App* keys = app.add_subcommand("keys", "The keys of a server: who may ask, and how much.");
+  keys->require_subcommand(1);
+  keys->footer("Example: fathom keys create alice --ledger ledger.db --budget 20");
+  const auto arguments = std::make_shared<Arguments>();
+  CLI::App* create = AddOne(*keys, arguments, "create", "Make a key; it is shown once.", Create);
+  create->footer(
+      "Example: fathom keys create alice --ledger ledger.db --concurrency 8 --budget 20 "
+      "--budget-period month");
+  AddOne(*keys, arguments, "list", "Show all keys.", List)
+      ->footer("Example: fathom keys list --ledger ledger.db");
+  CLI::App* change = AddOne(*keys, arguments, "change", "Change what a key may do.", Change);
+  change->footer("Example: fathom keys change alice --ledger ledger.db --budget 50");
+  CLI::App* revoke = AddOne(*keys, arguments, "revoke", "End a key for good.", Revoke);
+  revoke->footer("Example: fathom keys revoke alice --ledger ledger.db");
+  for (CLI::App* command : {create, change, revoke}) {
+    command->add_option("NAME", arguments->name, "Whose key it is")->required();
+  }
+  for (CLI::App* command : {create, change}) AddSettings(*command, *arguments);
+  change->add_flag("--disable,!--enable", arguments->disabled,
+                   "Whether the key is refused for the time being");
+}
+
+}  // namespace fathom

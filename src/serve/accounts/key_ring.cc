@@ -1,0 +1,205 @@
+#include "serve/accounts/key_ring.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+namespace fathom {
+namespace {
+
+using Reason = AccessError::Reason;
+
+constexpr double kMinute = 60'000;  // milliseconds
+constexpr std::string_view kScheme = "Bearer ";
+
+uint64_t FirstBytes(const KeyHash& hash) {
+  uint64_t bytes;
+  std::memcpy(&bytes, hash.data(), sizeof(bytes));
+  return bytes;
+}
+
+// When the period of a budget has begun; milliseconds since 1970.
+int64_t PeriodStart(BudgetPeriod period, int64_t now) {
+  if (period == BudgetPeriod::kTotal) return 0;
+  using std::chrono::floor;
+  const std::chrono::sys_time<std::chrono::milliseconds> time{std::chrono::milliseconds(now)};
+  const std::chrono::year_month_day day(floor<std::chrono::days>(time));
+  const std::chrono::sys_days first(day.year() / day.month() / 1);
+  return std::chrono::duration_cast<std::chrono::milliseconds>(first.time_since_epoch()).count();
+}
+
+bool SameScheme(std::string_view authorization) {
+  if (authorization.size() < kScheme.size()) return false;
+  return std::equal(kScheme.begin(), kScheme.end(), authorization.begin(), [](char a, char b) {
+    return a == b || (a >= 'A' && a <= 'Z' && b == a + 32) || (a >= 'a' && b == a - 32);
+  });
+}
+
+}  // namespace
+
+void KeyRing::Load(const std::vector<std::pair<ApiKey, KeyHash>>& keys,
+                   const std::function<MicroDollars(int64_t, int64_t)>& spent) {
+  const int64_t now = now_();
+  std::map<int64_t, int64_t> since;  // of keys whose costs are not known
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, hash] : keys) {
+      const auto state = states_.find(key.id);
+      const bool known =
+          state != states_.end() && state->second.key.limits.period == key.limits.period;
+      if (!known) since[key.id] = PeriodStart(key.limits.period, now);
+    }
+  }
+  // Outside of the lock: the store may take its time.
+  std::map<int64_t, MicroDollars> sums;
+  for (const auto& [id, from] : since) sums[id] = spent(id, from);
+  const std::lock_guard lock(mutex_);
+  by_hash_.clear();
+  for (auto& [id, state] : states_) state.key.disabled = true;
+  for (const auto& [key, hash] : keys) {
+    State& state = states_[key.id];
+    // A bucket is as full as it was, of what it holds now.
+    const int64_t limit = state.key.limits.tokens_per_minute;
+    const double lacking = limit == 0 ? 0 : static_cast<double>(limit) - Tokens(state);
+    state.key = key;
+    state.tokens = static_cast<double>(key.limits.tokens_per_minute) - lacking;
+    state.filled_at = now;
+    if (const auto sum = sums.find(key.id); sum != sums.end()) {
+      state.spent = sum->second;
+      state.since = since[key.id];
+    }
+    if (key.revoked == 0) by_hash_.emplace(FirstBytes(hash), std::pair(hash, key.id));
+  }
+}
+
+bool KeyRing::empty() const {
+  const std::lock_guard lock(mutex_);
+  return states_.empty();
+}
+
+int64_t KeyRing::usable() const {
+  const std::lock_guard lock(mutex_);
+  const int64_t seconds = now_() / 1000;
+  return std::count_if(states_.begin(), states_.end(), [seconds](const auto& entry) {
+    const ApiKey& key = entry.second.key;
+    return !key.disabled && key.revoked == 0 && (key.expires == 0 || key.expires > seconds);
+  });
+}
+
+int64_t KeyRing::Authenticate(std::string_view authorization, KeyRole role) const {
+  const bool has_key = SameScheme(authorization);
+  const KeyHash hash = has_key ? HashOf(authorization.substr(kScheme.size())) : KeyHash{};
+  const std::lock_guard lock(mutex_);
+  if (states_.empty()) return 0;
+  if (!has_key) {
+    throw AccessError(Reason::kNoKey,
+                      "a key is needed: send it in the header 'Authorization: Bearer KEY'");
+  }
+  const auto [begin, end] = by_hash_.equal_range(FirstBytes(hash));
+  const auto found =
+      std::find_if(begin, end, [&](const auto& entry) { return Equal(entry.second.first, hash); });
+  if (found == end) throw AccessError(Reason::kNoKey, "this key is not known here");
+  const ApiKey& key = states_.at(found->second.second).key;
+  if (key.disabled) throw AccessError(Reason::kNoKey, "this key is disabled");
+  if (key.expires != 0 && now_() / 1000 >= key.expires) {
+    throw AccessError(Reason::kNoKey, "this key has expired");
+  }
+  if (role == KeyRole::kAdmin && key.role != KeyRole::kAdmin) {
+    throw AccessError(Reason::kForbidden, "this address needs a key with the role 'admin'");
+  }
+  return key.id;
+}
+
+double KeyRing::Tokens(const State& state) const {
+  const auto limit = static_cast<double>(state.key.limits.tokens_per_minute);
+  const auto passed = static_cast<double>(now_() - state.filled_at);
+  return std::min(limit, state.tokens + limit * passed / kMinute);
+}
+
+void KeyRing::UseTokens(State& state, int64_t tokens) {
+  if (state.key.limits.tokens_per_minute == 0) return;
+  state.tokens = Tokens(state) - static_cast<double>(tokens);
+  state.filled_at = now_();
+}
+
+MicroDollars KeyRing::Spent(const State& state) const {
+  return PeriodStart(state.key.limits.period, now_()) > state.since ? 0 : state.spent;
+}
+
+void KeyRing::CheckRunning(const State& state) const {
+  const int64_t limit = state.key.limits.concurrency;
+  if (limit == 0 || state.running < limit) return;
+  throw AccessError(Reason::kRate,
+                    fmt::format("this key has {} requests under way, as many as it may", limit), 1);
+}
+
+void KeyRing::CheckTokens(const State& state, int64_t wanted) const {
+  const int64_t limit = state.key.limits.tokens_per_minute;
+  if (limit == 0) return;
+  if (wanted > limit) {
+    throw AccessError(
+        Reason::kTooLarge,
+        fmt::format("the prompt has {} tokens, and this key may use {} a minute", wanted, limit));
+  }
+  const double lacking = static_cast<double>(wanted) - Tokens(state);
+  if (lacking <= 0) return;
+  const double seconds = std::ceil(lacking * kMinute / 1000 / static_cast<double>(limit));
+  throw AccessError(Reason::kRate,
+                    fmt::format("this key has used up its {} tokens a minute", limit),
+                    std::max<int64_t>(1, static_cast<int64_t>(seconds)));
+}
+
+void KeyRing::CheckBudget(const State& state, MicroDollars wanted) const {
+  const KeyLimits& limits = state.key.limits;
+  if (!limits.budget) return;
+  const MicroDollars left = *limits.budget - Spent(state) - state.reserved;
+  const bool enough = wanted <= left && left > 0;
+  if (enough) return;
+  const char* period = limits.period == BudgetPeriod::kMonth ? "for this month" : "in all";
+  throw AccessError(
+      Reason::kBudget,
+      wanted == 0 || left <= 0
+          ? fmt::format("this key's budget of ${} {} is used up", FormatDollars(*limits.budget),
+                        period)
+          : fmt::format("this request can cost ${}, and of this key's budget ${} are left {} "
+                        "(a smaller max_tokens costs less)",
+                        FormatDollars(wanted), FormatDollars(left), period));
+}
+
+void KeyRing::CheckRoom(int64_t key) const {
+  if (key == 0) return;
+  const std::lock_guard lock(mutex_);
+  const State& state = states_.at(key);
+  CheckRunning(state);
+  CheckTokens(state, 1);
+  CheckBudget(state, 0);
+}
+
+ApiKey KeyRing::Take(int64_t key, int64_t prompt_tokens, MicroDollars most) {
+  if (key == 0) return {};
+  const std::lock_guard lock(mutex_);
+  State& state = states_.at(key);
+  CheckRunning(state);
+  CheckTokens(state, prompt_tokens);
+  CheckBudget(state, most);
+  ++state.running;
+  UseTokens(state, prompt_tokens);
+  state.reserved += most;
+  return state.key;
+}
+
+void KeyRing::Return(int64_t key, MicroDollars most, int64_t output_tokens, MicroDollars cost) {
+  if (key == 0) return;
+  const std::lock_guard lock(mutex_);
+  State& state = states_.at(key);
+  --state.running;
+  UseTokens(state, output_tokens);
+  state.reserved -= most;
+  state.spent = Spent(state) + cost;
+  state.since = PeriodStart(state.key.limits.period, now_());
+}
+
+}  // namespace fathom

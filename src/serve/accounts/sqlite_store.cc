@@ -1,0 +1,281 @@
+#include "serve/accounts/sqlite_store.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/error.h"
+#include "serve/accounts/sqlite.h"
+
+namespace fathom {
+namespace {
+
+// "FTHM" as SQLite's application id, so that no other program's file is taken for one of these.
+constexpr int64_t kApplication = 0x4654484D, kVersion = 1;
+
+constexpr const char* kSchema = R"(
+CREATE TABLE keys(
+  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, hash BLOB NOT NULL,
+  role TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER NOT NULL, disabled INTEGER NOT NULL,
+  revoked INTEGER NOT NULL, concurrency INTEGER NOT NULL, tokens_per_minute INTEGER NOT NULL,
+  budget INTEGER, budget_period TEXT NOT NULL, shares_cache INTEGER NOT NULL);
+CREATE TABLE requests(
+  id TEXT PRIMARY KEY, key INTEGER NOT NULL, route TEXT NOT NULL, model TEXT NOT NULL,
+  created INTEGER NOT NULL, settled INTEGER NOT NULL, outcome TEXT NOT NULL,
+  price_cache_hit INTEGER NOT NULL, price_cache_miss INTEGER NOT NULL, price_output INTEGER NOT NULL,
+  reserved INTEGER NOT NULL, cache_hit INTEGER NOT NULL, cache_miss INTEGER NOT NULL,
+  output INTEGER NOT NULL, cost INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX requests_by_key ON requests(key, created);
+CREATE INDEX requests_by_time ON requests(created);
+CREATE INDEX open_requests ON requests(outcome) WHERE outcome = 'open';
+)";
+
+constexpr std::string_view kRowColumns =
+    "id, key, route, model, created, settled, outcome, price_cache_hit, price_cache_miss, "
+    "price_output, reserved, cache_hit, cache_miss, output, cost";
+
+Outcome ParseOutcome(std::string_view name) {
+  for (const Outcome outcome :
+       {Outcome::kDone, Outcome::kCancelled, Outcome::kFailed, Outcome::kInterrupted}) {
+    if (Name(outcome) == name) return outcome;
+  }
+  return Outcome::kOpen;
+}
+
+LedgerRow RowOf(const SqliteStatement& row) {
+  return {.id = row.Text(0),
+          .key = row.Int(1),
+          .route = row.Text(2),
+          .model = row.Text(3),
+          .created = row.Int(4),
+          .settled = row.Int(5),
+          .outcome = ParseOutcome(row.Text(6)),
+          .prices = {row.Int(7), row.Int(8), row.Int(9)},
+          .reserved = row.Int(10),
+          .tokens = {row.Int(11), row.Int(12), row.Int(13)},
+          .cost = row.Int(14)};
+}
+
+// The settings of a key, as many values as AddKey and ChangeKey have in common.
+void BindSettings(const ApiKey& key, SqliteStatement& statement) {
+  statement.Bind(Name(key.role)).Bind(key.expires).Bind(int64_t{key.disabled}).Bind(key.revoked);
+  statement.Bind(key.limits.concurrency).Bind(key.limits.tokens_per_minute);
+  if (key.limits.budget) {
+    statement.Bind(*key.limits.budget);
+  } else {
+    statement.BindNull();
+  }
+  statement.Bind(Name(key.limits.period)).Bind(int64_t{key.shares_cache});
+}
+
+int TakeLock(const std::filesystem::path& path) {
+  // A file of its own: closing any descriptor of the database would undo SQLite's locks.
+  const std::string name = path.string() + "-server";
+  const int descriptor = open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (descriptor < 0) throw Error(name, std::strerror(errno));
+  if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) return descriptor;
+  close(descriptor);
+  throw Error(path.string(), "another server uses this ledger", "each server needs its own");
+}
+
+}  // namespace
+
+std::string_view Name(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kOpen:
+      return "open";
+    case Outcome::kDone:
+      return "done";
+    case Outcome::kCancelled:
+      return "cancelled";
+    case Outcome::kFailed:
+      return "failed";
+    case Outcome::kInterrupted:
+      return "interrupted";
+  }
+  return "";
+}
+
+struct SqliteStore::Statements {
+  explicit Statements(SqliteDatabase& database)
+      : reserve(database, fmt::format("INSERT INTO requests({}) VALUES(?, ?, ?, ?, ?, 0, 'open', "
+                                      "?, ?, ?, ?, 0, 0, 0, 0)",
+                                      kRowColumns)),
+        mark(database,
+             "UPDATE requests SET cache_hit = ?, cache_miss = ?, output = ? "
+             "WHERE id = ? AND outcome = 'open'"),
+        settle(database,
+               "UPDATE requests SET cache_hit = ?, cache_miss = ?, output = ?, cost = ?, "
+               "settled = ?, outcome = ? WHERE id = ? AND outcome = 'open'") {}
+  SqliteStatement reserve, mark, settle;
+};
+
+SqliteStore::SqliteStore(const std::filesystem::path& path, Open open) : path_(path) {
+  if (open == Open::kExisting && !std::filesystem::exists(path)) {
+    throw Error(path.string(), "there is no such ledger",
+                "`fathom keys create` and `fathom serve --ledger` make one");
+  }
+  if (open == Open::kServe) lock_ = TakeLock(path);
+  try {
+    database_ = std::make_unique<SqliteDatabase>(path);
+    Prepare();
+    statements_ = std::make_unique<Statements>(*database_);
+  } catch (...) {
+    if (lock_ >= 0) close(lock_);
+    throw;
+  }
+}
+
+SqliteStore::~SqliteStore() {
+  statements_.reset();
+  database_.reset();
+  if (lock_ >= 0) close(lock_);
+}
+
+void SqliteStore::Prepare() {
+  // Every commit is on the disk when it returns.
+  database_->Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+  const auto number = [this](const char* pragma) {
+    SqliteStatement statement(*database_, pragma);
+    statement.Step();
+    return statement.Int(0);
+  };
+  SqliteTransaction transaction(*database_);
+  const bool is_empty = number("SELECT count(*) FROM sqlite_master") == 0;
+  if (is_empty) {
+    database_->Execute(kSchema);
+    database_->Execute(
+        fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplication, kVersion)
+            .c_str());
+  } else if (number("PRAGMA application_id") != kApplication) {
+    throw Error(path_.string(), "is a database, but no ledger of fathom's", "name another file");
+  } else if (const int64_t version = number("PRAGMA user_version"); version != kVersion) {
+    throw Error(path_.string(),
+                fmt::format("has version {}, and this program knows {}", version, kVersion),
+                "use the program that wrote it");
+  }
+  transaction.Commit();
+}
+
+std::vector<std::pair<ApiKey, KeyHash>> SqliteStore::Keys() {
+  const std::lock_guard lock(mutex_);
+  SqliteStatement row(*database_,
+                      "SELECT id, name, hash, role, created, expires, disabled, revoked, "
+                      "concurrency, tokens_per_minute, budget, budget_period, shares_cache "
+                      "FROM keys ORDER BY id");
+  std::vector<std::pair<ApiKey, KeyHash>> keys;
+  while (row.Step()) {
+    ApiKey key{.id = row.Int(0),
+               .name = row.Text(1),
+               .role = row.Text(3) == Name(KeyRole::kAdmin) ? KeyRole::kAdmin : KeyRole::kUser,
+               .created = row.Int(4),
+               .expires = row.Int(5),
+               .disabled = row.Int(6) != 0,
+               .revoked = row.Int(7),
+               .limits = {.concurrency = row.Int(8), .tokens_per_minute = row.Int(9)},
+               .shares_cache = row.Int(12) != 0};
+    if (!row.IsNull(10)) key.limits.budget = row.Int(10);
+    if (row.Text(11) == Name(BudgetPeriod::kMonth)) key.limits.period = BudgetPeriod::kMonth;
+    KeyHash hash{};
+    const std::vector<uint8_t> bytes = row.Blob(2);
+    std::copy_n(bytes.begin(), std::min(bytes.size(), hash.size()), hash.begin());
+    keys.emplace_back(std::move(key), hash);
+  }
+  return keys;
+}
+
+int64_t SqliteStore::AddKey(const ApiKey& key, const KeyHash& hash) {
+  const std::lock_guard lock(mutex_);
+  SqliteTransaction transaction(*database_);
+  SqliteStatement find(*database_, "SELECT 1 FROM keys WHERE name = ?");
+  if (find.Bind(key.name).Step()) {
+    throw Error(key.name, "there is a key of that name, or there was one",
+                "the ledger names who asked: every name is given once");
+  }
+  SqliteStatement add(*database_,
+                      "INSERT INTO keys(name, hash, created, role, expires, disabled, revoked, "
+                      "concurrency, tokens_per_minute, budget, budget_period, shares_cache) "
+                      "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  add.Bind(key.name).BindBlob(hash.data(), hash.size()).Bind(key.created);
+  BindSettings(key, add);
+  add.Run();
+  const int64_t id = database_->LastInsertId();
+  transaction.Commit();
+  return id;
+}
+
+void SqliteStore::ChangeKey(const ApiKey& key) {
+  const std::lock_guard lock(mutex_);
+  SqliteStatement change(*database_,
+                         "UPDATE keys SET role = ?, expires = ?, disabled = ?, revoked = ?, "
+                         "concurrency = ?, tokens_per_minute = ?, budget = ?, budget_period = ?, "
+                         "shares_cache = ?, hash = iif(?, zeroblob(32), hash) WHERE id = ?");
+  BindSettings(key, change);
+  change.Bind(key.revoked).Bind(key.id).Run();
+}
+
+void SqliteStore::Apply(std::span<const LedgerChange> changes) {
+  const std::lock_guard lock(mutex_);
+  SqliteTransaction transaction(*database_);
+  for (const auto& [kind, row] : changes) {
+    const TokenCounts& tokens = row.tokens;
+    switch (kind) {
+      case LedgerChange::Kind::kReserve:
+        statements_->reserve.Bind(row.id).Bind(row.key).Bind(row.route).Bind(row.model);
+        statements_->reserve.Bind(row.created).Bind(row.prices.cache_hit);
+        statements_->reserve.Bind(row.prices.cache_miss).Bind(row.prices.output);
+        statements_->reserve.Bind(row.reserved).Run();
+        break;
+      case LedgerChange::Kind::kMark:
+        statements_->mark.Bind(tokens.cache_hit).Bind(tokens.cache_miss).Bind(tokens.output);
+        statements_->mark.Bind(row.id).Run();
+        break;
+      case LedgerChange::Kind::kSettle:
+        statements_->settle.Bind(tokens.cache_hit).Bind(tokens.cache_miss).Bind(tokens.output);
+        statements_->settle.Bind(row.cost).Bind(row.settled).Bind(Name(row.outcome));
+        statements_->settle.Bind(row.id).Run();
+        break;
+    }
+  }
+  transaction.Commit();
+}
+
+MicroDollars SqliteStore::Spent(int64_t key, int64_t from) {
+  const std::lock_guard lock(mutex_);
+  SqliteStatement sum(*database_,
+                      "SELECT coalesce(sum(cost), 0) FROM requests WHERE key = ? AND created >= ?");
+  sum.Bind(key).Bind(from).Step();
+  return sum.Int(0);
+}
+
+void SqliteStore::Read(SqliteStatement& statement,
+                       const std::function<void(const LedgerRow&)>& row) {
+  while (statement.Step()) row(RowOf(statement));
+}
+
+void SqliteStore::ForEachRow(const LedgerFilter& filter,
+                             const std::function<void(const LedgerRow&)>& row) {
+  const std::lock_guard lock(mutex_);
+  SqliteStatement rows(*database_,
+                       fmt::format("SELECT {} FROM requests WHERE created >= ? AND created < ? "
+                                   "AND (?3 < 0 OR key = ?3) ORDER BY created, id",
+                                   kRowColumns));
+  rows.Bind(filter.from).Bind(filter.until).Bind(filter.key);
+  Read(rows, row);
+}
+
+std::vector<LedgerRow> SqliteStore::OpenRows() {
+  const std::lock_guard lock(mutex_);
+  SqliteStatement statement(
+      *database_, fmt::format("SELECT {} FROM requests WHERE outcome = 'open'", kRowColumns));
+  std::vector<LedgerRow> rows;
+  Read(statement, [&rows](const LedgerRow& row) { rows.push_back(row); });
+  return rows;
+}
+
+}  // namespace fathom

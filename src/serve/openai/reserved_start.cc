@@ -1,0 +1,29 @@
+#include "serve/openai/reserved_start.h"
+
+#include <utility>
+
+namespace fathom {
+
+ReservedStart::ReservedStart(EngineService& engine, std::vector<GenerationRequest> choices,
+                             std::shared_ptr<Generation> generation)
+    : engine_(engine), choices_(std::move(choices)), generation_(std::move(generation)) {}
+
+void ReservedStart::Go(bool reserved) {
+  const std::lock_guard lock(mutex_);
+  if (generation_ == nullptr) return;
+  const std::shared_ptr<Generation> generation = std::exchange(generation_, nullptr);
+  if (reserved) {
+    ticket_ = engine_.Submit(std::move(choices_), generation);
+  } else {
+    generation->Fail(ApiError(
+        AccessError(AccessError::Reason::kLedger, "the server cannot write its ledger", 5)));
+  }
+}
+
+void ReservedStart::GiveUp() {
+  const std::lock_guard lock(mutex_);
+  generation_ = nullptr;
+  if (ticket_ != 0) engine_.Cancel(ticket_);
+}
+
+}  // namespace fathom
