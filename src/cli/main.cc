@@ -24,6 +24,7 @@
 #include "cli/pull.h"
 #include "cli/score.h"
 #include "cli/serve.h"
+#include "cli/sft.h"
 #include "cli/tokenize.h"
 #include "cli/train.h"
 
@@ -83,6 +84,7 @@ int main(int argc, char** argv) {
   fathom::AddConvertCommand(app);
   fathom::AddProblemsCommand(app);
   fathom::AddTrainCommand(app);
+  fathom::AddSftCommand(app);
   fathom::AddGenerateCommand(app);
   fathom::AddScoreCommand(app);
   fathom::AddChatCommand(app);

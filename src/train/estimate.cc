@@ -2,18 +2,17 @@
 
 #include "base/memory.h"
 #include "ops/backend.h"
-#include "train/run_setup.h"
 #include "train/throughput.h"
 
 namespace fathom {
 
-RunEstimate EstimateRun(Context& context, const RunConfig& config) {
-  RunEstimate estimate{.model = RunModelConfig(config)};
-  estimate.parameters = CountParameters(estimate.model);
-  estimate.stages = RunStages(config, estimate.model);
-  estimate.memory = PlanTraining(config, estimate.stages, *context.backend, *context.pool);
+RunEstimate EstimateRun(Context& context, const TrainingSettings& settings,
+                        std::vector<TrainingStage> stages) {
+  RunEstimate estimate{.stages = std::move(stages)};
+  estimate.parameters = CountParameters(estimate.stages.front().model);
+  estimate.memory = PlanTraining(settings, estimate.stages, *context.backend, *context.pool);
   estimate.available = static_cast<double>(AvailableMemory());
-  estimate.peak_flops = context.backend->MeasurePeakFlops(context, config.ModelPrecision().act);
+  estimate.peak_flops = context.backend->MeasurePeakFlops(context, settings.ModelPrecision().act);
   for (const TrainingStage& stage : estimate.stages) {
     const double tokens =
         static_cast<double>(stage.steps) * static_cast<double>(stage.batch_tokens);

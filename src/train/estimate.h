@@ -5,13 +5,12 @@
 #include "model/parameters.h"
 #include "ops/context.h"
 #include "train/memory_plan.h"
-#include "train/run_config.h"
+#include "train/training_settings.h"
 
 namespace fathom {
 
-// What a run would take, without data and without computing.
+// What a run would take, found without computing.
 struct RunEstimate {
-  ModelConfig model;
   std::vector<TrainingStage> stages;
   ParameterCounts parameters;
   MemoryPlan memory;
@@ -24,6 +23,7 @@ struct RunEstimate {
   double Seconds(double utilisation) const { return flops / peak_flops / utilisation; }
 };
 
-RunEstimate EstimateRun(Context& context, const RunConfig& config);
+RunEstimate EstimateRun(Context& context, const TrainingSettings& settings,
+                        std::vector<TrainingStage> stages);
 
 }  // namespace fathom

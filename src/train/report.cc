@@ -22,9 +22,10 @@ struct Point {
 // What the log says, ready to be drawn.
 struct RunHistory {
   std::vector<Point> loss;      // tokens, nats a token
-  std::vector<Point> held_out;  // tokens, bits per byte
+  std::vector<Point> held_out;  // tokens, score
+  bool in_nats = false;         // scores: nats a token of answers, not bits per byte of text
   double baseline = 0;          // bits per byte
-  double bits_per_byte = 0;     // at the end
+  double score = 0;             // at the end
   double seconds = 0;
   double tokens = 0;
   std::vector<std::pair<int64_t, std::string>> samples;  // step, text
@@ -34,6 +35,9 @@ RunHistory ReadHistory(const std::filesystem::path& path) {
   RunHistory history;
   const std::string text = ReadFile(path);
   double tokens = 0;
+  const auto score = [](const nlohmann::json& line) {
+    return line.value(line.contains("bits_per_byte") ? "bits_per_byte" : "loss", 0.0);
+  };
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
     const auto line =
@@ -47,12 +51,15 @@ RunHistory ReadHistory(const std::filesystem::path& path) {
       tokens = line.value("tokens", tokens);
       history.loss.push_back({tokens, line.value("loss", 0.0)});
     } else if (kind == "validation") {
-      history.held_out.push_back({tokens, line.value("bits_per_byte", 0.0)});
+      history.in_nats = !line.contains("bits_per_byte");
+      history.held_out.push_back({tokens, score(line)});
     } else if (kind == "result") {
-      history.bits_per_byte = line.value("bits_per_byte", 0.0);
+      history.score = score(line);
       history.baseline = line.value("baseline_bits_per_byte", 0.0);
       history.seconds = line.value("seconds", 0.0);
-      if (history.bits_per_byte > 0) history.held_out.push_back({tokens, history.bits_per_byte});
+      // The best weights are not the last ones; the curve has them already.
+      if (history.score > 0 && !line.contains("best_step"))
+        history.held_out.push_back({tokens, history.score});
     } else if (kind == "sample") {
       history.samples.emplace_back(line.value("step", int64_t{0}), line.value("text", ""));
     }
@@ -162,8 +169,10 @@ std::string Picture(const RunHistory& history) {
       bottom = std::min(bottom, point.y);
     }
     const double margin = 0.1 * (top - bottom) + 0.01;
-    Panel held_out(480, "held-out text (bits per byte), over tokens", history.tokens,
-                   bottom - margin, top + margin);
+    Panel held_out(480,
+                   history.in_nats ? "held-out answers (nats a token), over tokens"
+                                   : "held-out text (bits per byte), over tokens",
+                   history.tokens, bottom - margin, top + margin);
     if (history.baseline > 0) {
       held_out.Line({{0, history.baseline}, {history.tokens, history.baseline}}, "baseline");
       held_out.Label(history.tokens, history.baseline,
@@ -171,9 +180,9 @@ std::string Picture(const RunHistory& history) {
     }
     held_out.Line(history.held_out, "line");
     held_out.Dots(history.held_out);
-    if (history.bits_per_byte > 0) {
-      held_out.Label(history.tokens, history.bits_per_byte,
-                     fmt::format("this model {:.3f}", history.bits_per_byte));
+    if (history.score > 0) {
+      held_out.Label(history.tokens, history.score,
+                     fmt::format("this model {:.3f}", history.score));
     }
     svg += held_out.svg();
   }
@@ -200,9 +209,11 @@ void WriteReport(const std::filesystem::path& output) {
   html += fmt::format(
       "<table><tr><td>tokens seen</td><td>{}</td></tr><tr><td>time training</td><td>{}</td></tr>\n",
       FormatCount(history.tokens), FormatDuration(history.seconds));
-  if (history.bits_per_byte > 0) {
-    html += fmt::format("<tr><td>held-out bits per byte</td><td>{:.4f}</td></tr>\n",
-                        history.bits_per_byte);
+  if (history.score > 0) {
+    html +=
+        fmt::format("<tr><td>{}</td><td>{:.4f}</td></tr>\n",
+                    history.in_nats ? "held-out answers, nats a token" : "held-out bits per byte",
+                    history.score);
   }
   if (history.baseline > 0) {
     html += fmt::format("<tr><td>order-4 byte model</td><td>{:.4f}</td></tr>\n", history.baseline);

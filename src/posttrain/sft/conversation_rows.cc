@@ -1,0 +1,154 @@
+#include "posttrain/sft/conversation_rows.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/random.h"
+#include "data/permutation.h"
+#include "posttrain/sft/conversation_corpus.h"
+
+namespace fathom {
+namespace {
+
+constexpr uint64_t kOrderStreams = 0x7366746f72646572;
+constexpr uint64_t kShareStreams = 0x7366747368617265;
+// More rows under way waste less room and take longer to search.
+constexpr size_t kRowsUnderWay = 64;
+
+}  // namespace
+
+PackedConversations::PackedConversations(const std::vector<ConversationSource>& sources,
+                                         const ConversationRowsOptions& options, uint64_t pass,
+                                         uint64_t most_tokens)
+    : sources_(sources), length_(options.sequence_length) {
+  const uint64_t key = MixKey(MixKey(options.seed, kOrderStreams), pass);
+  std::vector<Item> pool;
+  for (size_t s = 0; s < sources.size(); ++s) {
+    RandomStream share(MixKey(MixKey(key, kShareStreams), s));
+    const double whole = std::floor(sources[s].weight);
+    for (uint64_t i = 0; i < sources[s].store->documents(); ++i) {
+      const bool once_more = share.NextUniform() < sources[s].weight - whole;
+      const auto times = static_cast<int>(whole) + (once_more ? 1 : 0);
+      for (int k = 0; k < times; ++k) pool.push_back({static_cast<uint32_t>(s), i});
+    }
+  }
+  struct Row {
+    int64_t room;
+    std::vector<Item> items;
+  };
+  std::vector<Row> under_way;
+  const auto close = [&](std::vector<Row>::iterator row) {
+    items_.insert(items_.end(), row->items.begin(), row->items.end());
+    row_ends_.push_back(items_.size());
+    under_way.erase(row);
+  };
+  const auto by_room = [](const Row& a, const Row& b) { return a.room < b.room; };
+  uint64_t tokens = 0;
+  const Permutation order(std::max<uint64_t>(1, pool.size()), key);
+  for (uint64_t i = 0; i < pool.size(); ++i) {
+    if (most_tokens > 0 && tokens >= most_tokens) break;
+    const Item item = pool[order(i)];
+    const uint64_t count = sources[item.source].store->DocumentTokens(item.index);
+    // The last token is only predicted.
+    const auto inputs = static_cast<int64_t>(count) - 1;
+    FATHOM_CHECK(inputs >= 1 && inputs <= length_);
+    tokens += count;
+    inputs_ += static_cast<uint64_t>(inputs);
+    auto best = under_way.end();
+    for (auto row = under_way.begin(); row != under_way.end(); ++row) {
+      if (row->room >= inputs && (best == under_way.end() || row->room < best->room)) best = row;
+    }
+    if (best == under_way.end()) {
+      if (under_way.size() == kRowsUnderWay)
+        close(std::min_element(under_way.begin(), under_way.end(), by_room));
+      best = under_way.insert(under_way.end(), {.room = length_, .items = {}});
+    }
+    best->items.push_back(item);
+    best->room -= inputs;
+    if (best->room == 0) close(best);
+  }
+  while (!under_way.empty()) close(under_way.begin());
+}
+
+double PackedConversations::filled() const {
+  return row_ends_.empty() ? 0
+                           : static_cast<double>(inputs_) / static_cast<double>(rows() * length_);
+}
+
+void PackedConversations::ReadRow(int64_t row, int64_t into, TokenRows& batch) const {
+  const auto place = static_cast<size_t>(row);
+  const size_t begin = row == 0 ? 0 : row_ends_[place - 1];
+  const int64_t width = length_ + 1 + batch.depth;
+  int64_t column = 0;
+  for (size_t k = begin; k < row_ends_[place]; ++k) {
+    const LabelledTokens sequence =
+        ReadSequence(*sources_[items_[k].source].store, items_[k].index);
+    const auto inputs = static_cast<int64_t>(sequence.ids.size()) - 1;
+    batch.segments.push_back({.row = into, .begin = column, .length = inputs});
+    for (int64_t i = 0; i < inputs; ++i) {
+      batch.tokens[static_cast<size_t>(into * width + column + i)] =
+          sequence.ids[static_cast<size_t>(i)];
+      for (int64_t level = 0; level <= batch.depth; ++level) {
+        const auto next = static_cast<size_t>(i + 1 + level);
+        if (next >= sequence.ids.size() || !sequence.targets[next]) continue;
+        batch.targets[static_cast<size_t>((level * batch.rows + into) * length_ + column + i)] =
+            sequence.ids[next];
+      }
+    }
+    column += inputs;
+  }
+  if (column < length_)
+    batch.segments.push_back({.row = into, .begin = column, .length = length_ - column});
+}
+
+ConversationRows::ConversationRows(std::vector<ConversationSource> sources,
+                                   const ConversationRowsOptions& options)
+    : sources_(std::move(sources)), options_(options) {
+  if (Pass(0).rows() == 0) {
+    throw Error("data.source", "the weights leave no conversation to train on",
+                "give larger weights");
+  }
+}
+
+const PackedConversations& ConversationRows::Pass(uint64_t pass) {
+  if (!packed_ || pass_ != pass) {
+    packed_.emplace(sources_, options_, pass);
+    pass_ = pass;
+  }
+  return *packed_;
+}
+
+uint64_t ConversationRows::RowsOf(uint64_t passes) {
+  while (pass_ends_.size() < passes) {
+    const uint64_t before = pass_ends_.empty() ? 0 : pass_ends_.back();
+    pass_ends_.push_back(before + static_cast<uint64_t>(Pass(pass_ends_.size()).rows()));
+  }
+  return passes == 0 ? 0 : pass_ends_[passes - 1];
+}
+
+void ConversationRows::Read(uint64_t first, int64_t count, TokenRows& batch) {
+  batch.Reset(count, options_.sequence_length, options_.depth);
+  uint64_t pass = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const uint64_t row = first + static_cast<uint64_t>(i);
+    while (RowsOf(pass + 1) <= row) ++pass;
+    Pass(pass).ReadRow(static_cast<int64_t>(row - RowsOf(pass)), i, batch);
+  }
+}
+
+uint64_t ConversationRows::Fingerprint() const {
+  Hash64 hash;
+  hash.UpdateField(static_cast<uint64_t>(options_.sequence_length));
+  hash.UpdateField(static_cast<uint64_t>(options_.depth));
+  hash.UpdateField(options_.seed);
+  for (const ConversationSource& source : sources_) {
+    hash.UpdateField(source.store->summary().token_hash);
+    hash.UpdateField(source.store->summary().table_hash);
+    hash.Update(&source.weight, sizeof(source.weight));
+  }
+  return hash.Digest();
+}
+
+}  // namespace fathom

@@ -1,0 +1,261 @@
+#include "posttrain/sft/sft.h"
+
+#include <stdlib.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+
+#include "base/directories.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/progress.h"
+#include "base/random.h"
+#include "formats/mapped_model.h"
+#include "formats/model_source.h"
+#include "posttrain/sft/conversation_corpus.h"
+#include "posttrain/sft/conversation_rows.h"
+#include "text/chat/chat_template.h"
+#include "train/run_setup.h"
+#include "train/training_step.h"
+
+namespace fathom {
+namespace {
+
+namespace fs = std::filesystem;
+
+ModelConfig TunedModel(const SftConfig& config) {
+  ModelConfig model = ReadModelConfig(config.model.init_from);
+  if (!config.model.mtp) model.num_nextn_predict_layers = 0;
+  if (config.data.sequence_length > model.max_position_embeddings) {
+    throw Error("data.sequence_length",
+                fmt::format("{} is more than the model's context of {}",
+                            config.data.sequence_length, model.max_position_embeddings),
+                "give a smaller one");
+  }
+  return model;
+}
+
+TrainingStage TunedStage(const SftConfig& config, const ModelConfig& model, int64_t steps) {
+  return {.model = model,
+          .steps = steps,
+          .sequence_length = config.data.sequence_length,
+          .batch_tokens = config.batch_tokens,
+          .name = "tuning"};
+}
+
+// What is read from the model that is tuned, and how its conversations become tokens.
+struct ChatModel {
+  ModelConfig model;
+  Tokenizer tokenizer;
+  ChatTemplate chat;
+};
+
+ChatModel OpenChatModel(const SftConfig& config) {
+  const auto source = ModelSource::Open(config.model.init_from);
+  auto tokenizer = source->LoadTokenizer();
+  if (!tokenizer) {
+    throw Error(config.model.init_from.string(), "comes without a tokenizer",
+                "put its tokenizer.json beside it");
+  }
+  ChatTemplate chat =
+      ChatTemplate::Load([&](std::string_view name) { return source->SideFile(name); },
+                         config.model.init_from.string(), &*tokenizer);
+  return {TunedModel(config), *std::move(tokenizer), std::move(chat)};
+}
+
+class Tuning : public TrainingTask {
+ public:
+  // data: the folder for the encoded conversations.
+  Tuning(const SftConfig& config, const fs::path& data, ThreadPool& pool, bool quiet)
+      : config_(config),
+        quiet_(quiet),
+        from_(OpenChatModel(config)),
+        companions_(CompanionsOf(config.model.init_from, from_.tokenizer)),
+        encoder_(from_.chat, from_.tokenizer,
+                 config.data.turns == "last" ? LearntTurns::kLast : LearntTurns::kAll) {
+    ReadConversations(data, pool);
+    ConversationRows rows = MakeRows();
+    const double whole = std::floor(config.epochs);
+    const auto passes = static_cast<uint64_t>(whole);
+    const auto before = static_cast<double>(rows.RowsOf(passes));
+    const auto next = static_cast<double>(rows.RowsOf(passes + 1)) - before;
+    const double wanted = before + (config.epochs - whole) * next;
+    const auto batch_rows = static_cast<double>(config.batch_tokens / config.data.sequence_length);
+    const int64_t steps =
+        config.steps > 0 ? config.steps : std::max<int64_t>(1, std::llround(wanted / batch_rows));
+    const auto first = static_cast<double>(rows.RowsOf(1));
+    epochs_ = static_cast<double>(steps) * batch_rows / first;
+    filled_ = PackedConversations(training_, RowOptions(), 0).filled();
+    stages_.push_back(TunedStage(config, from_.model, steps));
+  }
+
+  const ModelConfig& model() const override { return from_.model; }
+  const std::vector<TrainingStage>& stages() const override { return stages_; }
+  const ModelCompanions& companions() const override { return companions_; }
+
+  void Initialize(Context&, ParameterStore& store) const override {
+    LoadMasters(config_.model.init_from, from_.model, store);
+  }
+
+  std::unique_ptr<RowSource> Rows(size_t) const override {
+    return std::make_unique<ConversationRows>(training_, RowOptions());
+  }
+
+  std::map<std::string, std::string> RowSettings(size_t) const override {
+    std::map<std::string, std::string> settings = config_.Values();
+    std::erase_if(settings, [](const auto& setting) {
+      const std::string& key = setting.first;
+      return !((key.starts_with("data.") && !key.ends_with(".name")) || key == "seed" ||
+               key == "batch_tokens");
+    });
+    return settings;
+  }
+  std::string ConfigToml() const override { return config_.ToToml(); }
+
+  void Describe(nlohmann::ordered_json& line) const override {
+    spdlog::info("{:.2f} epochs in {} steps; {:.0f} % of a row's tokens belong to conversations",
+                 epochs_, stages_[0].steps, 100 * filled_);
+    nlohmann::ordered_json sources = nlohmann::ordered_json::array();
+    for (const ConversationCorpus& corpus : corpora_) {
+      sources.push_back({{"name", corpus.name},
+                         {"conversations", corpus.conversations},
+                         {"sequences", corpus.train->documents()},
+                         {"tokens", corpus.train->tokens()},
+                         {"targets", corpus.train->bytes()},
+                         {"held_out_sequences", corpus.held_out->documents()},
+                         {"too_long", corpus.too_long}});
+    }
+    line["sources"] = sources;
+    line["chat_template"] = from_.chat.name();
+    line["epochs"] = epochs_;
+    line["filled"] = filled_;
+  }
+
+  std::optional<Judgement> Judge(Context& context, const Transformer& transformer,
+                                 const TrainingStage& stage, uint64_t tokens) override {
+    if (held_out_sequences_ == 0) return std::nullopt;
+    const PackedConversations rows(held_out_, RowOptions(), 0, tokens);
+    const int64_t at_once = stage.MicroBatchRows(config_);
+    double nats = 0;
+    int64_t targets = 0;
+    Progress progress("judging held-out answers", "rows", static_cast<double>(rows.rows()),
+                      quiet_ || tokens > 0);
+    for (int64_t first = 0; first < rows.rows(); first += at_once) {
+      const int64_t count = std::min(at_once, rows.rows() - first);
+      TokenRows batch;
+      batch.Reset(count, config_.data.sequence_length, from_.model.num_nextn_predict_layers);
+      for (int64_t i = 0; i < count; ++i) rows.ReadRow(first + i, i, batch);
+      const LossOutput output = LanguageModelLoss(context, transformer, MakeLossInput(batch),
+                                                  {.form = config_.Form()}, nullptr);
+      nats += output.nll[0];
+      targets += output.targets[0];
+      progress.Update(static_cast<double>(first + count));
+    }
+    const double loss = nats / static_cast<double>(std::max<int64_t>(1, targets));
+    return Judgement{.score = loss,
+                     .text = fmt::format("held-out answers {:.3f}", loss),
+                     .line = {{"loss", loss},
+                              {"held_out_sequences", rows.sequences()},
+                              {"held_out_targets", targets}}};
+  }
+
+  void Finish(const std::optional<Judgement>&, nlohmann::ordered_json&) override {}
+
+ private:
+  ConversationRowsOptions RowOptions() const {
+    return {.sequence_length = config_.data.sequence_length,
+            .depth = from_.model.num_nextn_predict_layers,
+            .seed = config_.seed};
+  }
+  ConversationRows MakeRows() const { return {training_, RowOptions()}; }
+
+  void ReadConversations(const fs::path& data, ThreadPool& pool) {
+    const ConversationCorpusOptions options{
+        .most_tokens = config_.data.sequence_length + 1,
+        .too_long = config_.data.too_long == "truncate" ? TooLong::kTruncate : TooLong::kDrop,
+        .held_out_fraction = config_.data.held_out_fraction,
+        .seed = config_.seed};
+    for (size_t i = 0; i < config_.data.sources.size(); ++i) {
+      const SourceSpec& source = config_.data.sources[i];
+      corpora_.push_back(MakeConversationCorpus(source, encoder_, from_.model.vocab_size, options,
+                                                data / fmt::format("source-{}", i), pool, quiet_));
+      const ConversationCorpus& corpus = corpora_.back();
+      spdlog::info("{}: {} conversations, {} tokens of which {} are learnt; {} sequences held out",
+                   corpus.name, corpus.conversations,
+                   FormatCount(static_cast<double>(corpus.train->tokens())),
+                   FormatCount(static_cast<double>(corpus.train->bytes())),
+                   corpus.held_out->documents());
+      training_.push_back({.store = corpus.train, .weight = source.weight});
+      held_out_.push_back({.store = corpus.held_out});
+      held_out_sequences_ += corpus.held_out->documents();
+    }
+    if (held_out_sequences_ == 0) {
+      spdlog::warn(
+          "no conversation is held out, so that no validation can choose the best weights (a "
+          "larger "
+          "data.held_out_fraction holds out more)");
+    }
+  }
+
+  const SftConfig& config_;
+  bool quiet_;
+  ChatModel from_;
+  ModelCompanions companions_;
+  ConversationEncoder encoder_;
+  std::vector<ConversationCorpus> corpora_;  // one a source
+  std::vector<ConversationSource> training_, held_out_;
+  uint64_t held_out_sequences_ = 0;
+  std::vector<TrainingStage> stages_;
+  double epochs_ = 0, filled_ = 0;
+};
+
+}  // namespace
+
+TrainSummary RunSft(Context& context, const SftConfig& config, const TrainOptions& options) {
+  RefuseExistingRun(config, options);
+  InterruptGuard interrupt;
+  // Refused before anything is made.
+  const std::vector<TrainingStage> stages = {TunedStage(config, TunedModel(config), 1)};
+  const MemoryPlan plan = PlanTraining(config, stages, *context.backend, *context.pool);
+  RefuseWhatDoesNotFit(config, stages, plan, static_cast<double>(AvailableMemory()),
+                       *context.backend, *context.pool);
+  Tuning task(config, config.output / "data", *context.pool, options.quiet);
+  return RunTraining(context, config, task, plan, options);
+}
+
+std::vector<TrainingStage> SftStages(const SftConfig& config, ThreadPool& pool, bool quiet) {
+  InterruptGuard interrupt;
+  std::string name = (fs::temp_directory_path() / "fathom-sft-XXXXXX").string();
+  if (mkdtemp(name.data()) == nullptr)
+    throw Error(name, fmt::format("cannot be made: {}", std::strerror(errno)));
+  struct Removal {
+    fs::path path;
+    ~Removal() {
+      std::error_code ignored;
+      fs::remove_all(path, ignored);
+    }
+  } removal{name};
+  return Tuning(config, name, pool, quiet).stages();
+}
+
+std::vector<int32_t> SftSamplePrompt(const SftConfig& config) {
+  const ChatModel from = OpenChatModel(config);
+  const ChatMessage message[] = {{.role = "user", .content = config.sample.prompt}};
+  std::vector<int32_t> prompt = from.chat.Encode(from.tokenizer, message);
+  const int64_t room = from.model.max_position_embeddings - static_cast<int64_t>(prompt.size());
+  if (room < 1) {
+    throw Error("sample.prompt",
+                fmt::format("its {} tokens leave no room in the model's context of {}",
+                            prompt.size(), from.model.max_position_embeddings),
+                "give a shorter one");
+  }
+  return prompt;
+}
+
+}  // namespace fathom

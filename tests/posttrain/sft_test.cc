@@ -1,0 +1,195 @@
+// Whole tuning runs of a tiny model.
+
+#include "posttrain/sft/sft.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "formats/mapped_model.h"
+#include "train/trainer_fixture.h"
+
+namespace fathom::test {
+namespace {
+
+// Eight questions, each with an answer that is always the same.
+std::string Chat(int i) {
+  const auto letter = static_cast<char>('a' + i % 8);
+  const auto answer = static_cast<char>('a' + (3 * i + 1) % 8);
+  return nlohmann::json({{"messages",
+                          {{{"role", "user"}, {"content", std::string(1, letter) + "?"}},
+                           {{"role", "assistant"}, {"content", std::string(3, answer)}}}}})
+             .dump() +
+         "\n";
+}
+
+class SftTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    spdlog::set_level(spdlog::level::err);
+    pretrained_ = std::make_unique<TemporaryDirectory>();
+    WriteLanguage(*pretrained_ / "texts", 40, 40);
+    RunPretraining(TinyRun(pretrained_->path()));
+  }
+  static void TearDownTestSuite() { pretrained_.reset(); }
+  static fs::path Model() { return *pretrained_ / "run/model"; }
+
+  SftTest() {
+    std::string text;
+    for (int i = 0; i < 300; ++i) text += Chat(i);
+    WriteFileAtomically(directory_ / "chat.jsonl", text);
+  }
+
+  SftConfig Config(Settings settings = {}) {
+    settings.insert(settings.begin(), "model.init_from=" + Model().string());
+    constexpr char kText[] = R"(
+      output = "run"
+      batch_tokens = 256
+      steps = 40
+      precision.recipe = "f32"
+      optimizer.lr = 0.02
+      schedule = {type = "constant", warmup_steps = 0}
+      validation.every = 8
+      checkpoint.every = 4
+      [data]
+      sequence_length = 64
+      held_out_fraction = 0.1
+      [[data.source]]
+      path = "chat.jsonl"
+    )";
+    return SftConfig::Parse(kText, "sft.toml", directory_.path(), settings);
+  }
+  static TrainSummary Tune(const SftConfig& config, TrainOptions options = {}, int threads = 2) {
+    TestRun run(CreateCpuBackend(), threads);
+    options.quiet = true;
+    return RunSft(run.context(), config, options);
+  }
+  std::vector<nlohmann::json> Lines(const SftConfig& config, const std::string& kind) {
+    std::vector<nlohmann::json> lines;
+    std::istringstream text(ReadFile(config.output / "log.jsonl"));
+    for (std::string line; std::getline(text, line);) {
+      nlohmann::json json = nlohmann::json::parse(line);
+      if (json.at("kind") == kind) lines.push_back(std::move(json));
+    }
+    return lines;
+  }
+
+  static inline std::unique_ptr<TemporaryDirectory> pretrained_;
+  TemporaryDirectory directory_;
+};
+
+TEST_F(SftTest, AnswersAreLearnt) {
+  const SftConfig config = Config();
+  const TrainSummary summary = Tune(config);
+  EXPECT_GT(summary.start_score, 2);
+  // Three letters of an answer and its end, all certain.
+  EXPECT_LT(summary.best_score, 0.05);
+  const auto start = Lines(config, "start");
+  ASSERT_EQ(start.size(), 1);
+  EXPECT_EQ(start[0].at("sources")[0].at("conversations"), 300);
+  EXPECT_EQ(start[0].at("sources")[0].at("sequences").get<int>() +
+                start[0].at("sources")[0].at("held_out_sequences").get<int>(),
+            300);
+  EXPECT_EQ(start[0].at("chat_template"), "fathom");
+  EXPECT_EQ(Lines(config, "result")[0].at("loss"), summary.best_score);
+  for (const char* file : {"tokenizer.json", "tokenizer_config.json"})
+    EXPECT_EQ(ReadFile(config.output / "model" / file), ReadFile(Model() / file)) << file;
+}
+
+TEST_F(SftTest, ARunThatIsInterruptedAndResumedEndsTheSame) {
+  const SftConfig whole = Config({"output=whole"});
+  const TrainSummary expected = Tune(whole);
+  for (const int64_t stop : {1, 8, 13}) {
+    SCOPED_TRACE(stop);
+    SftConfig parts = Config({fmt::format("output=stopped-{}", stop)});
+    SftConfig first = parts;
+    first.sample.every = stop;
+    TrainOptions options;
+    options.sample = [](Context&, Transformer&, const Tokenizer&, const TrainingSettings::Sample&) {
+      std::raise(SIGINT);
+      return std::string("interrupted here");
+    };
+    EXPECT_TRUE(Tune(first, options).interrupted);
+    TrainOptions resume;
+    resume.resume = true;
+    const TrainSummary summary = Tune(parts, resume, /*threads=*/1);
+    EXPECT_EQ(summary.best_step, expected.best_step);
+    EXPECT_EQ(summary.start_score, expected.start_score);
+    ExpectSameFiles(parts.output / "model/model.safetensors",
+                    whole.output / "model/model.safetensors");
+    ExpectSameFiles(*NewestCheckpoint(parts.output) / "trainer/optimizer.safetensors",
+                    *NewestCheckpoint(whole.output) / "trainer/optimizer.safetensors");
+  }
+}
+
+TEST_F(SftTest, ARunThatIsResumedWithOtherConversationsIsRefused) {
+  const SftConfig config = Config({"steps=4"});
+  Tune(config);
+  TrainOptions resume;
+  resume.resume = true;
+  EXPECT_ERROR(Tune(Config({"steps=8", "batch_tokens=512"}), resume), "batch_tokens: is");
+  std::ofstream(directory_ / "chat.jsonl", std::ios::app) << Chat(0);
+  EXPECT_ERROR(Tune(Config({"steps=8"}), resume), "is not what the checkpoint was made with");
+  EXPECT_ERROR(Tune(config), "there are checkpoints of a run already");
+}
+
+TEST_F(SftTest, EpochsBecomeSteps) {
+  // 300 conversations, none held out, of 9 to 12 tokens each: 64 inputs a row, 4 rows a step.
+  const auto steps = [&](const char* epochs) {
+    ThreadPool pool(1);
+    const SftConfig config =
+        Config({std::string("epochs=") + epochs, "steps=0", "data.held_out_fraction=0"});
+    const auto stages = SftStages(config, pool, /*quiet=*/true);
+    EXPECT_FALSE(fs::exists(config.output));
+    return stages.at(0).steps;
+  };
+  const int64_t once = steps("1");
+  EXPECT_GE(once, 300 * 9 / 256);
+  EXPECT_LE(once, 300 * 12 / 200);
+  EXPECT_NEAR(static_cast<double>(steps("2")), 2.0 * static_cast<double>(once), 1);
+  EXPECT_NEAR(static_cast<double>(steps("0.5")), 0.5 * static_cast<double>(once), 1);
+}
+
+TEST_F(SftTest, SequencesThatAreTooLongAreLeftOutOrCut) {
+  const std::string question(200, 'q');
+  std::ofstream(directory_ / "chat.jsonl", std::ios::app)
+      << R"({"messages": [{"role": "user", "content": "a?"}, {"role": "assistant", "content": ")"
+      << question << "\"}]}\n";
+  const auto sequences = [&](const std::string& rule) {
+    const SftConfig config = Config({"steps=1", "output=" + rule, "data.too_long=" + rule,
+                                     "data.held_out_fraction=0", "checkpoint.best=false"});
+    Tune(config);
+    const nlohmann::json source = Lines(config, "start")[0].at("sources")[0];
+    EXPECT_EQ(source.at("too_long"), 1);
+    return source.at("sequences").get<int>();
+  };
+  EXPECT_EQ(sequences("drop"), 300);
+  EXPECT_EQ(sequences("truncate"), 301);
+}
+
+TEST_F(SftTest, WhatIsWrongIsOneClearError) {
+  EXPECT_ERROR(Config({"data.sequence_lenght=64"}), "did you mean 'data.sequence_length'");
+  EXPECT_ERROR(Config({"data.turns=some"}), "'some' is not one of all, last");
+  EXPECT_ERROR(Tune(Config({"data.sequence_length=128"})), "more than the model's context of 64");
+  EXPECT_ERROR(Tune(Config({"model.init_from=nowhere"})), "nowhere");
+  std::ofstream(directory_ / "chat.jsonl", std::ios::app) << "{\"messages\": [}\n";
+  EXPECT_ERROR(Tune(Config()), "chat.jsonl:301");
+  EXPECT_EQ(Tune(Config({"data.source[0].skip_bad_lines=true", "steps=1"})).step, 1);
+  WriteFileAtomically(directory_ / "chat.jsonl",
+                      "{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]}\n");
+  EXPECT_ERROR(Tune(Config({"output=none"})), "have no answer to learn");
+}
+
+TEST_F(SftTest, ConfigsReadBackAsTheyWereWritten) {
+  const SftConfig config = Config(
+      {"epochs=3.5", "steps=0", "data.turns=last", "data.too_long=truncate", "model.mtp=false"});
+  const std::string text = config.ToToml();
+  EXPECT_EQ(SftConfig::Parse(text, "again.toml", directory_.path(), {}).ToToml(), text);
+  EXPECT_EQ(config.Values().at("epochs"), "3.5");
+  EXPECT_EQ(config.Values().at("data.turns"), "'last'");
+}
+
+}  // namespace
+}  // namespace fathom::test
