@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/nearest.h"
@@ -23,15 +24,8 @@ constexpr std::array<std::pair<AnswerKind, std::string_view>, 5> kKinds = {
      {AnswerKind::kExternal, "external"}}};
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-constexpr std::string_view kSpace = " \t\r\n";
 // Choices have letters.
 constexpr size_t kMostChoices = 26;
-
-std::string Trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(kSpace);
-  if (begin == std::string_view::npos) return "";
-  return std::string(text.substr(begin, text.find_last_not_of(kSpace) - begin + 1));
-}
 
 // GSM8K's solutions carry what a calculator was asked: "48/2 = <<48/2=24>>24".
 std::string WithoutCalculator(std::string_view text) {
@@ -115,7 +109,9 @@ class RowReader {
   }
 
   std::string AnswerOf(const JsonValue& value) const {
-    const std::string text = Trimmed(value.IsString() ? value.String() : value.Minified());
+    std::string minified;
+    if (!value.IsString()) minified = value.Minified();
+    const std::string text(Trimmed(value.IsString() ? value.String() : minified));
     if (text.empty()) Fail("the answer is empty", "take the row out");
     return text;
   }
@@ -139,7 +135,7 @@ class RowReader {
     if (problem_.solution.empty()) {
       problem_.solution = Trimmed(WithoutCalculator(std::string_view(text).substr(0, mark)));
     }
-    text = Trimmed(std::string_view(text).substr(mark + 4));
+    text = std::string(Trimmed(std::string_view(text).substr(mark + 4)));
     if (text.empty()) Fail("the answer is empty behind ####", "take the row out");
   }
 
@@ -210,7 +206,7 @@ std::vector<TaskProblem> ReadTaskFile(const std::filesystem::path& path, size_t 
   while ((limit == 0 || problems.size() < limit) && lines.Next(line)) {
     const uint64_t number = lines.line_number();
     if (number == 1 && line.starts_with(kByteOrderMark)) line.remove_prefix(kByteOrderMark.size());
-    if (line.find_first_not_of(kSpace) == std::string_view::npos) continue;
+    if (Trimmed(line).empty()) continue;
     const std::string where = fmt::format("{}:{}", path.string(), number);
     const JsonDocument document(line, where);
     const JsonValue& row = document.root();
