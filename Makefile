@@ -43,7 +43,9 @@ bench:
 		$(if $(IK_LLAMA_CPP),--ik-llama-cpp $(IK_LLAMA_CPP))
 	@bench/training_step.py --fathom build/$(PRESET)/fathom --recipe bf16 --recipe fp8
 	@if [ -d $(DATA) ]; then scripts/parity/tokenizer.py speed --data $(DATA) \
-		--bench build/$(PRESET)/bench/fathom_tokenizer_bench; fi
+		--bench build/$(PRESET)/bench/fathom_tokenizer_bench; \
+		zcat $(DATA)/deepseek-v3.tokenizer.json.gz >build/deepseek-v3.tokenizer.json; \
+		build/$(PRESET)/bench/fathom_grammar_bench build/deepseek-v3.tokenizer.json; fi
 
 # Against the original implementations, in virtual environments that the scripts make: the goldens are made again and
 # compared, transformers loads what the demo trained and what `fathom convert` makes of it, llama.cpp loads its GGUF

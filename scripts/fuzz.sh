@@ -29,6 +29,7 @@ seed gguf tests/fuzz/seeds/gguf_*
 seed config "$golden"/model/*/config.json
 seed tokenizer tests/fuzz/seeds/tokenizer*.json
 seed jinja tests/fuzz/seeds/jinja_*
+seed schema tests/fuzz/seeds/schema_*
 
 names=("$@")
 [ ${#names[@]} -gt 0 ] || for binary in build/fuzz/tests/fuzz/*_fuzz; do names+=("$(basename "$binary" _fuzz)"); done

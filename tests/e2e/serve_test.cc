@@ -193,6 +193,166 @@ TEST_F(ServeTest, ABiasDecides) {
   EXPECT_EQ(Ask("/v1/completions", request, 400)["error"]["type"], "invalid_request_error");
 }
 
+// A schema that has ends everywhere: this model has learnt nothing.
+json Format() {
+  const json schema = json::parse(R"({"type": "object", "additionalProperties": false,
+    "required": ["kind", "count", "tags"], "properties": {
+      "kind": {"enum": ["one", "two"]}, "count": {"type": "integer", "minimum": 3, "maximum": 12},
+      "tags": {"type": "array", "items": {"type": "string", "maxLength": 6}, "maxItems": 3},
+      "next": {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/pair"}]}},
+    "$defs": {"pair": {"type": "array", "items": {"type": "boolean"}, "minItems": 2, "maxItems": 2}}})");
+  return {{"type", "json_schema"}, {"json_schema", {{"name", "thing"}, {"schema", schema}}}};
+}
+
+void ExpectInFormat(const std::string& text) {
+  ASSERT_TRUE(json::accept(text)) << text;
+  const json value = json::parse(text);
+  EXPECT_TRUE(value["kind"] == "one" || value["kind"] == "two") << text;
+  EXPECT_TRUE(value["count"] >= 3 && value["count"] <= 12) << text;
+  EXPECT_LE(value["tags"].size(), 3U) << text;
+  for (const json& tag : value["tags"]) EXPECT_TRUE(tag.is_string()) << text;
+  if (value.contains("next") && !value["next"].is_null()) {
+    EXPECT_EQ(value["next"].size(), 2U) << text;
+    EXPECT_TRUE(value["next"][1].is_boolean()) << text;
+  }
+  EXPECT_LE(value.size(), 4U) << text;
+}
+
+TEST_F(ServeTest, AnswersHaveTheFormatThatIsAskedFor) {
+  json request = {{"messages", UserSays("hello")},
+                  {"max_tokens", 400},
+                  {"temperature", 1.5},
+                  {"n", 4},
+                  {"response_format", Format()},
+                  {"chat_template_kwargs", {{"thinking", false}}}};
+  std::vector<std::string> answers;
+  for (const char* draft : {"off", "on"}) {
+    Serve({"--draft", draft});
+    for (int seed = 0; seed < 5; ++seed) {
+      request["seed"] = seed;
+      const json answer = Ask("/v1/chat/completions", request);
+      for (size_t i = 0; i < 4; ++i) {
+        const json& choice = answer["choices"][i];
+        EXPECT_EQ(choice["finish_reason"], "stop");
+        answers.push_back(choice["message"]["content"]);
+        ExpectInFormat(answers.back());
+      }
+    }
+  }
+  // With guessing ahead and without, the same answers.
+  for (size_t i = 0; i < 20; ++i) EXPECT_EQ(answers[i], answers[i + 20]);
+  std::string streamed;
+  request["n"] = 1;
+  for (const json& event : Stream("/v1/chat/completions", request)) {
+    streamed += event["choices"][0]["delta"].value("content", "");
+  }
+  EXPECT_EQ(streamed, answers[16]);
+  request["response_format"]["json_schema"]["schema"]["multipleOf"] = 2;
+  const json error = Ask("/v1/chat/completions", request, 400)["error"];
+  EXPECT_EQ(error["param"], "response_format");
+  EXPECT_NE(error["message"].get<std::string>().find("'multipleOf'"), std::string::npos);
+}
+
+TEST_F(ServeTest, AFormatIsForWhatComesAfterTheThoughts) {
+  Serve();
+  json request = {{"messages", UserSays("hello")},
+                  {"max_tokens", 400},
+                  {"response_format", Format()},
+                  {"chat_template_kwargs", {{"thinking", true}}}};
+  // The end of its thoughts would be too much to ask of this model.
+  const json end =
+      Ask("/tokenize", {{"prompt", "</think>"}, {"add_special_tokens", false}})["tokens"];
+  ASSERT_EQ(end.size(), 1U);
+  for (int seed = 0; seed < 5; ++seed) {
+    request["seed"] = seed;
+    request["logit_bias"] = {{end[0].dump(), 6}};
+    const json choice = Ask("/v1/chat/completions", request)["choices"][0];
+    EXPECT_EQ(choice["finish_reason"], "stop");
+    ExpectInFormat(choice["message"]["content"]);
+    if (seed == 0) {
+      EXPECT_TRUE(choice["message"].contains("reasoning_content"));
+    }
+  }
+  request["response_format"] = {{"type", "json_object"}};
+  request["max_tokens"] = 30;
+  const json choice = Ask("/v1/chat/completions", request)["choices"][0];
+  EXPECT_TRUE(choice["message"]["content"].get<std::string>().starts_with("{")) << choice;
+}
+
+json Tools() {
+  return json::parse(R"([
+    {"type": "function", "function": {"name": "weather", "description": "Tells it.", "parameters":
+      {"type": "object", "properties": {"city": {"enum": ["Ulm", "Bonn"]}}, "required": ["city"]}}},
+    {"type": "function", "function": {"name": "add", "strict": true, "parameters":
+      {"type": "object", "properties": {"a": {"type": "integer", "minimum": 0, "maximum": 9}},
+       "required": ["a"], "additionalProperties": false}}}])");
+}
+
+void ExpectCall(const json& call) {
+  EXPECT_EQ(call["type"], "function");
+  EXPECT_TRUE(call["id"].get<std::string>().starts_with("call_"));
+  const json arguments = json::parse(call["function"]["arguments"].get<std::string>());
+  if (call["function"]["name"] == "weather") {
+    EXPECT_TRUE(arguments["city"] == "Ulm" || arguments["city"] == "Bonn") << call;
+  } else {
+    EXPECT_EQ(call["function"]["name"], "add") << call;
+    EXPECT_TRUE(arguments["a"] >= 0 && arguments["a"] <= 9) << call;
+  }
+}
+
+TEST_F(ServeTest, ToolsAreCalled) {
+  Serve();
+  json request = {{"messages", UserSays("What is the weather in Ulm?")},
+                  {"max_tokens", 1000},
+                  {"tools", Tools()},
+                  {"tool_choice", "required"},
+                  {"parallel_tool_calls", false},
+                  {"chat_template_kwargs", {{"thinking", false}}}};
+  json call;
+  for (int seed = 0; seed < 5; ++seed) {
+    request["seed"] = seed;
+    const json choice = Ask("/v1/chat/completions", request)["choices"][0];
+    EXPECT_EQ(choice["finish_reason"], "tool_calls");
+    EXPECT_TRUE(choice["message"]["content"].is_null());
+    ASSERT_EQ(choice["message"]["tool_calls"].size(), 1U);
+    call = choice["message"]["tool_calls"][0];
+    ExpectCall(call);
+    const json event = Stream("/v1/chat/completions", request).back();
+    EXPECT_EQ(event["choices"][0]["finish_reason"], "tool_calls");
+    json streamed = event["choices"][0]["delta"]["tool_calls"][0];
+    EXPECT_EQ(streamed["index"], 0);
+    EXPECT_EQ(streamed["function"], call["function"]);
+  }
+  json named = request;
+  named["tool_choice"] = {{"type", "function"}, {"function", {{"name", "add"}}}};
+  EXPECT_EQ(Ask("/v1/chat/completions",
+                named)["choices"][0]["message"]["tool_calls"][0]["function"]["name"],
+            "add");
+  // The conversation goes on with what the tool has said.
+  json next = request;
+  next["tool_choice"] = "auto";
+  next["max_tokens"] = 5;
+  next["messages"].push_back({{"role", "assistant"}, {"content", nullptr}, {"tool_calls", {call}}});
+  next["messages"].push_back(
+      {{"role", "tool"}, {"tool_call_id", call["id"]}, {"content", "sunny"}});
+  EXPECT_EQ(Ask("/v1/chat/completions", next)["choices"][0]["message"]["role"], "assistant");
+  const auto refused = [&](const char* field, const json& value) {
+    json wrong = request;
+    wrong[field] = value;
+    EXPECT_EQ(Ask("/v1/chat/completions", wrong, 400)["error"]["param"], "tools");
+  };
+  refused("tools", json::array());
+  refused("tool_choice", "sometimes");
+  refused("tool_choice", {{"type", "function"}, {"function", {{"name", "none"}}}});
+  json strange = Tools();
+  strange[1]["function"]["parameters"]["properties"]["a"]["multipleOf"] = 2;
+  refused("tools", strange);
+  strange[1]["function"]["strict"] = false;
+  request["tools"] = strange;
+  request["tool_choice"] = {{"type", "function"}, {"function", {{"name", "weather"}}}};
+  ExpectCall(Ask("/v1/chat/completions", request)["choices"][0]["message"]["tool_calls"][0]);
+}
+
 TEST_F(ServeTest, SaysWhatItIsAndWhatIsWrong) {
   Serve({"--name", "mine", "--context", "100"});
   Client client(port_);

@@ -71,6 +71,51 @@ TEST(ApiRequest, EveryFieldIsRead) {
   EXPECT_EQ(request.think, false);
 }
 
+TEST(ApiRequest, FormatsOfAnswers) {
+  using Kind = ResponseFormat::Kind;
+  const auto format = [](const std::string& value) {
+    return Completion(R"({"prompt": "a", "response_format": )" + value + "}").format;
+  };
+  EXPECT_EQ(format(R"({"type": "text"})").kind, Kind::kText);
+  EXPECT_EQ(format("null").kind, Kind::kText);
+  EXPECT_EQ(format(R"({"type": "json_object"})").kind, Kind::kObject);
+  const ResponseFormat schema = format(
+      R"({"type": "json_schema", "json_schema": {"name": "n", "strict": true, "schema": {"type": "null"}}})");
+  EXPECT_EQ(schema.kind, Kind::kSchema);
+  EXPECT_EQ(schema.schema, R"({"type":"null"})");
+}
+
+TEST(ApiRequest, ToolsAndTheirChoice) {
+  using Choice = ToolRequest::Choice;
+  const auto tools = [](const std::string& rest) {
+    return Chat(R"({"messages": [{"role": "user", "content": "hi"}], "tools": [
+        {"type": "function", "function": {"name": "f", "description": "d", "strict": true,
+         "parameters": {"type": "object"}}},
+        {"type": "function", "function": {"name": "g"}}])" +
+                rest + "}")
+        .tools;
+  };
+  const ToolRequest all = tools("");
+  EXPECT_EQ(all.choice, Choice::kAuto);
+  EXPECT_TRUE(all.several);
+  EXPECT_TRUE(all.strict());
+  ASSERT_EQ(all.callable.size(), 2U);
+  EXPECT_EQ(all.tools[0].parameters, R"({"type":"object"})");
+  EXPECT_EQ(all.tools[0].description, "d");
+  EXPECT_EQ(all.data.items.size(), 2U);
+  EXPECT_EQ(tools(R"(, "tool_choice": "none")").choice, Choice::kNone);
+  EXPECT_EQ(tools(R"(, "tool_choice": "required")").choice, Choice::kRequired);
+  EXPECT_FALSE(tools(R"(, "parallel_tool_calls": false)").several);
+  const ToolRequest one =
+      tools(R"(, "tool_choice": {"type": "function", "function": {"name": "g"}})");
+  EXPECT_EQ(one.choice, Choice::kRequired);
+  ASSERT_EQ(one.callable.size(), 1U);
+  EXPECT_EQ(one.callable[0].name, "g");
+  EXPECT_EQ(one.tools.size(), 2U);
+  const std::string messages = R"({"messages": [{"role": "user", "content": "hi"}], )";
+  EXPECT_EQ(Chat(messages + R"("tools": [], "tool_choice": "auto"})").tools.choice, Choice::kNone);
+}
+
 TEST(ApiRequest, PromptsComeInFourForms) {
   EXPECT_EQ(Completion(R"({"prompt": "a"})").prompts.at(0).text, "a");
   EXPECT_EQ(Completion(R"({"prompt": ["a", "b"]})").prompts.at(1).text, "b");
@@ -112,6 +157,8 @@ TEST(ApiRequest, MistakesNameTheirField) {
            {R"({"prompt": "a", "logit_bias": {"5": 101}})", "logit_bias"},
            {R"({"prompt": "a", "logit_bias": {"five": 1}})", "logit_bias"},
            {R"({"prompt": "a", "logit_bias": {"5": "x"}})", "logit_bias"},
+           {R"({"prompt": "a", "response_format": {"type": "yaml"}})", "response_format"},
+           {R"({"prompt": "a", "response_format": {"type": "json_schema"}})", "response_format"},
            {R"({"prompt": "a", "max_tokens": 0})", "max_tokens"},
            {R"({"prompt": "a", "logprobs": 21})", "logprobs"},
            {R"({"prompt": "a", "stop": 3})", "stop"},
@@ -124,14 +171,20 @@ TEST(ApiRequest, MistakesNameTheirField) {
   ExpectRefused(true, R"({"messages": []})", "messages");
   ExpectRefused(true, R"({"messages": [{"content": "hi"}]})", "messages");
   ExpectRefused(true, "{" + messages + R"(, "top_logprobs": 2})", "top_logprobs");
+  for (const char* tools :
+       {R"([{"type": "function", "function": {"name": "a b"}}])",
+        R"([{"type": "function", "function": {}}])", R"([{"type": "web_search"}])", R"("f")"}) {
+    ExpectRefused(true, "{" + messages + ", \"tools\": " + tools + "}", "tools");
+  }
+  ExpectRefused(true, "{" + messages + R"(, "tool_choice": "required"})", "tools");
 }
 
 // What would change the answer is not ignored, and what would not is taken.
 TEST(ApiRequest, WhatCannotBeDoneIsSaid) {
   for (const auto& [field, refused, taken] :
        std::vector<std::tuple<std::string, std::string, std::string>>{
-           {"response_format", R"({"type": "json_object"})", R"({"type": "text"})"},
-           {"tools", R"([{"type": "function"}])", "[]"},
+           {"guided_regex", R"("a")", "null"},
+           {"functions", R"([{"name": "f"}])", "null"},
            {"best_of", "2", "1"},
            {"suffix", R"("b")", R"("")"}}) {
     const std::string begin = R"({"prompt": "a", ")" + field + "\": ";

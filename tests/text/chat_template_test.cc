@@ -354,22 +354,35 @@ TEST(ChatMessages, ToolCallsFitTheTemplate) {
 
 TEST(ThinkingSplitter, FindsMarksInPieces) {
   using Part = ThinkingSplitter::Part;
-  for (const size_t step : {1, 2, 3, 7, 100}) {
-    ThinkingSplitter splitter(/*inside_thinking=*/true);
-    const std::string text = "why < not\n</think>\n\n4 <thin <think>more</think>!<th";
-    std::string answer, thoughts, all;
-    const auto take = [&](const std::vector<ThinkingSplitter::Piece>& pieces) {
-      for (const auto& piece : pieces) {
-        all += piece.text;
-        if (piece.part == Part::kAnswer) answer += piece.text;
-        if (piece.part == Part::kThought) thoughts += piece.text;
-      }
-    };
-    for (size_t i = 0; i < text.size(); i += step) take(splitter.Push(text.substr(i, step)));
-    take(splitter.Finish());
-    EXPECT_EQ(all, text);
-    EXPECT_EQ(answer, "\n\n4 <thin !<th");
-    EXPECT_EQ(thoughts, "why < not\nmore");
+  struct Case {
+    bool inside;
+    std::string text, thoughts, answer;
+  };
+  // Marks that come later are what the answer says, a JSON string for instance.
+  for (const Case& one : {
+           Case{true, "why < not\n</think>\n\n4 <thin <think>more</think>!<th", "why < not\n",
+                "\n\n4 <thin <think>more</think>!<th"},
+           Case{false, "\n <think>a<</think>{\"<think>\":1}", "a<", "\n {\"<think>\":1}"},
+           Case{false, "<thin", "", "<thin"},
+           Case{false, "so </think> <think>", "", "so </think> <think>"},
+       }) {
+    for (const size_t step : {1, 2, 3, 7, 100}) {
+      ThinkingSplitter splitter(one.inside);
+      std::string answer, thoughts, all;
+      const auto take = [&](const std::vector<ThinkingSplitter::Piece>& pieces) {
+        for (const auto& piece : pieces) {
+          all += piece.text;
+          if (piece.part == Part::kAnswer) answer += piece.text;
+          if (piece.part == Part::kThought) thoughts += piece.text;
+        }
+      };
+      for (size_t i = 0; i < one.text.size(); i += step)
+        take(splitter.Push(one.text.substr(i, step)));
+      take(splitter.Finish());
+      EXPECT_EQ(all, one.text);
+      EXPECT_EQ(answer, one.answer);
+      EXPECT_EQ(thoughts, one.thoughts);
+    }
   }
 }
 

@@ -55,13 +55,14 @@ int64_t IntIn(const JsonValue& value, int64_t least, int64_t most) {
 
 // What changes the answer and cannot be done must not be ignored.
 void RefuseUnsupported(const JsonValue& root) {
-  With(root, "response_format", [](const JsonValue& value) {
-    if (value.At("type").String() != "text")
-      Unsupported("response_format", "a format other than text");
-  });
-  With(root, "tools", [](const JsonValue& value) {
-    if (!value.Array().empty()) Unsupported("tools", "calling tools");
-  });
+  for (const char* name :
+       {"guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs"}) {
+    With(root, name,
+         [&](const JsonValue&) { Unsupported(name, "a constraint other than response_format"); });
+  }
+  for (const char* name : {"functions", "function_call"}) {
+    With(root, name, [&](const JsonValue&) { Unsupported(name, "the old form of tools"); });
+  }
   With(root, "best_of", [&root](const JsonValue& value) {
     if (value.Int() != root.IntOr("n", 1)) Unsupported("best_of", "choosing among more than n");
   });
@@ -141,6 +142,8 @@ void ReadCommon(const JsonValue& root, const GenerationDefaults& defaults,
   ReadSampling(root, request.sampling);
   ReadStops(root, request.stop);
   With(root, "ignore_eos", [&](const JsonValue& value) { request.ignore_eos = value.Bool(); });
+  With(root, "response_format",
+       [&](const JsonValue& value) { request.format = ReadResponseFormat(value); });
   With(root, "user", [&](const JsonValue& value) { request.user = value.String(); });
 }
 
@@ -216,6 +219,11 @@ ChatRequest ParseChatRequest(std::string_view body, const GenerationDefaults& de
         request.think = think->boolean;
     }
   });
+  try {
+    request.tools = ReadTools(root);
+  } catch (const Error& error) {
+    throw ApiError(400, error.what(), "tools");
+  }
   if (!root.Find("messages")) throw ApiError(400, "messages is missing", "messages");
   With(root, "messages", [&](const JsonValue& value) {
     request.messages = ChatMessagesFromJson(value);

@@ -8,7 +8,9 @@
 
 #include "base/json.h"
 #include "infer/generation_defaults.h"
-#include "infer/sampler.h"
+#include "infer/sampling_params.h"
+#include "serve/openai/response_format.h"
+#include "serve/openai/tool_request.h"
 #include "text/jinja/data.h"
 
 namespace fathom {
@@ -23,6 +25,7 @@ struct ApiRequest {
   SamplingParams sampling;
   std::vector<std::string> stop;
   bool ignore_eos = false;
+  ResponseFormat format;
   bool logprobs = false;
   int64_t top_logprobs = 0;
   std::string user;
@@ -32,6 +35,7 @@ struct ApiRequest {
 // POST /v1/chat/completions
 struct ChatRequest : ApiRequest {
   jinja::Data messages;
+  ToolRequest tools;
   jinja::Data variables;      // chat_template_kwargs
   std::optional<bool> think;  // thinking or enable_thinking of these
 };

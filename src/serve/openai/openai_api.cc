@@ -11,6 +11,8 @@
 #include "serve/openai/completion_generation.h"
 #include "serve/openai/reserved_start.h"
 #include "text/chat/prompt.h"
+#include "text/grammar/grammar_constraint.h"
+#include "text/special_tokens.h"
 #include "text/utf8.h"
 
 namespace fathom {
@@ -56,7 +58,12 @@ void AskFor(const ApiKey& key, GenerationRequest& choice) {
 
 OpenAiApi::OpenAiApi(const ServedModel& model, const GenerationDefaults& defaults,
                      const ChatTemplate* chat, EngineService& engine, Accounts& accounts)
-    : model_(model), defaults_(defaults), chat_(chat), engine_(engine), accounts_(accounts) {}
+    : model_(model),
+      defaults_(defaults),
+      chat_(chat),
+      engine_(engine),
+      accounts_(accounts),
+      grammars_(*model.tokenizer) {}
 
 void OpenAiApi::AddTo(WebRouter& router) {
   router.Add("POST", "/v1/chat/completions",
@@ -118,6 +125,29 @@ GenerationRequest OpenAiApi::EngineRequest(const ApiRequest& request,
   return generation;
 }
 
+void OpenAiApi::Constrain(const ApiRequest& request, const AnswerShape& shape,
+                          std::vector<GenerationRequest>& choices) {
+  if (shape.is_free()) return;
+  const char* field =
+      shape.format.kind != ResponseFormat::Kind::kText ? "response_format" : "tools";
+  if (request.ignore_eos) {
+    throw ApiError(400, fmt::format("ignore_eos and {} contradict each other", field),
+                   "ignore_eos");
+  }
+  if (choices[0].stop_ids.empty()) {
+    throw ApiError(400, "this model has no token that ends an answer, which this needs", field);
+  }
+  std::shared_ptr<grammar::TokenGrammar> tokens;
+  try {
+    tokens = grammars_.Of(shape);
+  } catch (const Error& error) {
+    throw ApiError(400, error.what(), field);
+  }
+  for (GenerationRequest& choice : choices) {
+    choice.constraint = std::make_shared<grammar::GrammarConstraint>(tokens, choice.stop_ids);
+  }
+}
+
 WebResponse OpenAiApi::Start(const WebRequest& http, std::vector<GenerationRequest> choices,
                              std::shared_ptr<Generation> generation) {
   BillRequest request{.id = generation->id(),
@@ -138,21 +168,34 @@ WebResponse OpenAiApi::Start(const WebRequest& http, std::vector<GenerationReque
   return {.later = answer};
 }
 
-WebResponse OpenAiApi::Chat(const WebRequest& http) {
-  const ChatRequest request = ParseChatRequest(http.body, defaults_, model_.seed);
-  CheckModel(request.model);
+jinja::Text OpenAiApi::Render(const ChatRequest& request) const {
   if (chat_ == nullptr) {
     throw ApiError(400, "this model has no chat template; /v1/completions continues texts");
   }
-  jinja::Text text;
-  std::vector<int32_t> prompt;
+  const bool tools = request.tools.choice != ToolRequest::Choice::kNone;
+  if (tools && chat_->tool_call_form() == ToolCallForm::kNone) {
+    throw ApiError(400, "how this model calls tools is not known", "tools", "unsupported");
+  }
   try {
-    text =
-        chat_->Render(request.messages, {.think = request.think, .variables = request.variables});
-    prompt = EncodePrompt(*model_.tokenizer, text);
+    ChatOptions options{.think = request.think, .variables = request.variables};
+    if (!tools) return chat_->Render(request.messages, options);
+    if (!chat_->shows_tools()) {
+      return chat_->Render(
+          WithToolsDescribed(request.messages, request.tools.tools, chat_->tool_call_form()),
+          options);
+    }
+    options.tools = request.tools.data;
+    return chat_->Render(request.messages, options);
   } catch (const Error& error) {
     throw ApiError(400, error.what(), "messages");
   }
+}
+
+WebResponse OpenAiApi::Chat(const WebRequest& http) {
+  const ChatRequest request = ParseChatRequest(http.body, defaults_, model_.seed);
+  CheckModel(request.model);
+  const jinja::Text text = Render(request);
+  std::vector<int32_t> prompt = EncodePrompt(*model_.tokenizer, text);
   const auto length = static_cast<int64_t>(prompt.size());
   GenerationRequest first = EngineRequest(request, std::move(prompt));
   for (const int32_t id : chat_->StopIds(*model_.tokenizer)) {
@@ -160,8 +203,20 @@ WebResponse OpenAiApi::Chat(const WebRequest& http) {
   }
   std::vector<GenerationRequest> choices(static_cast<size_t>(request.n), first);
   for (size_t i = 0; i < choices.size(); ++i) choices[i].choice = i;
-  return Start(http, std::move(choices),
-               std::make_shared<ChatGeneration>(model_, request, length, EndsInsideThinking(text)));
+  const bool inside = EndsInsideThinking(text);
+  const bool may_think =
+      request.think != false && model_.tokenizer->AddedTokenId(kThinkBegin).has_value();
+  Constrain(request,
+            {.thinking = inside      ? grammar::Thinking::kInside
+                         : may_think ? grammar::Thinking::kMayBegin
+                                     : grammar::Thinking::kNone,
+             .format = request.format,
+             .tools = request.tools,
+             .form = chat_->tool_call_form()},
+            choices);
+  return Start(
+      http, std::move(choices),
+      std::make_shared<ChatGeneration>(model_, request, length, inside, chat_->tool_call_form()));
 }
 
 WebResponse OpenAiApi::Complete(const WebRequest& http) {
@@ -178,6 +233,7 @@ WebResponse OpenAiApi::Complete(const WebRequest& http) {
       choices.push_back(choice);
     }
   }
+  Constrain(request, {.format = request.format}, choices);
   return Start(http, std::move(choices),
                std::make_shared<CompletionGeneration>(model_, request, prompts));
 }

@@ -7,6 +7,7 @@
 
 #include "infer/generation_defaults.h"
 #include "serve/http/router.h"
+#include "serve/openai/answer_grammars.h"
 #include "serve/openai/engine_service.h"
 #include "serve/openai/generation.h"
 #include "text/chat/chat_template.h"
@@ -35,6 +36,11 @@ class OpenAiApi {
   // ApiError (404) unless it is this model, or none was named.
   void CheckModel(const std::string& name) const;
   std::vector<int32_t> Encode(const std::string& text) const;
+  // Keeps each choice to what an answer has to look like; ApiError (400) when that cannot be.
+  void Constrain(const ApiRequest& request, const AnswerShape& shape,
+                 std::vector<GenerationRequest>& choices);
+  // The prompt of a conversation; ApiError (400) for messages that the template refuses.
+  jinja::Text Render(const ChatRequest& request) const;
   // What the engine is asked for one choice; ApiError (400) when it does not fit the context.
   GenerationRequest EngineRequest(const ApiRequest& request, std::vector<int32_t> prompt) const;
   WebResponse Start(const WebRequest& http, std::vector<GenerationRequest> choices,
@@ -47,6 +53,7 @@ class OpenAiApi {
   const ChatTemplate* chat_;
   EngineService& engine_;
   Accounts& accounts_;
+  AnswerGrammars grammars_;
 };
 
 }  // namespace fathom

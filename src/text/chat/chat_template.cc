@@ -181,11 +181,34 @@ void ChatTemplate::FindForm() {
           continue;
         }
         form_ = form;
+        FindToolForm(normalized);
         return;
       } catch (const Error&) {
         // Not in this form.
       }
     }
+  }
+}
+
+void ChatTemplate::FindToolForm(const Data& messages) {
+  constexpr std::string_view kName = "fathom_probe_tool";
+  Data function = Data::Object(), tool = Data::Object(), parameters = Data::Object();
+  parameters.Set("type", Data::String("object"));
+  parameters.Set("properties", Data::Object());
+  function.Set("name", Data::String(std::string(kName)));
+  function.Set("description", Data::String("none"));
+  function.Set("parameters", std::move(parameters));
+  tool.Set("type", Data::String("function"));
+  tool.Set("function", std::move(function));
+  ChatOptions options{.now = 0, .verbatim = true};
+  tool_call_form_ = FindToolCallForm(Render(messages, options).bytes());
+  try {
+    options.tools = Data::Array({std::move(tool)});
+    const std::string prompt = Render(messages, options).bytes();
+    shows_tools_ = prompt.find(kName) != std::string::npos;
+    if (tool_call_form_ == ToolCallForm::kNone) tool_call_form_ = FindToolCallForm(prompt);
+  } catch (const Error&) {
+    // A template that cannot take tools.
   }
 }
 

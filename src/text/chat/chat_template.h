@@ -14,6 +14,7 @@
 #include "text/chat/chat_message.h"
 #include "text/chat/native_format.h"
 #include "text/chat/prompt.h"
+#include "text/chat/tool_call_form.h"
 #include "text/jinja/data.h"
 #include "text/jinja/template.h"
 #include "text/tokenizer.h"
@@ -90,6 +91,10 @@ class ChatTemplate {
 
   // The form that this template reads, found by trying it.
   const MessageForm& form() const { return form_; }
+  // How it writes that an assistant calls tools, and whether it shows the tools to the model, found
+  // in the same way.
+  ToolCallForm tool_call_form() const { return tool_call_form_; }
+  bool shows_tools() const { return shows_tools_; }
 
  private:
   ChatTemplate(const NativeFormat* native,
@@ -97,6 +102,7 @@ class ChatTemplate {
 
   jinja::Data Variables(const jinja::Data& messages, const ChatOptions& options) const;
   void FindForm();
+  void FindToolForm(const jinja::Data& messages);
 
   std::string where_;
   std::string text_;
@@ -106,6 +112,8 @@ class ChatTemplate {
   // "tool_use" among several templates of a model: what is rendered where there are tools.
   std::shared_ptr<const ChatTemplate> with_tools_;
   MessageForm form_;
+  ToolCallForm tool_call_form_ = ToolCallForm::kNone;
+  bool shows_tools_ = false;
 };
 
 }  // namespace fathom

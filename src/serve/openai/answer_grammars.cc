@@ -1,0 +1,102 @@
+#include "serve/openai/answer_grammars.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "base/error.h"
+#include "text/chat/tool_call_grammar.h"
+#include "text/grammar/json_schema.h"
+
+namespace fathom {
+namespace {
+
+using grammar::Expression;
+using grammar::GrammarBuilder;
+using grammar::JsonText;
+using grammar::TokenGrammar;
+
+// Everything that the grammar is made from.
+std::string KeyOf(const AnswerShape& shape) {
+  std::string key =
+      fmt::format("{} {} {} {} {}\n{}\n", static_cast<int>(shape.thinking),
+                  static_cast<int>(shape.format.kind), static_cast<int>(shape.tools.choice),
+                  static_cast<int>(shape.form), shape.tools.several, shape.format.schema);
+  if (shape.tools.choice == ToolRequest::Choice::kNone) return key;
+  for (const ToolDefinition& tool : shape.tools.callable) {
+    key += fmt::format("{} {}\n{}\n", tool.name, tool.strict, tool.parameters);
+  }
+  return key;
+}
+
+// The values of a schema; what is wrong with it is said before any of it is added to the grammar.
+Expression ValuesOf(const std::string& schema, const std::string& where, const JsonText& json,
+                    GrammarBuilder& builder) {
+  const JsonDocument document(schema, where);
+  GrammarBuilder alone(where);
+  const JsonText own(alone);
+  const Expression values = SchemaValues(document.root(), own, alone);
+  alone.Build(alone.NewRule(values));
+  return SchemaValues(document.root(), json, builder);
+}
+
+std::vector<CallableTool> Callable(const ToolRequest& tools, const JsonText& json,
+                                   GrammarBuilder& builder) {
+  std::vector<CallableTool> callable;
+  for (const ToolDefinition& tool : tools.callable) {
+    // An object in any case, also where the schema does not say so.
+    Expression arguments = json.Object();
+    if (tool.parameters != "{}") {
+      try {
+        arguments = ValuesOf(tool.parameters, fmt::format("tools: {}.parameters", tool.name), json,
+                             builder);
+      } catch (const Error&) {
+        if (tool.strict) throw;
+      }
+    }
+    callable.push_back({tool.name, std::move(arguments)});
+  }
+  return callable;
+}
+
+}  // namespace
+
+std::shared_ptr<TokenGrammar> AnswerGrammars::Of(const AnswerShape& shape) {
+  const std::string key = KeyOf(shape);
+  const std::lock_guard lock(mutex_);
+  auto found = std::ranges::find(kept_, key, [](const auto& one) { return one.first; });
+  if (found == kept_.end()) {
+    kept_.emplace_front(key, Make(shape));
+    if (kept_.size() > kMostKept) kept_.pop_back();
+  } else {
+    kept_.splice(kept_.begin(), kept_, found);
+  }
+  return kept_.front().second;
+}
+
+std::shared_ptr<TokenGrammar> AnswerGrammars::Make(const AnswerShape& shape) {
+  if (!trie_) trie_ = std::make_shared<const grammar::TokenTrie>(tokenizer_);
+  GrammarBuilder builder("what the answer has to be");
+  const JsonText json(builder);
+  std::vector<Expression> contents;
+  if (shape.format.kind == ResponseFormat::Kind::kObject) contents.push_back(json.Object());
+  if (shape.format.kind == ResponseFormat::Kind::kSchema) {
+    contents.push_back(
+        ValuesOf(shape.format.schema, "response_format.json_schema.schema", json, builder));
+  }
+  if (shape.tools.choice != ToolRequest::Choice::kNone) {
+    const std::vector<CallableTool> tools = Callable(shape.tools, json, builder);
+    const bool must = shape.tools.choice == ToolRequest::Choice::kRequired;
+    if (must) contents.clear();
+    contents.push_back(
+        must || !contents.empty()
+            ? ToolCallsOnly(shape.form, tools, shape.tools.several, tokenizer_, builder)
+            : TextOrToolCalls(shape.form, tools, shape.tools.several, tokenizer_, builder));
+  }
+  const Expression answer =
+      AfterThinking(shape.thinking, Expression::Choice(std::move(contents)), tokenizer_, builder);
+  return std::make_shared<TokenGrammar>(builder.Build(builder.NewRule(answer)), trie_);
+}
+
+}  // namespace fathom
