@@ -22,6 +22,7 @@
 #include "cli/plan.h"
 #include "cli/problems.h"
 #include "cli/pull.h"
+#include "cli/rl.h"
 #include "cli/score.h"
 #include "cli/serve.h"
 #include "cli/sft.h"
@@ -85,6 +86,7 @@ int main(int argc, char** argv) {
   fathom::AddProblemsCommand(app);
   fathom::AddTrainCommand(app);
   fathom::AddSftCommand(app);
+  fathom::AddRlCommand(app);
   fathom::AddGenerateCommand(app);
   fathom::AddScoreCommand(app);
   fathom::AddChatCommand(app);

@@ -20,20 +20,14 @@ std::vector<double> Download(Context& context, ConstTensor x) {
   return {values.begin(), values.end()};
 }
 
-// dlogprob of every row: -weight where there is a target.
-Tensor UploadLossGradient(Context& context, Arena& arena, DType dtype,
-                          std::span<const int32_t> targets, double weight) {
-  const Shape shape({static_cast<int64_t>(targets.size())});
+Tensor Upload(Context& context, Arena& arena, DType dtype, const std::vector<double>& values) {
+  const Shape shape({static_cast<int64_t>(values.size())});
   Tensor tensor = arena.New(dtype, shape);
   if (dtype == DType::kF64) {
-    std::vector<double> values;
-    for (const int32_t target : targets) values.push_back(target < 0 ? 0 : -weight);
     context.backend->CopyFromHost(ConstTensor(values.data(), dtype, shape), tensor);
   } else {
-    std::vector<float> values;
-    for (const int32_t target : targets)
-      values.push_back(target < 0 ? 0 : static_cast<float>(-weight));
-    context.backend->CopyFromHost(ConstTensor(values.data(), dtype, shape), tensor);
+    const std::vector<float> narrow(values.begin(), values.end());
+    context.backend->CopyFromHost(ConstTensor(narrow.data(), dtype, shape), tensor);
   }
   return tensor;
 }
@@ -95,7 +89,8 @@ class LossPass {
   std::vector<double> TargetLogProbs(size_t k) {
     ArenaScope scope(*context_.workspace);
     const Tensor logprob = context_.workspace->New(precision_.sum, Shape({batch_.size}));
-    transformer_.head().LogProb(context_, depths_[k].h, 1.0, depths_[k].targets, logprob);
+    transformer_.head().LogProb(context_, depths_[k].h, Temperature(k), depths_[k].targets,
+                                logprob);
     return Download(context_, logprob);
   }
 
@@ -130,10 +125,9 @@ class LossPass {
       const Depth& depth = depths_[k];
       {
         ArenaScope head_scope(workspace);
-        const Tensor dlogprob = UploadLossGradient(context_, workspace, precision_.sum,
-                                                   input_.targets[k], options_.target_weight.at(k));
-        transformer_.head().LogProbAndBackward(context_, depth.h, 1.0, depth.targets, dlogprob,
-                                               logprob, dh);
+        const Tensor dlogprob = Upload(context_, workspace, precision_.sum, LossGradient(k));
+        transformer_.head().LogProbAndBackward(context_, depth.h, Temperature(k), depth.targets,
+                                               dlogprob, logprob, dh);
       }
       logprobs[k] = Download(context_, logprob);
       if (k + 1 < depths_.size()) backend.Add(context_, dprevious, dh);
@@ -165,6 +159,24 @@ class LossPass {
   }
 
  private:
+  double Temperature(size_t k) const { return k == 0 ? options_.temperature : 1; }
+
+  // dLoss/dlogprob of every row; 0 where there is no target.
+  std::vector<double> LossGradient(size_t k) {
+    const std::vector<int32_t>& targets = input_.targets[k];
+    std::vector<double> gradient;
+    if (k == 0 && options_.dlogprob) {
+      gradient = options_.dlogprob(TargetLogProbs(0));
+      FATHOM_CHECK(gradient.size() == targets.size());
+    } else {
+      gradient.assign(targets.size(), -options_.target_weight.at(k));
+    }
+    for (size_t i = 0; i < targets.size(); ++i) {
+      if (targets[i] < 0) gradient[i] = 0;
+    }
+    return gradient;
+  }
+
   // The stream as the last norm reads it.
   Tensor Kept(Tensor x) const { return InType(context_, x, precision_.norm_input, arena_); }
 
@@ -229,9 +241,9 @@ LossOutput LanguageModelLoss(Context& context, const Transformer& transformer,
 }
 
 std::vector<double> TokenLosses(Context& context, const Transformer& transformer,
-                                const LossInput& input, AttentionForm form) {
+                                const LossInput& input, AttentionForm form, double temperature) {
   ArenaScope scope(*context.workspace);
-  LossOptions options{.form = form};
+  LossOptions options{.form = form, .temperature = temperature};
   LossPass pass(context, transformer, input, options, nullptr);
   pass.Forward();
   std::vector<double> losses = pass.TargetLogProbs(0);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -27,6 +28,12 @@ struct LossOptions {
   // dLoss/d(-logprob) of every target of a depth: depth 0 is usually 1 / (targets in the step),
   // depth k lambda / depths / (targets of that depth in the step).
   std::vector<double> target_weight;
+  // For a loss that is no sum of -logprobs (a policy's): dLoss/dlogprob of every token of depth 0,
+  // given their log-probs (0 where there is no target; what is given there does not count). In
+  // place of target_weight[0]; costs one more pass through the head.
+  std::function<std::vector<double>(std::span<const double> logprobs)> dlogprob;
+  // Of depth 0: log-probs and loss are those of softmax(logits / temperature).
+  double temperature = 1;
   // Weight of this micro-batch's balance losses: they enter the loss as balance_weight * sum over
   // sequences and layers.
   double balance_weight = 0;
@@ -54,6 +61,6 @@ LossOutput LanguageModelLoss(Context& context, const Transformer& transformer,
 
 // -logprob of every target of depth 0, in nats, in order (0 where the target is -1).
 std::vector<double> TokenLosses(Context& context, const Transformer& transformer,
-                                const LossInput& input, AttentionForm form);
+                                const LossInput& input, AttentionForm form, double temperature = 1);
 
 }  // namespace fathom

@@ -123,6 +123,7 @@ void SaveCheckpoint(const fs::path& directory, const ModelConfig& config,
         {"tokens", progress.tokens},
         {"seconds", progress.seconds},
         {"loss", progress.loss},
+        {"draws", progress.draws},
         {"start_score", progress.start_score},
         {"best_step", progress.best_step},
         {"best_score", progress.best_score},
@@ -159,6 +160,7 @@ TrainingProgress ReadProgress(const fs::path& directory) {
   progress.tokens = static_cast<uint64_t>(count("tokens"));
   progress.seconds = state.At("seconds").Number();
   progress.loss = state.At("loss").Number();
+  progress.draws = static_cast<uint64_t>(count("draws"));
   progress.start_score = state.At("start_score").Number();
   progress.best_step = state.At("best_step").Int();
   progress.best_score = state.At("best_score").Number();
@@ -200,6 +202,12 @@ std::optional<fs::path> NewestCheckpoint(const fs::path& output) {
   const auto found = Checkpoints(output);
   if (found.empty()) return std::nullopt;
   return found.back().second;
+}
+
+std::optional<int64_t> OldestCheckpointStep(const fs::path& output) {
+  const auto found = Checkpoints(output);
+  if (found.empty()) return std::nullopt;
+  return found.front().first;
 }
 
 void PruneCheckpoints(const fs::path& output, int64_t keep) {

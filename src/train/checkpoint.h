@@ -25,6 +25,7 @@ struct TrainingProgress {
   double start_score = 0;
   int64_t best_step = -1;  // -1: there was none
   double best_score = 0;
+  uint64_t draws = 0;  // problems drawn, of reinforcement learning
   // What the bits of the rest of the run depend on.
   int64_t micro_batch_tokens = 0;
   uint64_t data_fingerprint = 0;                    // of the rows of this stage
@@ -74,6 +75,8 @@ TrainingProgress ReadProgress(const std::filesystem::path& directory);
 
 // OUTPUT/checkpoints/step-N with the largest N.
 std::optional<std::filesystem::path> NewestCheckpoint(const std::filesystem::path& output);
+// The smallest N of them.
+std::optional<int64_t> OldestCheckpointStep(const std::filesystem::path& output);
 // Removes all but the newest `keep`.
 void PruneCheckpoints(const std::filesystem::path& output, int64_t keep);
 

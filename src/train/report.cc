@@ -21,11 +21,13 @@ struct Point {
 
 // What the log says, ready to be drawn.
 struct RunHistory {
-  std::vector<Point> loss;      // tokens, nats a token
+  std::vector<Point> training;  // tokens, what the curve of training shows
   std::vector<Point> held_out;  // tokens, score
-  bool in_nats = false;         // scores: nats a token of answers, not bits per byte of text
-  double baseline = 0;          // bits per byte
-  double score = 0;             // at the end
+  // What the curves show: of pre-training, of tuning, of reinforcement learning.
+  std::string_view training_title = "training loss (nats a token), over tokens";
+  std::string_view held_out_title, score_name;
+  double baseline = 0;  // bits per byte
+  double score = 0;     // at the end
   double seconds = 0;
   double tokens = 0;
   std::vector<std::pair<int64_t, std::string>> samples;  // step, text
@@ -35,8 +37,23 @@ RunHistory ReadHistory(const std::filesystem::path& path) {
   RunHistory history;
   const std::string text = ReadFile(path);
   double tokens = 0;
-  const auto score = [](const nlohmann::json& line) {
-    return line.value(line.contains("bits_per_byte") ? "bits_per_byte" : "loss", 0.0);
+  struct Score {
+    const char* key;
+    std::string_view title, name;
+  };
+  constexpr Score kScores[] = {
+      {"bits_per_byte", "held-out text (bits per byte), over tokens", "held-out bits per byte"},
+      {"accuracy", "held-out problems (share right), over tokens",
+       "held-out problems, share right"},
+      {"loss", "held-out answers (nats a token), over tokens", "held-out answers, nats a token"}};
+  const auto score = [&](const nlohmann::json& line) {
+    for (const Score& of : kScores) {
+      if (!line.contains(of.key)) continue;
+      history.held_out_title = of.title;
+      history.score_name = of.name;
+      return line.value(of.key, 0.0);
+    }
+    return 0.0;
   };
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
@@ -49,9 +66,10 @@ RunHistory ReadHistory(const std::filesystem::path& path) {
     const std::string kind = line.value("kind", "");
     if (kind == "step") {
       tokens = line.value("tokens", tokens);
-      history.loss.push_back({tokens, line.value("loss", 0.0)});
+      const bool rewarded = line.contains("reward");
+      if (rewarded) history.training_title = "mean reward, over tokens";
+      history.training.push_back({tokens, line.value(rewarded ? "reward" : "loss", 0.0)});
     } else if (kind == "validation") {
-      history.in_nats = !line.contains("bits_per_byte");
       history.held_out.push_back({tokens, score(line)});
     } else if (kind == "result") {
       history.score = score(line);
@@ -142,7 +160,7 @@ class Panel {
 
 std::string Picture(const RunHistory& history) {
   const auto [least, most] =
-      std::minmax_element(history.loss.begin(), history.loss.end(),
+      std::minmax_element(history.training.begin(), history.training.end(),
                           [](const Point& a, const Point& b) { return a.y < b.y; });
   std::string svg =
       "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 860 320' font-family='sans-serif'>\n"
@@ -154,11 +172,11 @@ std::string Picture(const RunHistory& history) {
       ".dot{fill:#1a6fb5}.baseline{fill:none;stroke:#c2571a;stroke-width:2;stroke-dasharray:6 "
       "4}</style>\n"
       "<rect width='860' height='320' fill='#fff'/>\n";
-  if (!history.loss.empty()) {
-    Panel loss(50, "training loss (nats a token), over tokens", history.tokens,
-               std::floor(least->y), std::ceil(most->y));
-    loss.Line(history.loss, "raw");
-    loss.Line(Smooth(history.loss), "line");
+  if (!history.training.empty()) {
+    Panel loss(50, history.training_title, history.tokens, std::floor(least->y),
+               std::ceil(most->y));
+    loss.Line(history.training, "raw");
+    loss.Line(Smooth(history.training), "line");
     svg += loss.svg();
   }
   if (!history.held_out.empty()) {
@@ -169,10 +187,7 @@ std::string Picture(const RunHistory& history) {
       bottom = std::min(bottom, point.y);
     }
     const double margin = 0.1 * (top - bottom) + 0.01;
-    Panel held_out(480,
-                   history.in_nats ? "held-out answers (nats a token), over tokens"
-                                   : "held-out text (bits per byte), over tokens",
-                   history.tokens, bottom - margin, top + margin);
+    Panel held_out(480, history.held_out_title, history.tokens, bottom - margin, top + margin);
     if (history.baseline > 0) {
       held_out.Line({{0, history.baseline}, {history.tokens, history.baseline}}, "baseline");
       held_out.Label(history.tokens, history.baseline,
@@ -210,10 +225,7 @@ void WriteReport(const std::filesystem::path& output) {
       "<table><tr><td>tokens seen</td><td>{}</td></tr><tr><td>time training</td><td>{}</td></tr>\n",
       FormatCount(history.tokens), FormatDuration(history.seconds));
   if (history.score > 0) {
-    html +=
-        fmt::format("<tr><td>{}</td><td>{:.4f}</td></tr>\n",
-                    history.in_nats ? "held-out answers, nats a token" : "held-out bits per byte",
-                    history.score);
+    html += fmt::format("<tr><td>{}</td><td>{:.4f}</td></tr>\n", history.score_name, history.score);
   }
   if (history.baseline > 0) {
     html += fmt::format("<tr><td>order-4 byte model</td><td>{:.4f}</td></tr>\n", history.baseline);

@@ -18,9 +18,9 @@
 #include "base/random.h"
 #include "formats/mapped_model.h"
 #include "formats/model_source.h"
+#include "posttrain/chat_model.h"
 #include "posttrain/sft/conversation_corpus.h"
 #include "posttrain/sft/conversation_rows.h"
-#include "text/chat/chat_template.h"
 #include "train/run_setup.h"
 #include "train/training_step.h"
 
@@ -29,8 +29,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-ModelConfig TunedModel(const SftConfig& config) {
-  ModelConfig model = ReadModelConfig(config.model.init_from);
+ModelConfig TunedModel(const SftConfig& config, ModelConfig model) {
   if (!config.model.mtp) model.num_nextn_predict_layers = 0;
   if (config.data.sequence_length > model.max_position_embeddings) {
     throw Error("data.sequence_length",
@@ -49,33 +48,14 @@ TrainingStage TunedStage(const SftConfig& config, const ModelConfig& model, int6
           .name = "tuning"};
 }
 
-// What is read from the model that is tuned, and how its conversations become tokens.
-struct ChatModel {
-  ModelConfig model;
-  Tokenizer tokenizer;
-  ChatTemplate chat;
-};
-
-ChatModel OpenChatModel(const SftConfig& config) {
-  const auto source = ModelSource::Open(config.model.init_from);
-  auto tokenizer = source->LoadTokenizer();
-  if (!tokenizer) {
-    throw Error(config.model.init_from.string(), "comes without a tokenizer",
-                "put its tokenizer.json beside it");
-  }
-  ChatTemplate chat =
-      ChatTemplate::Load([&](std::string_view name) { return source->SideFile(name); },
-                         config.model.init_from.string(), &*tokenizer);
-  return {TunedModel(config), *std::move(tokenizer), std::move(chat)};
-}
-
 class Tuning : public TrainingTask {
  public:
   // data: the folder for the encoded conversations.
   Tuning(const SftConfig& config, const fs::path& data, ThreadPool& pool, bool quiet)
       : config_(config),
         quiet_(quiet),
-        from_(OpenChatModel(config)),
+        from_(ChatModel::Open(config.model.init_from)),
+        model_(TunedModel(config, from_.config)),
         companions_(CompanionsOf(config.model.init_from, from_.tokenizer)),
         encoder_(from_.chat, from_.tokenizer,
                  config.data.turns == "last" ? LearntTurns::kLast : LearntTurns::kAll) {
@@ -92,15 +72,15 @@ class Tuning : public TrainingTask {
     const auto first = static_cast<double>(rows.RowsOf(1));
     epochs_ = static_cast<double>(steps) * batch_rows / first;
     filled_ = PackedConversations(training_, RowOptions(), 0).filled();
-    stages_.push_back(TunedStage(config, from_.model, steps));
+    stages_.push_back(TunedStage(config, model_, steps));
   }
 
-  const ModelConfig& model() const override { return from_.model; }
+  const ModelConfig& model() const override { return model_; }
   const std::vector<TrainingStage>& stages() const override { return stages_; }
   const ModelCompanions& companions() const override { return companions_; }
 
   void Initialize(Context&, ParameterStore& store) const override {
-    LoadMasters(config_.model.init_from, from_.model, store);
+    LoadMasters(config_.model.init_from, model_, store);
   }
 
   std::unique_ptr<RowSource> Rows(size_t) const override {
@@ -149,7 +129,7 @@ class Tuning : public TrainingTask {
     for (int64_t first = 0; first < rows.rows(); first += at_once) {
       const int64_t count = std::min(at_once, rows.rows() - first);
       TokenRows batch;
-      batch.Reset(count, config_.data.sequence_length, from_.model.num_nextn_predict_layers);
+      batch.Reset(count, config_.data.sequence_length, model_.num_nextn_predict_layers);
       for (int64_t i = 0; i < count; ++i) rows.ReadRow(first + i, i, batch);
       const LossOutput output = LanguageModelLoss(context, transformer, MakeLossInput(batch),
                                                   {.form = config_.Form()}, nullptr);
@@ -170,7 +150,7 @@ class Tuning : public TrainingTask {
  private:
   ConversationRowsOptions RowOptions() const {
     return {.sequence_length = config_.data.sequence_length,
-            .depth = from_.model.num_nextn_predict_layers,
+            .depth = model_.num_nextn_predict_layers,
             .seed = config_.seed};
   }
   ConversationRows MakeRows() const { return {training_, RowOptions()}; }
@@ -183,7 +163,7 @@ class Tuning : public TrainingTask {
         .seed = config_.seed};
     for (size_t i = 0; i < config_.data.sources.size(); ++i) {
       const SourceSpec& source = config_.data.sources[i];
-      corpora_.push_back(MakeConversationCorpus(source, encoder_, from_.model.vocab_size, options,
+      corpora_.push_back(MakeConversationCorpus(source, encoder_, model_.vocab_size, options,
                                                 data / fmt::format("source-{}", i), pool, quiet_));
       const ConversationCorpus& corpus = corpora_.back();
       spdlog::info("{}: {} conversations, {} tokens of which {} are learnt; {} sequences held out",
@@ -206,6 +186,7 @@ class Tuning : public TrainingTask {
   const SftConfig& config_;
   bool quiet_;
   ChatModel from_;
+  ModelConfig model_;
   ModelCompanions companions_;
   ConversationEncoder encoder_;
   std::vector<ConversationCorpus> corpora_;  // one a source
@@ -221,7 +202,8 @@ TrainSummary RunSft(Context& context, const SftConfig& config, const TrainOption
   RefuseExistingRun(config, options);
   InterruptGuard interrupt;
   // Refused before anything is made.
-  const std::vector<TrainingStage> stages = {TunedStage(config, TunedModel(config), 1)};
+  const std::vector<TrainingStage> stages = {
+      TunedStage(config, TunedModel(config, ReadModelConfig(config.model.init_from)), 1)};
   const MemoryPlan plan = PlanTraining(config, stages, *context.backend, *context.pool);
   RefuseWhatDoesNotFit(config, stages, plan, static_cast<double>(AvailableMemory()),
                        *context.backend, *context.pool);
@@ -245,14 +227,14 @@ std::vector<TrainingStage> SftStages(const SftConfig& config, ThreadPool& pool, 
 }
 
 std::vector<int32_t> SftSamplePrompt(const SftConfig& config) {
-  const ChatModel from = OpenChatModel(config);
+  const ChatModel from = ChatModel::Open(config.model.init_from);
   const ChatMessage message[] = {{.role = "user", .content = config.sample.prompt}};
   std::vector<int32_t> prompt = from.chat.Encode(from.tokenizer, message);
-  const int64_t room = from.model.max_position_embeddings - static_cast<int64_t>(prompt.size());
+  const int64_t room = from.config.max_position_embeddings - static_cast<int64_t>(prompt.size());
   if (room < 1) {
     throw Error("sample.prompt",
                 fmt::format("its {} tokens leave no room in the model's context of {}",
-                            prompt.size(), from.model.max_position_embeddings),
+                            prompt.size(), from.config.max_position_embeddings),
                 "give a shorter one");
   }
   return prompt;

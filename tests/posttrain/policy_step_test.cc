@@ -1,0 +1,167 @@
+// The trainer and the engine compute the same numbers.
+
+#include "posttrain/grpo/policy_step.h"
+
+#include <gtest/gtest.h>
+
+#include "backend/cpu/cpu_backend.h"
+#include "backend/reference/reference_backend.h"
+#include "infer/transformer_executor.h"
+#include "model/tiny_model.h"
+#include "ops/test_tensors.h"
+#include "train/tiny_run.h"
+
+namespace fathom::test {
+namespace {
+
+// A model whose answers are lively: random weights, large.
+struct Policy {
+  Policy(TestRun& run, const ModelConfig& config, Precision precision)
+      : store(config, precision.sum, run.backend().allocator()),
+        transformer(config, precision, store, run.backend().allocator()) {
+    InitializeParameters(config, 11, *run.context().pool, store, true);
+  }
+  ParameterStore store;
+  Transformer transformer;
+};
+
+std::vector<Rollout> Write(TestRun& run, Policy& policy, int64_t step_tokens, double temperature) {
+  policy.transformer.Pack(run.context(), AttentionForm::kAbsorbed, /*training=*/false);
+  TransformerExecutor executor(run.context(), policy.transformer, 200);
+  Engine engine(executor, {.step_tokens = step_tokens});
+  RolloutOptions options{.answers = 3, .max_tokens = 20, .stop_ids = {5, 6, 7, 8, 9}};
+  options.sampling.temperature = temperature;
+  options.sampling.seed = 5;
+  return MakeRollouts(engine, {{40, 41, 42, 43}, {50, 51, 52, 53, 54, 55, 56}, {44}}, options);
+}
+
+class PolicyStepTest : public testing::TestWithParam<const char*> {
+ protected:
+  ModelConfig Model() const {
+    return GetParam() == std::string_view("v3")   ? TinyRunModel()
+           : GetParam() == std::string_view("v2") ? TinyV2Run()
+                                                  : TinyQwen2Run();
+  }
+};
+
+// Whatever the batches of both sides, the number of threads and the temperature.
+TEST_P(PolicyStepTest, RolloutsHaveTheLogProbsOfTheTrainerBitForBit) {
+  for (const Precision precision : {Precision::BF16(), Precision::F32()}) {
+    for (const double temperature : {1.0, 0.7}) {
+      for (const int threads : {1, 2}) {
+        TestRun run(CreateCpuBackend(), threads);
+        Policy policy(run, Model(), precision);
+        const std::vector<Rollout> rollouts = Write(run, policy, 7 * threads, temperature);
+        ASSERT_EQ(rollouts.size(), 9);
+        std::vector<const Rollout*> pointers;
+        for (const Rollout& rollout : rollouts) pointers.push_back(&rollout);
+        for (const int64_t group : {1, 50, 1000}) {
+          const auto logprobs = AnswerLogProbs(run.context(), policy.transformer, pointers,
+                                               AttentionForm::kAbsorbed, temperature, group);
+          ASSERT_EQ(logprobs.size(), rollouts.size());
+          for (size_t i = 0; i < rollouts.size(); ++i)
+            EXPECT_EQ(logprobs[i], rollouts[i].logprobs) << i << ", groups of " << group;
+        }
+      }
+    }
+  }
+}
+
+// The first update of a step: every ratio is 1 and nothing is clipped, in micro-batches of any
+// size.
+TEST_P(PolicyStepTest, TheFirstUpdateIsOnPolicyExactly) {
+  TestRun run(CreateCpuBackend(), 2);
+  TrainingSettings settings;
+  settings.precision.attention = "absorbed";
+  settings.precision.recipe = "bf16";
+  settings.optimizer.weight_decay = 0;
+  const PolicyLossOptions loss;
+  std::vector<double> norms;
+  for (const int64_t micro : {1, 60, 10000}) {
+    Policy policy(run, Model(), settings.ModelPrecision());
+    const std::vector<Rollout> rollouts = Write(run, policy, 64, 1.0);
+    Optimizer optimizer(settings.optimizer, policy.store, run.backend().allocator());
+    optimizer.Reset(run.context());
+    settings.micro_batch_tokens = micro;
+    PolicyStep step(settings, loss, 1.0, policy.transformer, policy.store, optimizer,
+                    run.backend().allocator());
+    std::vector<WeighedRollout> batch;
+    double advantage = -1;
+    for (const Rollout& rollout : rollouts) {
+      batch.push_back(
+          {.rollout = &rollout, .advantage = advantage, .reference_logprobs = rollout.logprobs});
+      advantage += 0.25;
+    }
+    const PolicyStepResult result = step.Run(run.context(), batch, 0, 1e-3);
+    EXPECT_EQ(result.bad, "");
+    EXPECT_EQ(result.sums.deviation, 0);
+    EXPECT_EQ(result.sums.kl, 0);
+    EXPECT_EQ(result.sums.ratio, static_cast<double>(result.sums.tokens));
+    norms.push_back(result.grad_norm);
+    EXPECT_GT(result.grad_norm, 0);
+    // A second one is off policy.
+    EXPECT_GT(step.Run(run.context(), batch, 1, 1e-3).sums.deviation, 0);
+  }
+  // Sums of gradients in another order.
+  EXPECT_NEAR(norms[1] / norms[0], 1, 1e-3);
+  EXPECT_NEAR(norms[2] / norms[0], 1, 1e-3);
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, PolicyStepTest, testing::Values("v3", "v2", "qwen2"));
+
+// A loss that is no sum of log-probs, at a temperature, through the whole model in double
+// precision: sum_t logprob_t^2 / 2.
+TEST(PolicyGradient, IsTheDerivativeOfTheLossThroughTheModel) {
+  TestRun run(CreateReferenceBackend());
+  const ModelConfig config = TinyConfig();
+  TinyModel tiny(run, config, Precision::Double());
+  LossInput input = RandomLossInput(config, {7, 1, 9}, 5);
+  input.inputs.resize(1);  // the main model alone
+  input.targets.resize(1);
+  constexpr double kTemperature = 0.7;
+  LossOptions options{
+      .form = AttentionForm::kAbsorbed, .target_weight = {0}, .temperature = kTemperature};
+  options.dlogprob = [](std::span<const double> logprobs) {
+    return std::vector<double>(logprobs.begin(), logprobs.end());
+  };
+  SavedActivations saved(HostAllocator());
+  LanguageModelLoss(run.context(), tiny.model, input, options, &saved);
+  std::vector<std::vector<double>> gradients;
+  for (const auto& parameter : tiny.store.all())
+    gradients.push_back(parameter->grad.empty() ? std::vector<double>() : LoadAll(parameter->grad));
+  const auto loss_now = [&] {
+    tiny.store.MarkChanged();
+    tiny.Pack(run.context());
+    double loss = 0;
+    for (const double nll :
+         TokenLosses(run.context(), tiny.model, input, AttentionForm::kAbsorbed, kTemperature))
+      loss += nll * nll / 2;
+    return loss;
+  };
+  RandomStream random(78);
+  for (size_t p = 0; p < tiny.store.all().size(); ++p) {
+    const Parameter& parameter = *tiny.store.all()[p];
+    if (parameter.grad.empty()) continue;
+    const std::vector<double> values = LoadAll(parameter.master);
+    std::vector<double> direction(values.size());
+    double expected = 0, norm = 0;
+    for (size_t i = 0; i < values.size(); ++i) {
+      direction[i] = random.NextNormal();
+      expected += direction[i] * gradients[p][i];
+      norm += gradients[p][i] * gradients[p][i];
+    }
+    constexpr double kStep = 2e-6;
+    const auto loss_at = [&](double step) {
+      std::vector<double> moved = values;
+      for (size_t i = 0; i < values.size(); ++i) moved[i] += step * direction[i];
+      StoreAll(parameter.master, moved);
+      return loss_now();
+    };
+    const double difference = (loss_at(kStep) - loss_at(-kStep)) / (2 * kStep);
+    StoreAll(parameter.master, values);
+    EXPECT_NEAR(difference, expected, 1e-6 * std::sqrt(norm) + 1e-7) << parameter.spec.name;
+  }
+}
+
+}  // namespace
+}  // namespace fathom::test
