@@ -20,6 +20,7 @@
 #include "serve/accounts/accounts.h"
 #include "serve/accounts/sqlite_store.h"
 #include "serve/http/server.h"
+#include "serve/metrics/server_metrics.h"
 #include "serve/openai/openai_api.h"
 
 namespace fathom {
@@ -33,6 +34,7 @@ struct Arguments {
   std::filesystem::path directory;
   std::string name;
   std::filesystem::path ledger, config;
+  std::string log_format = "text";
   int64_t context = 0;
   int64_t max_running = 64, max_waiting = 256;
   int64_t drain_seconds = 30;
@@ -57,7 +59,9 @@ class Serving {
         store_(arguments.ledger.empty()
                    ? nullptr
                    : std::make_unique<SqliteStore>(arguments.ledger, SqliteStore::Open::kServe)),
-        accounts_(store_.get(), ServeSettings::Read(arguments.config).prices),
+        settings_(ServeSettings::Read(arguments.config)),
+        accounts_(store_.get(), settings_.prices),
+        admission_({.objective = settings_.first_token, .max_running = arguments.max_running}),
         device_(arguments.common.device, arguments.common.threads),
         model_(arguments.directory, arguments.precision.Get(), arguments.draft.wants_mtp()) {
     CheckKeys();
@@ -96,10 +100,17 @@ class Serving {
                              .max_length = options.max_length,
                              .created = std::time(nullptr),
                              .seed = arguments_.common.seed};
-    EngineService service(engine.engine());
-    OpenAiApi api(served, model_.defaults(), template_ ? &*template_ : nullptr, service, accounts_);
+    ServerMetrics metrics(Name(), options.max_length, accounts_);
+    EngineService service(engine.engine(), {&metrics, &admission_});
+    OpenAiApi api(served, model_.defaults(), template_ ? &*template_ : nullptr, service, accounts_,
+                  admission_);
     WebRouter router;
     api.AddTo(router);
+    metrics.AddTo(router);
+    arguments_.web.answered = [&metrics](const WebRecord& record) {
+      metrics.OnAnswered(record);
+      LogAnswer(record);
+    };
     arguments_.web.reload = [this] { Reload(); };
     WebServer server(arguments_.web, std::move(router));
     spdlog::info("{} tokens of context, {} for the cache", options.max_length,
@@ -130,9 +141,23 @@ class Serving {
   }
 
   void Reload() {
-    accounts_.SetPrices(ServeSettings::Read(arguments_.config).prices);
+    const ServeSettings settings = ServeSettings::Read(arguments_.config);
+    accounts_.SetPrices(settings.prices);
+    admission_.SetObjective(settings.first_token);
     accounts_.LoadKeys();
     spdlog::info("keys and configuration are read again");
+  }
+
+  // Neither what was asked nor what was answered.
+  static void LogAnswer(const WebRecord& record) {
+    LogEvent(spdlog::level::info, "answered",
+             {{"request_id", record.id},
+              {"method", record.method},
+              {"path", record.path},
+              {"status", int64_t{record.status}},
+              {"seconds", record.seconds},
+              {"key", record.caller},
+              {"whole", int64_t{record.whole}}});
   }
 
   int64_t Context() const { return model_.config().max_position_embeddings; }
@@ -147,7 +172,9 @@ class Serving {
   Arguments& arguments_;
   // First, so that what the engine leaves unfinished at the end is settled all the same.
   std::unique_ptr<SqliteStore> store_;  // null without --ledger
+  const ServeSettings settings_;        // at the start
   Accounts accounts_;
+  Admission admission_;
   Device device_;
   LoadedModel model_;
   std::optional<ChatTemplate> template_;
@@ -195,8 +222,14 @@ void AddServeCommand(CLI::App& app) {
   command->add_option("--ledger", arguments->ledger,
                       "The file with keys (`fathom keys`) and what requests took and cost; without "
                       "it, there are none");
-  command->add_option("--config", arguments->config,
-                      "A file with prices, read again at SIGHUP (docs/serving.md)");
+  command->add_option(
+      "--config", arguments->config,
+      "A file with prices and the objective of admission, read again at SIGHUP (docs/serving.md)");
+  command
+      ->add_option("--log-format", arguments->log_format,
+                   "What the log on stderr is: text, or json (an object a line)")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
   CLI::Option* certificate = command->add_option(
       "--tls-cert", arguments->web.tls.certificate,
       "Serve with TLS: the certificate and its chain (PEM), read again at SIGHUP");
@@ -212,6 +245,8 @@ void AddServeCommand(CLI::App& app) {
       "Seed of requests that give none; one is drawn for each if not given");
   command->get_option("--json")->description("Print where it is served as JSON on stdout");
   command->callback([arguments] {
+    StartLogging(arguments->common.quiet,
+                 arguments->log_format == "json" ? LogFormat::kJson : LogFormat::kText);
     CheckHost(*arguments);
     arguments->web.drain_time = std::chrono::seconds(arguments->drain_seconds);
     Serving(*arguments).Run();

@@ -22,6 +22,10 @@ ServeSettings ServeSettings::Read(const std::filesystem::path& path) {
                      .cache_miss = price("cache_miss"),
                      .output = price("output")};
   prices.Finish();
+  TomlTable admission = root.Table("admission");
+  settings.first_token =
+      std::chrono::duration<double>(admission.Number("first_token_seconds", 0, 0, 1e6));
+  admission.Finish();
   root.Finish();
   return settings;
 }

@@ -108,10 +108,9 @@ int64_t Engine::AddRequest(GenerationRequest request) {
   }
   Sampler sampler(request.sampling, request.choice, request.prompt, request.constraint);
   const int64_t id = next_id_++;
-  Sequence sequence{.id = id,
-                    .request = std::move(request),
-                    .sampler = std::move(sampler),
-                    .arrival = Clock::now()};
+  const Clock::time_point arrival = request.arrival.value_or(Clock::now());
+  Sequence sequence{
+      .id = id, .request = std::move(request), .sampler = std::move(sampler), .arrival = arrival};
   sequence.tokens = sequence.request.prompt;
   sequence.next_scored = sequence.request.score_from;
   sequence.usage.prompt_tokens = sequence.prompt();
@@ -275,6 +274,8 @@ bool Engine::Take(Sequence& sequence, const Scheduler::Grant& grant, PieceResult
   statistics_.cached_tokens += cached;
   statistics_.computed_tokens += grant.count;
   statistics_.tokens += std::max<int64_t>(0, end - sequence.seen);
+  statistics_.prompt_tokens +=
+      std::max<int64_t>(0, std::min(end, sequence.prompt()) - sequence.seen);
   const bool prompt_ends = sequence.seen < sequence.prompt() && end >= sequence.prompt();
   sequence.seen = std::max(sequence.seen, end);
   const int64_t first_drawn = sequence.length();

@@ -54,6 +54,8 @@ struct GenerationRequest {
   std::string user;          // among users of equal priority, shares are fair
   // Prefixes are shared between requests of equal salts only.
   std::string cache_salt;
+  // When somebody began to wait for it; if not given, when it is added.
+  std::optional<std::chrono::steady_clock::time_point> arrival = {};
 };
 
 enum class FinishReason : uint8_t {
@@ -144,6 +146,7 @@ class Engine : private SequencePages {
     // Rows of prompts and answers that requests have got, computed or cached: for progress
     // displays.
     int64_t tokens = 0;
+    int64_t prompt_tokens = 0;    // of these, those of prompts
     int64_t computed_tokens = 0;  // recomputed ones included
     int64_t cached_tokens = 0;
     int64_t preemptions = 0;

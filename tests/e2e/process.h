@@ -72,6 +72,7 @@ class Process {
     }
   }
 
+  pid_t id() const { return pid_; }
   void Signal(int number) const { kill(pid_, number); }
   // Whether it has ended.
   bool Ended() {

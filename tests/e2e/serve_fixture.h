@@ -45,8 +45,9 @@ class ServeTest : public testing::Test {
     return json::parse(process.Out());
   }
 
-  void Serve(std::vector<std::string> options = {}) {
-    std::vector<std::string> arguments = {"serve", Path("model"), "--port", "0", "--quiet"};
+  void Serve(std::vector<std::string> options = {}, bool quiet = true) {
+    std::vector<std::string> arguments = {"serve", Path("model"), "--port", "0"};
+    if (quiet) arguments.push_back("--quiet");
     arguments.insert(arguments.end(), options.begin(), options.end());
     server_ = std::make_unique<Process>(own_.path(), arguments);
     port_ = server_->AwaitPort();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
@@ -23,6 +24,11 @@ struct WebRequest {
   uint64_t body_bytes = 0;
   // Who asks, as the router's guard knows them; 0: nobody.
   int64_t caller = 0;
+  // Its name in answers (X-Request-Id), logs and the ledger: 32 hexadecimal digits.
+  std::string id = {};
+  std::chrono::steady_clock::time_point arrival = {};  // of its head
+  // What the guard holds for it, as long as somebody has the request or this.
+  std::shared_ptr<void> place = nullptr;
 
   // The first header of that name (any case); empty when there is none.
   std::string_view Header(std::string_view name) const;

@@ -27,6 +27,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "serve/http/answer.h"
+#include "serve/http/request_id.h"
 #include "serve/http/stream.h"
 
 namespace fathom {
@@ -146,7 +147,8 @@ class WebServer::Listener {
     Connection(tcp::socket&& socket, const TlsContext& tls) : stream(std::move(socket), tls) {}
     WebStream stream;
     beast::flat_buffer buffer;
-    bool in_work = false;  // a request has begun to come and is not answered yet
+    bool in_work = false;         // a request has begun to come and is not answered yet
+    WebRecord* record = nullptr;  // of the answer that is being written
   };
   using ConnectionAt = std::list<Connection>::iterator;
 
@@ -243,13 +245,18 @@ class WebServer::Listener {
     co_await http::async_read_header(connection.stream, connection.buffer, parser,
                                      asio::redirect_error(asio::use_awaitable, error));
     WebRequest request;
+    WebRecord record;
     std::optional<WebResponse> refusal;
     if (!error) {
       request = HeadOf(parser);
+      request.id = NewRequestId();
+      request.arrival = std::chrono::steady_clock::now();
+      record = {.id = request.id, .method = request.method, .path = request.path};
       refusal = Refusal(request);
       const bool wants_body = !refusal || IsSmall(parser);
       if (wants_body) co_await ReadBody(connection, parser, error);
     }
+    const std::chrono::steady_clock::time_point arrival = request.arrival;
     bool keep_alive = false, is_head = false;
     unsigned version = 11;
     WebResponse answer;
@@ -260,6 +267,7 @@ class WebServer::Listener {
       if (refusal) {
         answer = std::move(*refusal);
       } else {
+        record.caller = request.caller;
         request.body = std::move(parser.get().body());
         answer = co_await Answer(std::move(request));
       }
@@ -268,12 +276,20 @@ class WebServer::Listener {
       answer = ReadError(error, options_);
       if (answer.status == 0) co_return false;
     }
+    connection.record = &record;
     bool written;
     if (answer.later) {
       keep_alive = keep_alive && version >= 11;
       written = co_await WriteLater(connection, *answer.later, keep_alive, is_head, version >= 11);
     } else {
       written = co_await Write(connection, std::move(answer), keep_alive, is_head);
+    }
+    record.whole = written;
+    connection.record = nullptr;
+    if (options_.answered && !record.id.empty()) {
+      const std::chrono::duration<double> time = std::chrono::steady_clock::now() - arrival;
+      record.seconds = time.count();
+      options_.answered(record);
     }
     if (!written || keep_alive) co_return written;
     co_await Linger(connection);
@@ -402,11 +418,18 @@ class WebServer::Listener {
     }
   }
 
+  template <typename Response>
+  static void Note(Connection& connection, int status, Response& response) {
+    connection.record->status = status;
+    if (!connection.record->id.empty()) response.set("X-Request-Id", connection.record->id);
+  }
+
   asio::awaitable<void> WriteHead(Connection& connection, const WebResponse& head, bool keep_alive,
                                   bool chunked, beast::error_code& error) {
     http::response<http::empty_body> response(static_cast<http::status>(head.status), 11);
     response.set(http::field::content_type, head.type);
     for (const auto& [name, value] : head.headers) response.set(name, value);
+    Note(connection, head.status, response);
     response.keep_alive(keep_alive);
     response.chunked(chunked);
     http::response_serializer<http::empty_body> serializer(response);
@@ -459,6 +482,7 @@ class WebServer::Listener {
     http::response<http::string_body> response(static_cast<http::status>(answer.status), 11);
     response.set(http::field::content_type, answer.type);
     for (const auto& [name, value] : answer.headers) response.set(name, value);
+    Note(connection, answer.status, response);
     response.content_length(answer.body.size());
     response.keep_alive(keep_alive);
     if (!is_head) response.body() = std::move(answer.body);

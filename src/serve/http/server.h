@@ -12,6 +12,15 @@
 
 namespace fathom {
 
+// A request that has been answered, or whose client went before.
+struct WebRecord {
+  std::string id, method, path;  // WebRequest's
+  int64_t caller = 0;
+  int status = 0;
+  double seconds = 0;  // from its head to the end of its answer
+  bool whole = false;  // the client took all of the answer
+};
+
 struct WebServerOptions {
   // An address, or "localhost". Bound to a loopback address, the server answers only requests that
   // name this machine in Host: a page of another site whose name was made to point here is refused.
@@ -40,6 +49,8 @@ struct WebServerOptions {
   // stays as it was.
   std::function<void()> reload;
   TlsFiles tls;  // empty: without TLS
+  // Called on the server's thread for every request whose head could be read; it must not wait.
+  std::function<void(const WebRecord&)> answered;
 };
 
 // HTTP/1.1 over TCP: connections are coroutines of one thread, handlers run on others.

@@ -3,15 +3,16 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "serve/openai/request_id.h"
+#include "serve/http/request_id.h"
 
 namespace fathom {
 
 using nlohmann::ordered_json;
 
 ChatGeneration::ChatGeneration(const ServedModel& model, const ChatRequest& request,
-                               int64_t prompt_tokens, bool inside_thinking, ToolCallForm form)
-    : Generation(model, request, RequestId("chatcmpl-"), static_cast<size_t>(request.n),
+                               const std::string& request_id, int64_t prompt_tokens,
+                               bool inside_thinking, ToolCallForm form)
+    : Generation(model, request, "chatcmpl-" + request_id, static_cast<size_t>(request.n),
                  prompt_tokens),
       several_calls_(request.tools.several),
       messages_(static_cast<size_t>(request.n), Message(inside_thinking)) {
@@ -37,7 +38,7 @@ ChatGeneration::News ChatGeneration::Take(Choice& choice, Message& message,
   news.text.content = std::move(parsed.text);
   for (ToolCall& call : parsed.calls) {
     if (!several_calls_ && !message.calls.empty()) break;
-    call.id = RequestId("call_");
+    call.id = "call_" + NewRequestId();
     message.calls.push_back(std::move(call));
   }
   const bool enough = !several_calls_ && !message.calls.empty();

@@ -15,8 +15,9 @@ class ChatGeneration : public Generation {
  public:
   // inside_thinking: the prompt has opened the thoughts. form: how the model calls tools, where the
   // request has some.
-  ChatGeneration(const ServedModel& model, const ChatRequest& request, int64_t prompt_tokens,
-                 bool inside_thinking, ToolCallForm form);
+  ChatGeneration(const ServedModel& model, const ChatRequest& request,
+                 const std::string& request_id, int64_t prompt_tokens, bool inside_thinking,
+                 ToolCallForm form);
 
  private:
   struct Message {

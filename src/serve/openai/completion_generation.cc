@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "serve/openai/request_id.h"
 #include "text/utf8.h"
 
 namespace fathom {
@@ -27,8 +26,9 @@ int64_t Characters(std::string_view text) {
 
 CompletionGeneration::CompletionGeneration(const ServedModel& model,
                                            const CompletionRequest& request,
+                                           const std::string& request_id,
                                            const std::vector<std::vector<int32_t>>& prompts)
-    : Generation(model, request, RequestId("cmpl-"),
+    : Generation(model, request, "cmpl-" + request_id,
                  prompts.size() * static_cast<size_t>(request.n), Total(prompts)),
       texts_(choices_.size()) {
   if (!request.echo) return;

@@ -9,6 +9,7 @@ class CompletionGeneration : public Generation {
  public:
   // prompts: the ids of each prompt; choices are n of the first, then n of the second, and so on.
   CompletionGeneration(const ServedModel& model, const CompletionRequest& request,
+                       const std::string& request_id,
                        const std::vector<std::vector<int32_t>>& prompts);
 
  private:

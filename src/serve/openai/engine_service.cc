@@ -7,7 +7,8 @@
 
 namespace fathom {
 
-EngineService::EngineService(Engine& engine) : engine_(engine) {
+EngineService::EngineService(Engine& engine, std::vector<EngineObserver*> observers)
+    : engine_(engine), observers_(std::move(observers)) {
   Publish();
   thread_ = std::thread([this] { Run(); });
 }
@@ -49,6 +50,7 @@ EngineService::State EngineService::state() const {
 }
 
 void EngineService::Publish() {
+  for (EngineObserver* observer : observers_) observer->OnStep(engine_);
   const std::lock_guard lock(mutex_);
   state_.running = engine_.scheduler().running();
   state_.waiting = engine_.scheduler().waiting();
@@ -82,14 +84,15 @@ void EngineService::Take(Order order) {
     for (auto at = of_ticket_.find(order.ticket); at != of_ticket_.end();
          at = of_ticket_.find(order.ticket)) {
       engine_.Cancel(at->second);
-      End(choices_.find(at->second));
+      End(choices_.find(at->second), "abort");
     }
     return;
   }
   try {
     for (size_t i = 0; i < order.choices.size(); ++i) {
+      const Clock::time_point arrival = order.choices[i].arrival.value_or(Clock::now());
       const int64_t id = engine_.AddRequest(std::move(order.choices[i]));
-      choices_.emplace(id, Choice{order.ticket, i, order.client});
+      choices_.emplace(id, Choice{order.ticket, i, order.client, arrival, arrival, {}});
       of_ticket_.emplace(order.ticket, id);
     }
   } catch (const Error& error) {
@@ -102,14 +105,28 @@ void EngineService::Deliver(const std::vector<EngineEvent>& events) {
   for (const EngineEvent& event : events) {
     const auto found = choices_.find(event.request);
     if (found == choices_.end()) continue;  // given up by an earlier event of this step
+    Observe(found->second, event);
     const bool goes_on = found->second.client->OnEvent(found->second.number, event);
     if (goes_on && event.finish == FinishReason::kNone) continue;
     engine_.Cancel(event.request);
-    End(found);
+    // One who has had enough has found what ends its text.
+    End(found, event.finish == FinishReason::kNone ? "stop" : Name(event.finish));
   }
 }
 
-void EngineService::End(std::map<int64_t, Choice>::iterator choice) {
+void EngineService::Observe(Choice& choice, const EngineEvent& event) {
+  if (event.usage.prompt_tokens > 0) choice.usage = event.usage;
+  if (event.scored || event.finish == FinishReason::kFailed) return;
+  const Clock::time_point now = Clock::now();
+  const Clock::duration since_last = now - std::exchange(choice.last_token, now);
+  for (EngineObserver* observer : observers_) observer->OnToken(event, since_last);
+}
+
+void EngineService::End(std::map<int64_t, Choice>::iterator choice, std::string_view reason) {
+  const Clock::duration since_arrival = Clock::now() - choice->second.arrival;
+  for (EngineObserver* observer : observers_) {
+    observer->OnEnd(choice->second.usage, reason, since_arrival);
+  }
   const auto [begin, end] = of_ticket_.equal_range(choice->second.ticket);
   for (auto at = begin; at != end; ++at) {
     if (at->second != choice->first) continue;
@@ -126,7 +143,7 @@ void EngineService::Fail(const std::string& error) {
     first->second.client->OnEvent(
         first->second.number,
         {.request = first->first, .finish = FinishReason::kFailed, .error = error});
-    End(first);
+    End(first, "error");
   }
 }
 

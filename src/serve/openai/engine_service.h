@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -24,11 +25,25 @@ class EngineClient {
   virtual void OnRefused(const Error& error, bool queue_full) = 0;
 };
 
+// Told of all that the engine does, for metrics and estimates. All calls come from the engine's
+// thread and must not wait.
+class EngineObserver {
+ public:
+  using Seconds = std::chrono::duration<double>;
+  virtual ~EngineObserver() = default;
+  // After a step, and after requests have come or gone.
+  virtual void OnStep(const Engine& engine) = 0;
+  // A written token. since_last: since the one before, of the first since its request's arrival.
+  virtual void OnToken(const EngineEvent& event, Seconds since_last) = 0;
+  // The end of an answer. usage: as far as it came; reason: "stop", "length", "error" or "abort".
+  virtual void OnEnd(const RequestUsage& usage, std::string_view reason, Seconds since_arrival) = 0;
+};
+
 // An engine on a thread of its own, fed from any thread.
 class EngineService {
  public:
-  // The engine has to outlive it, and is its alone.
-  explicit EngineService(Engine& engine);
+  // The engine has to outlive it, and is its alone; so have the observers.
+  explicit EngineService(Engine& engine, std::vector<EngineObserver*> observers = {});
   // Gives up what is under way; its clients hear no more.
   ~EngineService();
   EngineService(const EngineService&) = delete;
@@ -47,6 +62,7 @@ class EngineService {
   State state() const;
 
  private:
+  using Clock = std::chrono::steady_clock;
   struct Order {
     uint64_t ticket;
     std::vector<GenerationRequest> choices;  // empty: the ticket is cancelled
@@ -56,17 +72,21 @@ class EngineService {
     uint64_t ticket;
     size_t number;
     std::shared_ptr<EngineClient> client;
+    Clock::time_point arrival, last_token;
+    RequestUsage usage;
   };
 
   void Run();
   void Take(Order order);
   void Deliver(const std::vector<EngineEvent>& events);
-  void End(std::map<int64_t, Choice>::iterator choice);
+  void Observe(Choice& choice, const EngineEvent& event);
+  void End(std::map<int64_t, Choice>::iterator choice, std::string_view reason);
   // The engine failed as a whole: everybody is told.
   void Fail(const std::string& error);
   void Publish();
 
   Engine& engine_;
+  const std::vector<EngineObserver*> observers_;
   std::map<int64_t, Choice> choices_;           // by the engine's ids
   std::multimap<uint64_t, int64_t> of_ticket_;  // the engine's ids of a ticket
 
@@ -76,7 +96,7 @@ class EngineService {
   uint64_t next_ticket_ = 1;
   bool stop_ = false;
   State state_;
-  std::chrono::steady_clock::time_point last_step_;
+  Clock::time_point last_step_;
   bool busy_ = false;
 
   std::thread thread_;  // last: it uses all of the above

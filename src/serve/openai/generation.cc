@@ -64,7 +64,11 @@ void Generation::Count(size_t number, const EngineEvent& event) {
     tokens_.cache_hit += usage.cached_tokens;
     tokens_.cache_miss += usage.prompt_tokens - usage.cached_tokens;
   }
-  if (!event.scored) ++tokens_.output;
+  if (!event.scored) {
+    ++tokens_.output;
+    if (place_ != nullptr) place_->Begin();
+    place_ = nullptr;
+  }
   bill_->Note(tokens_);
 }
 

@@ -10,6 +10,7 @@
 
 #include "serve/accounts/accounts.h"
 #include "serve/http/answer.h"
+#include "serve/openai/admission.h"
 #include "serve/openai/api_error.h"
 #include "serve/openai/api_request.h"
 #include "serve/openai/engine_service.h"
@@ -38,8 +39,11 @@ class Generation : public EngineClient {
   const std::string& id() const { return id_; }
   int64_t prompt_tokens() const { return prompt_tokens_; }
   const std::shared_ptr<WebAnswer>& answer() const { return answer_; }
-  // Who pays; before the engine knows of it.
-  void SetBill(std::unique_ptr<Bill> bill) { bill_ = std::move(bill); }
+  // Who pays, and its place among those that wait; before the engine knows of it.
+  void Admit(std::unique_ptr<Bill> bill, std::shared_ptr<Admission::Place> place) {
+    bill_ = std::move(bill);
+    place_ = std::move(place);
+  }
   const Bill& bill() const { return *bill_; }
   // The end, with an error.
   void Fail(const ApiError& error);
@@ -91,8 +95,9 @@ class Generation : public EngineClient {
   const int64_t created_, prompt_tokens_;
   const std::shared_ptr<WebAnswer> answer_ = std::make_shared<WebAnswer>();
   std::unique_ptr<Bill> bill_;
-  TokenCounts tokens_;                // so far
-  std::vector<bool> prompt_counted_;  // of each prompt, whether it is in these
+  std::shared_ptr<Admission::Place> place_;  // null from the first token on
+  TokenCounts tokens_;                       // so far
+  std::vector<bool> prompt_counted_;         // of each prompt, whether it is in these
   size_t left_;
   bool begun_ = false;
 };

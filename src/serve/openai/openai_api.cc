@@ -57,12 +57,14 @@ void AskFor(const ApiKey& key, GenerationRequest& choice) {
 }  // namespace
 
 OpenAiApi::OpenAiApi(const ServedModel& model, const GenerationDefaults& defaults,
-                     const ChatTemplate* chat, EngineService& engine, Accounts& accounts)
+                     const ChatTemplate* chat, EngineService& engine, Accounts& accounts,
+                     Admission& admission)
     : model_(model),
       defaults_(defaults),
       chat_(chat),
       engine_(engine),
       accounts_(accounts),
+      admission_(admission),
       grammars_(*model.tokenizer) {}
 
 void OpenAiApi::AddTo(WebRouter& router) {
@@ -85,7 +87,10 @@ std::optional<WebResponse> OpenAiApi::Guard(WebRequest& head, WebAccess access) 
   try {
     const KeyRole role = access == WebAccess::kAdmin ? KeyRole::kAdmin : KeyRole::kUser;
     head.caller = accounts_.keys().Authenticate(head.Header("Authorization"), role);
-    if (Generates(head)) accounts_.keys().CheckRoom(head.caller);
+    if (Generates(head)) {
+      accounts_.keys().CheckRoom(head.caller);
+      head.place = admission_.Admit(head.caller, head.body_bytes);
+    }
     return std::nullopt;
   } catch (const AccessError& error) {
     return ApiError(error).Response();
@@ -157,8 +162,14 @@ WebResponse OpenAiApi::Start(const WebRequest& http, std::vector<GenerationReque
                       .prompt_tokens = generation->prompt_tokens()};
   for (const GenerationRequest& choice : choices) request.most_output += choice.max_tokens;
   Accounts::Opened opened = accounts_.Open(request);
-  for (GenerationRequest& choice : choices) AskFor(opened.key, choice);
-  generation->SetBill(std::move(opened.bill));
+  for (GenerationRequest& choice : choices) {
+    AskFor(opened.key, choice);
+    choice.arrival = http.arrival;
+  }
+  // What the guard has put there.
+  auto place = std::static_pointer_cast<Admission::Place>(http.place);
+  place->Set(request.prompt_tokens, std::ssize(choices));
+  generation->Admit(std::move(opened.bill), std::move(place));
   const Bill& bill = generation->bill();
   const std::shared_ptr<WebAnswer> answer = generation->answer();
   const auto start =
@@ -214,9 +225,9 @@ WebResponse OpenAiApi::Chat(const WebRequest& http) {
              .tools = request.tools,
              .form = chat_->tool_call_form()},
             choices);
-  return Start(
-      http, std::move(choices),
-      std::make_shared<ChatGeneration>(model_, request, length, inside, chat_->tool_call_form()));
+  return Start(http, std::move(choices),
+               std::make_shared<ChatGeneration>(model_, request, http.id, length, inside,
+                                                chat_->tool_call_form()));
 }
 
 WebResponse OpenAiApi::Complete(const WebRequest& http) {
@@ -235,7 +246,7 @@ WebResponse OpenAiApi::Complete(const WebRequest& http) {
   }
   Constrain(request, {.format = request.format}, choices);
   return Start(http, std::move(choices),
-               std::make_shared<CompletionGeneration>(model_, request, prompts));
+               std::make_shared<CompletionGeneration>(model_, request, http.id, prompts));
 }
 
 WebResponse OpenAiApi::Models() const {
@@ -281,10 +292,12 @@ WebResponse OpenAiApi::Detokenize(const WebRequest& http) const {
 
 WebResponse OpenAiApi::Health() const {
   const EngineService::State state = engine_.state();
-  WebResponse response = JsonResponse({{"status", state.stalled < kStalled ? "ok" : "stalled"},
-                                       {"running", state.running},
-                                       {"waiting", state.waiting}});
-  if (state.stalled >= kStalled) response.status = 503;
+  const Ledger* ledger = accounts_.ledger();
+  const bool no_ledger = ledger != nullptr && ledger->statistics().failing;
+  const char* status = state.stalled >= kStalled ? "stalled" : no_ledger ? "no ledger" : "ok";
+  WebResponse response =
+      JsonResponse({{"status", status}, {"running", state.running}, {"waiting", state.waiting}});
+  if (state.stalled >= kStalled || no_ledger) response.status = 503;
   return response;
 }
 

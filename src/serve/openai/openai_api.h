@@ -20,7 +20,7 @@ class OpenAiApi {
  public:
   // All of them have to outlive it. chat: null when the model has no chat template.
   OpenAiApi(const ServedModel& model, const GenerationDefaults& defaults, const ChatTemplate* chat,
-            EngineService& engine, Accounts& accounts);
+            EngineService& engine, Accounts& accounts, Admission& admission);
 
   // With a guard that asks for keys.
   void AddTo(WebRouter& router);
@@ -53,6 +53,7 @@ class OpenAiApi {
   const ChatTemplate* chat_;
   EngineService& engine_;
   Accounts& accounts_;
+  Admission& admission_;
   AnswerGrammars grammars_;
 };
 

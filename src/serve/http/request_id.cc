@@ -1,4 +1,4 @@
-#include "serve/openai/request_id.h"
+#include "serve/http/request_id.h"
 
 #include <fmt/format.h>
 
@@ -7,9 +7,9 @@
 
 namespace fathom {
 
-std::string RequestId(std::string_view prefix) {
+std::string NewRequestId() {
   std::random_device device;
-  std::string id(prefix);
+  std::string id;
   for (int i = 0; i < 4; ++i) id += fmt::format("{:08x}", static_cast<uint32_t>(device()));
   return id;
 }

@@ -1,0 +1,10 @@
+#pragma once
+
+#include <string>
+
+namespace fathom {
+
+// 32 random hexadecimal digits. From any thread.
+std::string NewRequestId();
+
+}  // namespace fathom
