@@ -47,6 +47,7 @@ class GrpoTest : public testing::Test {
       batch_tokens = 256
       precision.recipe = "f32"
       optimizer.lr = 0.003
+      schedule.warmup_steps = 0
       prompt.think = false
       rollout = {problems = 4, answers = 8, max_tokens = 1}
       reward.extract = "whole"

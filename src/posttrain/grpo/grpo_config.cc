@@ -88,7 +88,8 @@ GrpoConfig::GrpoConfig() {
   batch_tokens = 16384;
   optimizer.lr = 1e-6;
   optimizer.weight_decay = 0;
-  schedule = {.type = "constant", .warmup_steps = 0, .decay_fraction = 0.2, .min_lr_ratio = 0.1};
+  // The first steps of AdamW are as large as any, whatever their gradients say.
+  schedule = {.type = "constant", .warmup_steps = 10, .decay_fraction = 0.2, .min_lr_ratio = 0.1};
   // The bits of inference: the ratio of the first update is exactly 1.
   precision.attention = "absorbed";
   balance = {.bias_speed = 0, .bias_stop_fraction = 1, .sequence_alpha = 0};

@@ -1,0 +1,101 @@
+// From nothing to a model that was rewarded, through the binary: problems, train, sft, rl.
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "e2e/process.h"
+#include "train/checkpoint.h"
+#include "train/tiny_run.h"
+
+namespace fathom::test {
+namespace {
+
+namespace fs = std::filesystem;
+using Arguments = std::vector<std::string>;
+
+class PostTraining : public testing::Test {
+ protected:
+  void SetUp() override {
+    WriteLanguage(directory_ / "texts", 40, 40);
+    std::ofstream(directory_ / "run.toml") << TinyRun(directory_.path()).ToToml();
+    std::ofstream(directory_ / "sft.toml") << R"(
+      output = "tuned"
+      steps = 6
+      batch_tokens = 256
+      model.init_from = "run/model"
+      data = {sequence_length = 64, held_out_fraction = 0.2, source = [{path = "chats.jsonl"}]}
+    )";
+    std::ofstream(directory_ / "grpo.toml") << R"(
+      output = "rewarded"
+      steps = 3
+      batch_tokens = 512
+      model.init_from = "tuned/model"
+      data = {held_out_fraction = 0.2, source = [{path = "problems.jsonl"}]}
+      rollout = {problems = 2, answers = 4, max_tokens = 8}
+      reward = {format = 0.5, overlong = 0.1, overlong_buffer = 4}
+    )";
+  }
+
+  // Its JSON, or null for a command that prints none.
+  nlohmann::json Run(Arguments arguments) {
+    arguments.insert(arguments.end(), {"--quiet", "--threads", "2"});
+    Process process(directory_.path(), arguments);
+    EXPECT_EQ(process.Status(), 0) << arguments[0] << ": " << process.Err();
+    EXPECT_EQ(process.Err(), "") << arguments[0];
+    const std::string out = process.Out();
+    return out.empty() ? nlohmann::json() : nlohmann::json::parse(out);
+  }
+  std::string Path(const std::string& name) const { return directory_ / name; }
+
+  TemporaryDirectory directory_;
+};
+
+TEST_F(PostTraining, OneModelGoesThroughAllOfIt) {
+  Run({"train", Path("run.toml"), "--json"});
+  for (const auto& [form, file] : {std::pair("chat", "chats.jsonl"), {"task", "problems.jsonl"}}) {
+    Process problems(directory_.path(), {"problems", "arithmetic", "--count", "60", "--difficulty",
+                                         "1", "--form", form, "--out", Path(file)});
+    ASSERT_EQ(problems.Status(), 0) << problems.Err();
+  }
+  const nlohmann::json tuned = Run({"sft", Path("sft.toml"), "--json"});
+  EXPECT_EQ(tuned.at("step"), 6);
+  EXPECT_LE(tuned.at("best_score"), tuned.at("start_score"));
+  EXPECT_TRUE(fs::exists(tuned.at("model").get<std::string>() + "/model.safetensors"));
+  const nlohmann::json dry = Run({"sft", Path("sft.toml"), "--json", "--dry-run"});
+  EXPECT_EQ(dry.at("tokens"), 6 * 256);
+
+  const nlohmann::json rewarded = Run({"rl", Path("grpo.toml"), "--json"});
+  EXPECT_EQ(rewarded.at("step"), 3);
+  EXPECT_GE(rewarded.at("accuracy"), 0);
+  EXPECT_GT(rewarded.at("held_out_problems"), 0);
+  const fs::path output = directory_ / "rewarded";
+  EXPECT_TRUE(fs::exists(output / "report.html"));
+  const std::string log = ReadFile(output / "log.jsonl");
+  for (const char* component :
+       {"\"accuracy\":", "\"format\":", "\"overlong\":", "\"deviation\":0.0"})
+    EXPECT_NE(log.find(component), std::string::npos) << component;
+
+  // What comes out is a model like any other, and the run can go on.
+  EXPECT_EQ(
+      Run({"generate", Path("rewarded/model"), "--prompt", "2", "--max-tokens", "3", "--json"})
+          .at("choices")
+          .size(),
+      1);
+  EXPECT_EQ(Run({"rl", Path("grpo.toml"), "--json", "--resume", "--set", "steps=4"}).at("step"), 4);
+}
+
+TEST_F(PostTraining, WhatCannotWorkIsOneClearLine) {
+  Process missing(directory_.path(), {"sft", Path("sft.toml")});
+  EXPECT_EQ(missing.Status(), 1);
+  EXPECT_NE(missing.Err().find("run/model"), std::string::npos) << missing.Err();
+  Process key(directory_.path(), {"rl", Path("grpo.toml"), "--set", "rollout.anwsers=3"});
+  EXPECT_EQ(key.Status(), 1);
+  EXPECT_NE(key.Err().find("did you mean 'rollout.answers'"), std::string::npos) << key.Err();
+  Process nothing(directory_.path(), {"rl"});
+  EXPECT_EQ(nothing.Status(), 2);
+}
+
+}  // namespace
+}  // namespace fathom::test
