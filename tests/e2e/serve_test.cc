@@ -353,6 +353,41 @@ TEST_F(ServeTest, ToolsAreCalled) {
   ExpectCall(Ask("/v1/chat/completions", request)["choices"][0]["message"]["tool_calls"][0]);
 }
 
+TEST_F(ServeTest, ThoughtsEndWhenTheyAreLongEnough) {
+  Serve();
+  json request = {{"messages", UserSays("hello")},
+                  {"max_tokens", 60},
+                  {"seed", 3},
+                  {"thinking_budget", 10},
+                  {"chat_template_kwargs", {{"thinking", true}}}};
+  const json answer = Ask("/v1/chat/completions", request);
+  const json& message = answer["choices"][0]["message"];
+  EXPECT_FALSE(message["content"].get<std::string>().empty());
+  const int64_t thoughts = answer["usage"]["completion_tokens_details"]["reasoning_tokens"];
+  EXPECT_GE(thoughts, 10);
+  EXPECT_LE(thoughts, 12);  // and what ends them
+  // With a format after them.
+  request["max_tokens"] = 400;
+  request["response_format"] = Format();
+  ExpectInFormat(Ask("/v1/chat/completions", request)["choices"][0]["message"]["content"]);
+}
+
+// The same tokens as when the model has begun itself.
+TEST_F(ServeTest, AnAnswerGoesOnFromItsBeginning) {
+  Serve();
+  const json whole = {{"messages", UserSays("hello")}, {"max_tokens", 1}};
+  const json ids = Ask("/tokenize", {{"messages", UserSays("hello")}})["tokens"];
+  json begun = whole;
+  begun["messages"].push_back({{"role", "assistant"}, {"content", "int x"}, {"prefix", true}});
+  const json beginning =
+      Ask("/tokenize", {{"prompt", "int x"}, {"add_special_tokens", false}})["tokens"];
+  const json one = Ask("/v1/chat/completions", whole), other = Ask("/v1/chat/completions", begun);
+  EXPECT_EQ(other["usage"]["prompt_tokens"].get<size_t>(),
+            one["usage"]["prompt_tokens"].get<size_t>() + beginning.size());
+  begun["response_format"] = {{"type", "json_object"}};
+  EXPECT_EQ(Ask("/v1/chat/completions", begun, 400)["error"]["param"], "messages");
+}
+
 TEST_F(ServeTest, SaysWhatItIsAndWhatIsWrong) {
   Serve({"--name", "mine", "--context", "100"});
   Client client(port_);

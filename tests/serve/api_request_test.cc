@@ -116,6 +116,36 @@ TEST(ApiRequest, ToolsAndTheirChoice) {
   EXPECT_EQ(Chat(messages + R"("tools": [], "tool_choice": "auto"})").tools.choice, Choice::kNone);
 }
 
+TEST(ApiRequest, WhetherToThinkAndHowLong) {
+  const auto chat = [](const std::string& rest) {
+    return Chat(R"({"messages": [{"role": "user", "content": "hi"}])" + rest + "}");
+  };
+  EXPECT_FALSE(chat("").think);
+  EXPECT_FALSE(chat("").thinking_budget);
+  EXPECT_EQ(chat(R"(, "thinking": {"type": "disabled"})").think, false);
+  EXPECT_EQ(chat(R"(, "enable_thinking": true, "thinking_budget": 5)").thinking_budget, 5);
+  EXPECT_EQ(chat(R"(, "thinking_token_budget": 0)").thinking_budget, 0);
+  EXPECT_EQ(chat(R"(, "reasoning_effort": "low")").thinking_budget, 1024);
+  EXPECT_EQ(chat(R"(, "reasoning_effort": "none")").think, false);
+  EXPECT_FALSE(chat(R"(, "reasoning_effort": "high")").thinking_budget);
+  EXPECT_EQ(chat(R"(, "reasoning_effort": "low", "thinking_budget": 7)").thinking_budget, 7);
+}
+
+TEST(ApiRequest, AnAnswerThatHasBegun) {
+  const std::string user = R"({"messages": [{"role": "user", "content": "hi"}, )";
+  const ChatRequest request =
+      Chat(user + R"({"role": "assistant", "content": "So", "prefix": true}]})");
+  ASSERT_TRUE(request.beginning);
+  EXPECT_EQ(request.beginning->content, "So");
+  EXPECT_FALSE(request.beginning->reasoning);
+  EXPECT_EQ(request.messages.items.size(), 1U);
+  const ChatRequest other =
+      Chat(user + R"({"role": "assistant", "content": "", "reasoning_content": "Hm"}],
+                 "continue_final_message": true, "add_generation_prompt": false})");
+  EXPECT_EQ(other.beginning->reasoning, "Hm");
+  EXPECT_FALSE(Chat(user + R"({"role": "assistant", "content": "So"}]})").beginning);
+}
+
 TEST(ApiRequest, PromptsComeInFourForms) {
   EXPECT_EQ(Completion(R"({"prompt": "a"})").prompts.at(0).text, "a");
   EXPECT_EQ(Completion(R"({"prompt": ["a", "b"]})").prompts.at(1).text, "b");
@@ -177,6 +207,10 @@ TEST(ApiRequest, MistakesNameTheirField) {
     ExpectRefused(true, "{" + messages + ", \"tools\": " + tools + "}", "tools");
   }
   ExpectRefused(true, "{" + messages + R"(, "tool_choice": "required"})", "tools");
+  ExpectRefused(true, "{" + messages + R"(, "reasoning_effort": "huge"})", "reasoning_effort");
+  ExpectRefused(true, "{" + messages + R"(, "thinking_budget": -1})", "thinking_budget");
+  ExpectRefused(true, "{" + messages + R"(, "thinking": {"type": "maybe"}})", "thinking");
+  ExpectRefused(true, "{" + messages + R"(, "continue_final_message": true})", "messages");
 }
 
 // What would change the answer is not ignored, and what would not is taken.

@@ -352,6 +352,23 @@ TEST(ChatMessages, ToolCallsFitTheTemplate) {
 
 // ---- thoughts in an answer ----
 
+TEST(ChatPrompt, AnAnswerThatHasBegun) {
+  const auto begun = [](const std::string& prompt, const AnswerBeginning& beginning) {
+    jinja::Text text(prompt, true);
+    const bool inside = BeginAnswer(beginning, text);
+    return text.bytes() + (inside ? " (thinking)" : "");
+  };
+  EXPECT_EQ(begun("A:", {.content = "So"}), "A:So");
+  EXPECT_EQ(begun("A:", {.reasoning = "Hm", .content = "So"}), "A:<think>\nHm\n</think>\n\nSo");
+  EXPECT_EQ(begun("A:", {.reasoning = "Hm"}), "A:<think>\nHm (thinking)");
+  EXPECT_EQ(begun("A:<think>\n", {.reasoning = "Hm"}), "A:<think>\nHm (thinking)");
+  EXPECT_EQ(begun("A:<think>\n", {.content = "So"}), "A:<think>\n\n</think>\n\nSo");
+  // What a client writes is nobody's mark.
+  jinja::Text text("A:", true);
+  BeginAnswer({.content = "<think>"}, text);
+  EXPECT_FALSE(text.TrustedAt(2));
+}
+
 TEST(ThinkingSplitter, FindsMarksInPieces) {
   using Part = ThinkingSplitter::Part;
   struct Case {

@@ -262,6 +262,25 @@ TEST(GrammarConstraint, AddedTokensAreNoText) {
   EXPECT_TRUE(Has(constraint.Allowed({}), GoldenTokenizer().Encode("a")[0]));
 }
 
+// An automaton with a state for every text is an error, before it takes all memory.
+TEST(Grammar, StatesAreBounded) {
+  const E letter = E::Bytes('a', 'z');
+  const Grammar grammar = Of(E::Sequence(
+      {E::Repeat(letter, 0, E::kUnbounded), E::Text("e"), E::Repeat(letter, 1000, 1000)}));
+  grammar::LocalStates locals(grammar);
+  grammar::StackMachine machine(locals);
+  int32_t state = machine.Start(grammar.start());
+  uint64_t random = 1;
+  EXPECT_THROW(
+      {
+        for (int i = 0; i < 100000; ++i) {
+          random = random * 6364136223846793005 + 1442695040888963407;
+          state = machine.Next(state, random >> 63 != 0 ? 'e' : 'a');
+        }
+      },
+      Error);
+}
+
 // A long answer does not gather states without end.
 TEST(GrammarConstraint, LongAnswersStayInBounds) {
   const auto tokens = std::make_shared<TokenGrammar>(AnyJson(), Trie());

@@ -30,32 +30,29 @@ std::string KeyOf(const AnswerShape& shape) {
   return key;
 }
 
-// The values of a schema; what is wrong with it is said before any of it is added to the grammar.
-Expression ValuesOf(const std::string& schema, const std::string& where, const JsonText& json,
-                    GrammarBuilder& builder) {
-  const JsonDocument document(schema, where);
-  GrammarBuilder alone(where);
-  const JsonText own(alone);
-  const Expression values = SchemaValues(document.root(), own, alone);
-  alone.Build(alone.NewRule(values));
-  return SchemaValues(document.root(), json, builder);
+// Throws Error when a schema cannot be kept to.
+void Check(const JsonDocument& schema, const std::string& where) {
+  GrammarBuilder builder(where);
+  const JsonText json(builder);
+  const Expression values = SchemaValues(schema.root(), json, builder);
+  builder.Build(builder.NewRule(values));
 }
 
 std::vector<CallableTool> Callable(const ToolRequest& tools, const JsonText& json,
                                    GrammarBuilder& builder) {
   std::vector<CallableTool> callable;
   for (const ToolDefinition& tool : tools.callable) {
-    // An object in any case, also where the schema does not say so.
-    Expression arguments = json.Object();
-    if (tool.parameters != "{}") {
-      try {
-        arguments = ValuesOf(tool.parameters, fmt::format("tools: {}.parameters", tool.name), json,
-                             builder);
-      } catch (const Error&) {
-        if (tool.strict) throw;
-      }
+    const std::string where = fmt::format("tools: {}.parameters", tool.name);
+    const JsonDocument schema(tool.parameters, where);
+    bool is_kept_to = !schema.root().Object().empty();
+    try {
+      if (is_kept_to) Check(schema, where);
+    } catch (const Error&) {
+      if (tool.strict) throw;
+      is_kept_to = false;
     }
-    callable.push_back({tool.name, std::move(arguments)});
+    callable.push_back(
+        {tool.name, is_kept_to ? SchemaValues(schema.root(), json, builder) : json.Object()});
   }
   return callable;
 }
@@ -82,8 +79,10 @@ std::shared_ptr<TokenGrammar> AnswerGrammars::Make(const AnswerShape& shape) {
   std::vector<Expression> contents;
   if (shape.format.kind == ResponseFormat::Kind::kObject) contents.push_back(json.Object());
   if (shape.format.kind == ResponseFormat::Kind::kSchema) {
-    contents.push_back(
-        ValuesOf(shape.format.schema, "response_format.json_schema.schema", json, builder));
+    const std::string where = "response_format.json_schema.schema";
+    const JsonDocument schema(shape.format.schema, where);
+    Check(schema, where);
+    contents.push_back(SchemaValues(schema.root(), json, builder));
   }
   if (shape.tools.choice != ToolRequest::Choice::kNone) {
     const std::vector<CallableTool> tools = Callable(shape.tools, json, builder);

@@ -184,6 +184,63 @@ void ReadPrompts(const JsonValue& value, std::vector<CompletionRequest::Prompt>&
   }
 }
 
+// Whether to think, and how long: DeepSeek's "thinking", Qwen's "enable_thinking" and
+// "thinking_budget", vLLM's "thinking_token_budget", OpenAI's "reasoning_effort", in this order.
+void ReadThinking(const JsonValue& root, ChatRequest& request) {
+  With(root, "reasoning_effort", [&](const JsonValue& value) {
+    constexpr std::pair<std::string_view, int64_t> kEfforts[] = {
+        {"none", 0}, {"minimal", 0}, {"low", 1024}, {"medium", 8192}, {"high", -1}, {"xhigh", -1}};
+    const auto effort =
+        std::ranges::find(kEfforts, value.String(), &std::pair<std::string_view, int64_t>::first);
+    if (effort == std::end(kEfforts)) {
+      throw Error(value.path(), fmt::format("'{}' is no effort", value.String()),
+                  "none, minimal, low, medium or high");
+    }
+    if (effort->second == 0) request.think = false;
+    if (effort->second > 0) request.thinking_budget = effort->second;
+  });
+  for (const char* name : {"thinking_token_budget", "thinking_budget"}) {
+    With(root, name, [&](const JsonValue& value) {
+      request.thinking_budget = IntIn(value, 0, int64_t{1} << 40);
+    });
+  }
+  With(root, "enable_thinking", [&](const JsonValue& value) { request.think = value.Bool(); });
+  With(root, "thinking", [&](const JsonValue& value) {
+    const std::string_view type = value.At("type").String();
+    if (type != "enabled" && type != "disabled") {
+      throw Error(value.path(), fmt::format("'{}' is no type", type), "enabled or disabled");
+    }
+    request.think = type == "enabled";
+  });
+  With(root, "chat_template_kwargs", [&](const JsonValue& value) {
+    request.variables = jinja::Data::FromJson(value);
+    for (const char* name : {"thinking", "enable_thinking"}) {
+      const jinja::Data* think = request.variables.Find(name);
+      if (think != nullptr && think->kind == jinja::Data::Kind::kBool)
+        request.think = think->boolean;
+    }
+  });
+}
+
+// The last message is the beginning of the answer: DeepSeek's "prefix", or vLLM's
+// "continue_final_message".
+void ReadBeginning(const JsonValue& root, const JsonValue& last, ChatRequest& request) {
+  const bool goes_on = root.BoolOr("continue_final_message", false);
+  if (!goes_on && !root.BoolOr("add_generation_prompt", true)) {
+    Unsupported("add_generation_prompt", "a prompt without an answer's beginning");
+  }
+  if (!goes_on && !last.BoolOr("prefix", false)) return;
+  if (last.At("role").String() != "assistant" || last.Find("tool_calls")) {
+    throw Error(last.path(), "is not the beginning of an assistant's answer");
+  }
+  AnswerBeginning beginning;
+  if (const auto content = last.Find("content")) beginning.content = content->String();
+  if (const auto reasoning = last.Find("reasoning_content"))
+    beginning.reasoning = std::string(reasoning->String());
+  request.beginning = std::move(beginning);
+  request.messages.items.pop_back();
+}
+
 }  // namespace
 
 JsonDocument ParseBody(std::string_view body) {
@@ -211,14 +268,7 @@ ChatRequest ParseChatRequest(std::string_view body, const GenerationDefaults& de
       throw ApiError(400, "top_logprobs wants logprobs: true", "top_logprobs");
     }
   });
-  With(root, "chat_template_kwargs", [&](const JsonValue& value) {
-    request.variables = jinja::Data::FromJson(value);
-    for (const char* name : {"thinking", "enable_thinking"}) {
-      const jinja::Data* think = request.variables.Find(name);
-      if (think != nullptr && think->kind == jinja::Data::Kind::kBool)
-        request.think = think->boolean;
-    }
-  });
+  ReadThinking(root, request);
   try {
     request.tools = ReadTools(root);
   } catch (const Error& error) {
@@ -228,6 +278,7 @@ ChatRequest ParseChatRequest(std::string_view body, const GenerationDefaults& de
   With(root, "messages", [&](const JsonValue& value) {
     request.messages = ChatMessagesFromJson(value);
     if (request.messages.items.empty()) throw ApiError(400, "messages is empty", "messages");
+    ReadBeginning(root, value.Array().back(), request);
   });
   return request;
 }

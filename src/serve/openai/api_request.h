@@ -11,6 +11,7 @@
 #include "infer/sampling_params.h"
 #include "serve/openai/response_format.h"
 #include "serve/openai/tool_request.h"
+#include "text/chat/prompt.h"
 #include "text/jinja/data.h"
 
 namespace fathom {
@@ -36,8 +37,10 @@ struct ApiRequest {
 struct ChatRequest : ApiRequest {
   jinja::Data messages;
   ToolRequest tools;
-  jinja::Data variables;      // chat_template_kwargs
-  std::optional<bool> think;  // thinking or enable_thinking of these
+  jinja::Data variables;                     // chat_template_kwargs
+  std::optional<bool> think;                 // whether to; nothing: as the template has it
+  std::optional<int64_t> thinking_budget;    // tokens of thoughts; nothing: any number
+  std::optional<AnswerBeginning> beginning;  // of the answer: messages end before it
 };
 
 // POST /v1/completions

@@ -11,6 +11,7 @@
 #include "serve/openai/completion_generation.h"
 #include "serve/openai/reserved_start.h"
 #include "text/chat/prompt.h"
+#include "text/chat/thinking_budget.h"
 #include "text/grammar/grammar_constraint.h"
 #include "text/special_tokens.h"
 #include "text/utf8.h"
@@ -202,10 +203,28 @@ jinja::Text OpenAiApi::Render(const ChatRequest& request) const {
   }
 }
 
+AnswerShape OpenAiApi::ShapeOf(const ChatRequest& request, bool inside_thinking) const {
+  AnswerShape shape{
+      .format = request.format, .tools = request.tools, .form = chat_->tool_call_form()};
+  if (inside_thinking) {
+    shape.thinking = grammar::Thinking::kInside;
+  } else if (request.think != false && !request.beginning &&
+             model_.tokenizer->AddedTokenId(kThinkBegin)) {
+    shape.thinking = grammar::Thinking::kMayBegin;
+  }
+  if (request.beginning && !request.beginning->content.empty() && !shape.is_free()) {
+    throw ApiError(400, "an answer that has begun cannot be kept to a format or to calls",
+                   "messages");
+  }
+  return shape;
+}
+
 WebResponse OpenAiApi::Chat(const WebRequest& http) {
   const ChatRequest request = ParseChatRequest(http.body, defaults_, model_.seed);
   CheckModel(request.model);
-  const jinja::Text text = Render(request);
+  jinja::Text text = Render(request);
+  const bool inside =
+      request.beginning ? BeginAnswer(*request.beginning, text) : EndsInsideThinking(text);
   std::vector<int32_t> prompt = EncodePrompt(*model_.tokenizer, text);
   const auto length = static_cast<int64_t>(prompt.size());
   GenerationRequest first = EngineRequest(request, std::move(prompt));
@@ -214,17 +233,12 @@ WebResponse OpenAiApi::Chat(const WebRequest& http) {
   }
   std::vector<GenerationRequest> choices(static_cast<size_t>(request.n), first);
   for (size_t i = 0; i < choices.size(); ++i) choices[i].choice = i;
-  const bool inside = EndsInsideThinking(text);
-  const bool may_think =
-      request.think != false && model_.tokenizer->AddedTokenId(kThinkBegin).has_value();
-  Constrain(request,
-            {.thinking = inside      ? grammar::Thinking::kInside
-                         : may_think ? grammar::Thinking::kMayBegin
-                                     : grammar::Thinking::kNone,
-             .format = request.format,
-             .tools = request.tools,
-             .form = chat_->tool_call_form()},
-            choices);
+  Constrain(request, ShapeOf(request, inside), choices);
+  for (GenerationRequest& choice : choices) {
+    if (!request.thinking_budget) break;
+    choice.constraint = std::make_shared<ThinkingBudget>(
+        *model_.tokenizer, inside, *request.thinking_budget, std::move(choice.constraint));
+  }
   return Start(http, std::move(choices),
                std::make_shared<ChatGeneration>(model_, request, http.id, length, inside,
                                                 chat_->tool_call_form()));

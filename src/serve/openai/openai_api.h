@@ -41,6 +41,8 @@ class OpenAiApi {
                  std::vector<GenerationRequest>& choices);
   // The prompt of a conversation; ApiError (400) for messages that the template refuses.
   jinja::Text Render(const ChatRequest& request) const;
+  // How the answer has to begin and look.
+  AnswerShape ShapeOf(const ChatRequest& request, bool inside_thinking) const;
   // What the engine is asked for one choice; ApiError (400) when it does not fit the context.
   GenerationRequest EngineRequest(const ApiRequest& request, std::vector<int32_t> prompt) const;
   WebResponse Start(const WebRequest& http, std::vector<GenerationRequest> choices,

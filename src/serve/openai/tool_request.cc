@@ -32,7 +32,10 @@ ToolDefinition ReadTool(const JsonValue& tool) {
   ToolDefinition definition{.name = std::string(function.At("name").String()), .parameters = "{}"};
   if (const auto text = function.Find("description")) definition.description = text->String();
   if (const auto schema = function.Find("parameters")) {
-    if (!schema->IsObject()) throw Error(schema->path(), "is no schema of an object");
+    const auto type = schema->IsObject() ? schema->Find("type") : std::nullopt;
+    if (!schema->IsObject() || (type && (!type->IsString() || type->String() != "object"))) {
+      throw Error(schema->path(), "is no schema of an object");
+    }
     definition.parameters = schema->Minified();
   }
   definition.strict = function.BoolOr("strict", false);

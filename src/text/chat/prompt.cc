@@ -40,6 +40,21 @@ std::vector<int32_t> EncodePrompt(const Tokenizer& tokenizer, const jinja::Text&
   return ids;
 }
 
+bool BeginAnswer(const AnswerBeginning& beginning, jinja::Text& prompt) {
+  bool inside = EndsInsideThinking(prompt);
+  if (beginning.reasoning && !inside) {
+    prompt.Append(std::string(kThinkBegin) + "\n", true);
+    inside = true;
+  }
+  if (beginning.reasoning) prompt.Append(*beginning.reasoning, false);
+  if (inside && !beginning.content.empty()) {
+    prompt.Append("\n" + std::string(kThinkEnd) + "\n\n", true);
+    inside = false;
+  }
+  prompt.Append(beginning.content, false);
+  return inside;
+}
+
 bool EndsInsideThinking(const jinja::Text& prompt) {
   constexpr std::string_view kBegin = kThinkBegin;
   std::string_view text = prompt.bytes();

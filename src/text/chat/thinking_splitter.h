@@ -23,6 +23,8 @@ class ThinkingSplitter {
       : state_(inside_thinking ? State::kInside : State::kBefore) {}
 
   std::vector<Piece> Push(std::string_view text);
+  // Whether what comes next is a thought, or the mark that ends them.
+  bool inside() const { return state_ == State::kInside; }
   // What is left at the end.
   std::vector<Piece> Finish();
 

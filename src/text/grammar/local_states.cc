@@ -56,7 +56,8 @@ int32_t LocalStates::Of(std::vector<int32_t> nodes) {
   });
   const auto found = ids_.find(nodes);
   if (found != ids_.end()) return found->second;
-  if (std::ssize(states_) == kMostStates) {
+  nodes_ += nodes.size();
+  if (std::ssize(states_) == kMostStates || nodes_ > kMostNodes) {
     throw Error("grammar", "has too many states", "simpler patterns");
   }
   State state;

@@ -14,7 +14,9 @@ namespace fathom::grammar {
 class LocalStates {
  public:
   static constexpr int32_t kNone = -1;
+  // Some 30 MB together.
   static constexpr int32_t kMostStates = 1 << 16;
+  static constexpr size_t kMostNodes = size_t{1} << 21;  // of all states
 
   struct State {
     std::vector<int32_t> nodes;  // ascending
@@ -50,6 +52,7 @@ class LocalStates {
 
   const Grammar& grammar_;
   std::vector<State> states_;
+  size_t nodes_ = 0;  // of all states
   std::map<std::vector<int32_t>, int32_t> ids_;
   std::vector<int32_t> first_;  // by rule; kUnknown
 };
