@@ -14,6 +14,7 @@
 #include "cli/command_path.h"
 #include "cli/common.h"
 #include "cli/convert.h"
+#include "cli/eval.h"
 #include "cli/generate.h"
 #include "cli/init.h"
 #include "cli/inspect.h"
@@ -87,6 +88,7 @@ int main(int argc, char** argv) {
   fathom::AddTrainCommand(app);
   fathom::AddSftCommand(app);
   fathom::AddRlCommand(app);
+  fathom::AddEvalCommand(app);
   fathom::AddGenerateCommand(app);
   fathom::AddScoreCommand(app);
   fathom::AddChatCommand(app);

@@ -1,6 +1,5 @@
 #include "cli/problems.h"
 
-#include <charconv>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -13,6 +12,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "cli/common.h"
+#include "cli/eval_task.h"
 #include "data/tasks/problem_set.h"
 
 namespace fathom {
@@ -37,31 +37,14 @@ const std::map<std::string, AnswerMark> kMarks = {{"boxed", AnswerMark::kBoxed},
 
 constexpr size_t kBlock = size_t{1} << 16;
 
-// "3" or "1-4".
-void ParseDifficulty(const std::string& text, ProblemSetOptions& options) {
-  const char* const end = text.data() + text.size();
-  auto [rest, error] = std::from_chars(text.data(), end, options.least_difficulty);
-  options.most_difficulty = options.least_difficulty;
-  if (error == std::errc() && rest != end && *rest == '-') {
-    const auto second = std::from_chars(rest + 1, end, options.most_difficulty);
-    rest = second.ptr;
-    error = second.ec;
-  }
-  if (error != std::errc() || rest != end || options.least_difficulty < 1 ||
-      options.most_difficulty > kMostDifficult ||
-      options.least_difficulty > options.most_difficulty) {
-    throw UsageError(
-        "problems --difficulty", fmt::format("'{}' is no difficulty", text),
-        fmt::format("it can be a number from 1 to {}, or a range such as 2-5", kMostDifficult));
-  }
-}
-
 void WriteProblems(const Arguments& arguments) {
   ProblemSetOptions options{
       .part = arguments.held_out ? ProblemPart::kHeldOut : ProblemPart::kTrain,
       .count = arguments.count,
       .seed = arguments.seed};
-  ParseDifficulty(arguments.difficulty, options);
+  const DifficultyRange difficulty = ParseDifficulty(arguments.difficulty, "problems --difficulty");
+  options.least_difficulty = difficulty.least;
+  options.most_difficulty = difficulty.most;
   for (const std::string& kind : arguments.kinds) {
     if (kind == "all") {
       for (const ProblemGenerator& generator : ProblemGenerators()) {
@@ -87,13 +70,19 @@ void WriteProblems(const Arguments& arguments) {
   const ProblemForm form = kForms.at(arguments.form);
   const AnswerMark mark = kMarks.at(arguments.mark);
   uint64_t done = 0;
-  ForEachProblem(options, [&](const SetProblem& problem) {
+  const uint64_t found = ForEachProblem(options, [&](const SetProblem& problem) {
     rows += ProblemRow(problem, form, mark);
     rows += '\n';
     if (rows.size() >= kBlock) write();
     progress.Update(static_cast<double>(++done));
   });
   progress.Clear();
+  if (found < options.count) {
+    throw Error(
+        "problems",
+        fmt::format("there are about {} different ones of these kinds and difficulties", found),
+        "ask for fewer, or for higher difficulties");
+  }
   write();
   if (!file) return;
   file->Commit();

@@ -182,7 +182,7 @@ EventFile::EventFile(const fs::path& directory) {
     path = directory / fmt::format("{}{:010}.{}.{}.{}", kPrefix, static_cast<int64_t>(now),
                                    HostName(), getpid(), number);
   }
-  file_.emplace(path);
+  file_.emplace(path, kFullDiskHint);
   Message version = EventAt(now, 0);
   version.Bytes(3, "brain.Event:2");
   Message start, status;

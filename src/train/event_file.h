@@ -6,9 +6,13 @@
 #include <string>
 #include <string_view>
 
-#include "train/append_file.h"
+#include "base/append_file.h"
 
 namespace fathom {
+
+// What a run says where its files cannot be written.
+inline constexpr char kFullDiskHint[] =
+    "free some space; the run goes on from its last checkpoint with --resume";
 
 // The lines of a run log (run_log.h) as TensorBoard reads them: a file of framed records, each of
 // them a protocol buffer `Event` (tensorflow/core/util/event.proto, framework/summary.proto).

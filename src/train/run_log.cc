@@ -42,7 +42,7 @@ RunLog::RunLog(const std::filesystem::path& path, int64_t step,
     if (events_) events_->Add(line);
   };
   WriteFileAtomically(path, LinesUpTo(path, step, keep));
-  file_.emplace(path);
+  file_.emplace(path, kFullDiskHint);
 }
 
 void RunLog::Write(const ordered_json& line) {

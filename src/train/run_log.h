@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "train/append_file.h"
+#include "base/append_file.h"
 #include "train/event_file.h"
 
 namespace fathom {

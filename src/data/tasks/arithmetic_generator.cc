@@ -54,7 +54,7 @@ class Maker {
   NodePointer Make(int operations) {
     auto node = std::make_unique<Node>();
     if (operations == 0) {
-      node->value = DrawBetween(random_, 2, difficulty_ <= 2 ? 20 : difficulty_ <= 6 ? 50 : 100);
+      node->value = DrawBetween(random_, 2, difficulty_ == 2 ? 20 : difficulty_ <= 6 ? 50 : 100);
       return node;
     }
     // What a level adds: * at 2, brackets at 4 (below that the tree leans to the left), / at 5.

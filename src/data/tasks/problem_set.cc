@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
-#include "base/error.h"
 #include "base/hash.h"
 
 namespace fathom {
@@ -33,7 +32,8 @@ std::string Marked(const std::string& response, AnswerMark mark) {
 
 }  // namespace
 
-void ForEachProblem(const ProblemSetOptions& options, FunctionRef<void(const SetProblem&)> visit) {
+uint64_t ForEachProblem(const ProblemSetOptions& options,
+                        FunctionRef<void(const SetProblem&)> visit) {
   const auto generators = static_cast<uint64_t>(options.generators.size());
   const auto levels = static_cast<uint64_t>(options.most_difficulty - options.least_difficulty + 1);
   // Problems are known by 64 bits of hash: a clash leaves one out, which nobody misses.
@@ -44,12 +44,7 @@ void ForEachProblem(const ProblemSetOptions& options, FunctionRef<void(const Set
     const ProblemGenerator& generator = *options.generators[cell % generators];
     const int difficulty = options.least_difficulty + static_cast<int>(cell / generators);
     for (int repeats = 0;; ++repeats) {
-      if (repeats == kMostRepeats) {
-        throw Error(
-            fmt::format("{} at difficulty {}", generator.name, difficulty),
-            fmt::format("has no more than about {} different problems", i / (generators * levels)),
-            "ask for fewer, or for higher difficulties");
-      }
+      if (repeats == kMostRepeats) return i;
       const WorkedProblem problem =
           DrawProblem(generator, difficulty, options.part, options.seed, next[cell]++);
       const uint64_t hash = HashOf(problem.canonical);
@@ -59,6 +54,21 @@ void ForEachProblem(const ProblemSetOptions& options, FunctionRef<void(const Set
       break;
     }
   }
+  return options.count;
+}
+
+TaskProblem AsTask(const SetProblem& problem) {
+  const WorkedProblem& worked = problem.problem;
+  TaskProblem task;
+  task.id = problem.id;
+  task.messages = {{"user", worked.question}};
+  task.kind = worked.kind;
+  task.answers = {worked.answer};
+  task.numbers = worked.numbers;
+  if (worked.response != worked.answer) task.response = worked.response;
+  task.solution = fmt::format("{}", fmt::join(worked.steps, "\n"));
+  task.row = ProblemRow(problem, ProblemForm::kTask, AnswerMark::kBoxed);
+  return task;
 }
 
 std::string ProblemRow(const SetProblem& set_problem, ProblemForm form, AnswerMark mark) {
@@ -73,6 +83,7 @@ std::string ProblemRow(const SetProblem& set_problem, ProblemForm form, AnswerMa
       row["kind"] = Name(problem.kind);
       if (!problem.numbers.empty()) row["numbers"] = problem.numbers;
       row["solution"] = solution;
+      if (problem.response != problem.answer) row["response"] = problem.response;
       row["difficulty"] = set_problem.difficulty;
       break;
     case ProblemForm::kChat:

@@ -25,9 +25,13 @@ struct SetProblem {
   std::string id;  // "arithmetic-3-" and the hash of the canonical form: unique in every set
 };
 
-// Visits `count` problems, no two of them with the same canonical form. Throws Error when a kind
-// has no more different ones at a difficulty.
-void ForEachProblem(const ProblemSetOptions& options, FunctionRef<void(const SetProblem&)> visit);
+// Visits `count` problems, no two of them with the same canonical form; returns how many they were:
+// fewer once a kind has no more different ones at a difficulty.
+uint64_t ForEachProblem(const ProblemSetOptions& options,
+                        FunctionRef<void(const SetProblem&)> visit);
+
+// As if it had been read from a file.
+TaskProblem AsTask(const SetProblem& problem);
 
 // What a row of JSONL is for.
 enum class ProblemForm : uint8_t {

@@ -47,6 +47,7 @@ class RowReader {
     ReadQuestion();
     ReadKind();
     if (const auto solution = row_.Find("solution")) problem_.solution = solution->String();
+    if (const auto response = row_.Find("response")) problem_.response = response->String();
     if (const auto numbers = row_.Find("numbers")) {
       for (const JsonValue& number : numbers->Array()) problem_.numbers.push_back(number.Int());
     }

@@ -10,7 +10,7 @@ namespace fathom {
 
 // The problems of a JSONL file, plain or compressed (.zst), one a line, in any of these forms:
 //   {"question": TEXT, "answer": TEXT|NUMBER|[...], "kind", "choices", "numbers", "system",
-//    "solution", "id"}; "messages" in place of "question"
+//    "solution", "response", "id"}; "messages" in place of "question"
 //   GSM8K's:  {"question", "answer": "worked solution\n#### 42"}
 //   MATH's:   {"problem", "solution", "answer"}
 // "choices" with an "answer" that is a letter, a number from 0 on, or one of them, is multiple

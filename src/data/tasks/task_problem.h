@@ -34,6 +34,7 @@ struct TaskProblem {
   std::vector<std::string> choices;  // kChoice: the texts of A, B, ...
   std::vector<int64_t> numbers;      // kExpression: each is to be used exactly once
   std::string solution;              // worked out, where the file has it
+  std::string response;              // what a solver would say, where that is not the answer
   std::string row;                   // the line, as JSON
 
   // The text of the last message.

@@ -45,6 +45,14 @@ std::string_view Name(RewardStatus status) {
   return "failed";
 }
 
+RewardValue Checked(RewardValue value, double on_failure) {
+  if (value.status == RewardStatus::kScored && !std::isfinite(value.value)) {
+    value.status = RewardStatus::kNotANumber;
+  }
+  if (value.status != RewardStatus::kScored) value.value = on_failure;
+  return value;
+}
+
 std::unique_ptr<RewardFunction> MakeAccuracyReward(JudgeOptions options) {
   return Make("accuracy", [options = std::move(options)](const RewardInput& input) {
     return JudgeCompletion(*input.problem, *input.completion, options).right ? 1.0 : 0.0;
@@ -81,11 +89,7 @@ std::vector<Reward> RewardSet::Score(std::span<const RewardInput> inputs) {
     std::vector<RewardValue> values(inputs.size());
     component.function->Score(inputs, values);
     for (size_t i = 0; i < inputs.size(); ++i) {
-      RewardValue& value = values[i];
-      if (value.status == RewardStatus::kScored && !std::isfinite(value.value)) {
-        value.status = RewardStatus::kNotANumber;
-      }
-      if (value.status != RewardStatus::kScored) value.value = component.on_failure;
+      const RewardValue value = Checked(values[i], component.on_failure);
       ++component.counts[static_cast<size_t>(value.status)];
       rewards[i].total += component.weight * value.value;
       rewards[i].components.push_back(value);

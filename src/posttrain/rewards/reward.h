@@ -33,6 +33,9 @@ struct RewardValue {
   RewardStatus status = RewardStatus::kScored;
 };
 
+// What is no number is kNotANumber, and what was not scored gets the value `on_failure`.
+RewardValue Checked(RewardValue value, double on_failure);
+
 // One component of a reward. Scores a batch, so that those that ask other processes can ask for
 // many at a time. Never throws for what a model wrote.
 class RewardFunction {

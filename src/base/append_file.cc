@@ -1,4 +1,4 @@
-#include "train/append_file.h"
+#include "base/append_file.h"
 
 #include <cerrno>
 #include <cstring>
@@ -7,8 +7,8 @@
 
 namespace fathom {
 
-AppendFile::AppendFile(std::filesystem::path path)
-    : path_(std::move(path)), file_(std::fopen(path_.c_str(), "ab")) {
+AppendFile::AppendFile(std::filesystem::path path, std::string hint)
+    : path_(std::move(path)), hint_(std::move(hint)), file_(std::fopen(path_.c_str(), "ab")) {
   if (file_ == nullptr)
     throw Error(path_.string(), fmt::format("cannot be opened: {}", std::strerror(errno)));
 }
@@ -18,8 +18,7 @@ AppendFile::~AppendFile() { std::fclose(file_); }
 void AppendFile::Write(std::string_view piece) {
   if (std::fwrite(piece.data(), 1, piece.size(), file_) == piece.size() && std::fflush(file_) == 0)
     return;
-  throw Error(path_.string(), fmt::format("cannot be written: {}", std::strerror(errno)),
-              "free some space; the run goes on from its last checkpoint with --resume");
+  throw Error(path_.string(), fmt::format("cannot be written: {}", std::strerror(errno)), hint_);
 }
 
 }  // namespace fathom

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <string>
 #include <string_view>
 
 namespace fathom {
@@ -10,8 +11,9 @@ namespace fathom {
 // who watches sees it, and a kill loses none.
 class AppendFile {
  public:
-  // Goes on at the end of what is there. Throws Error when it cannot be opened.
-  explicit AppendFile(std::filesystem::path path);
+  // Goes on at the end of what is there. hint: what to do when the disk is full. Throws Error when
+  // it cannot be opened.
+  AppendFile(std::filesystem::path path, std::string hint);
   ~AppendFile();
   AppendFile(const AppendFile&) = delete;
   AppendFile& operator=(const AppendFile&) = delete;
@@ -21,6 +23,7 @@ class AppendFile {
 
  private:
   std::filesystem::path path_;
+  std::string hint_;
   std::FILE* file_;
 };
 

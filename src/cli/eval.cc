@@ -1,0 +1,392 @@
+#include "cli/eval.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "cli/common.h"
+#include "cli/eval_task.h"
+#include "cli/generation_options.h"
+#include "cli/model_engine.h"
+#include "data/documents.h"
+#include "posttrain/evaluation/task_evaluation.h"
+#include "posttrain/evaluation/text_scoring.h"
+#include "posttrain/verifier/verifier.h"
+
+namespace fathom {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Arguments {
+  CommonOptions common;
+  PrecisionOption precision;
+  SamplingOptions sampling;
+  CacheOptions cache;
+  DraftOptions draft;
+  std::filesystem::path directory, against;
+  std::string task;
+  std::filesystem::path text, examples, out;
+  size_t limit = 0, shots = 0;
+  std::string method = "generate";
+  std::string extract;
+  TaskEvaluationOptions options;
+  VerifierOptions verifier;
+  int64_t window = 0;
+};
+
+const std::map<std::string, EvaluationMethod> kMethods = {
+    {"generate", EvaluationMethod::kGenerate},
+    {"choices", EvaluationMethod::kChoiceTexts},
+    {"letters", EvaluationMethod::kChoiceLetters}};
+
+// A model that is open, with what it takes to ask it.
+struct OpenModel {
+  OpenModel(Arguments& arguments, const std::filesystem::path& path)
+      : device(arguments.common.device, arguments.common.threads),
+        model(path, arguments.precision.Get(), arguments.draft.wants_mtp()) {}
+
+  // For so many sequences at a time, of so many tokens at most.
+  Engine& Start(Arguments& arguments, int64_t sequences, int64_t length) {
+    const int64_t each = KvCache::Pages(length) + 1;
+    EngineOptions options{.max_running = sequences, .max_length = length};
+    arguments.draft.Apply(model, options);
+    engine.emplace(device, model, arguments.cache, sequences * each, each, options,
+                   arguments.common.quiet);
+    return engine->engine();
+  }
+
+  Device device;
+  LoadedModel model;
+  std::optional<ModelEngine> engine;
+};
+
+// One task, one model.
+struct TaskResult {
+  std::vector<double> scores;  // by problem
+  ordered_json json;
+  std::string text;
+};
+
+class TaskCommand {
+ public:
+  explicit TaskCommand(Arguments& arguments)
+      : arguments_(arguments),
+        task_(LoadTask(arguments.task, arguments.limit, arguments.shots, arguments.examples)) {
+    TaskEvaluationOptions& options = arguments.options;
+    options.method = kMethods.at(arguments.method);
+    options.prompt.examples = task_.examples;
+    if (!arguments.extract.empty()) {
+      options.judge.rules = ParseAnswerRules(arguments.extract, "--extract");
+    }
+    std::sort(options.budgets.begin(), options.budgets.end());
+    // What is measured should be the same tomorrow.
+    if (!arguments.common.seed) arguments.common.seed = 0;
+    if (options.method != EvaluationMethod::kGenerate) {
+      // Probabilities are compared behind plain text, and once.
+      options.prompt.plain = true;
+      options.samples_each = 1;
+    }
+    if (!arguments.verifier.command.empty()) external_ = MakeExternalReward(arguments.verifier);
+  }
+
+  void Run() {
+    const TaskResult first = Evaluate(arguments_.directory, arguments_.out);
+    ordered_json json = {{"task", task_.name}, {"result", first.json}};
+    std::string text = first.text;
+    if (!arguments_.against.empty()) {
+      std::filesystem::path out = arguments_.out;
+      if (!out.empty()) out += ".against";
+      const TaskResult second = Evaluate(arguments_.against, out);
+      const PairedDifference difference = ComparePaired(first.scores, second.scores);
+      json["against"] = second.json;
+      json["comparison"] = ToJson(difference);
+      text += second.text + ToText(difference);
+    }
+    if (arguments_.common.json) {
+      WriteJson(json);
+    } else {
+      WriteStandardOutput(text);
+    }
+  }
+
+ private:
+  TaskResult Evaluate(const std::filesystem::path& path, const std::filesystem::path& out) {
+    OpenModel open(arguments_, path);
+    TaskEvaluationOptions options = arguments_.options;
+    options.sampling = arguments_.sampling.Resolve(open.model.defaults(), arguments_.common.Seed());
+    TaskEvaluation evaluation(open.model, task_.problems, options, external_.get());
+    SampleLog log(out, Settings(open, options));
+    const int64_t missing = evaluation.Missing(log);
+    if (!arguments_.common.quiet && log.size() > 0) {
+      fmt::print(stderr, "{}: {} samples are there, {} are missing\n", out.string(), log.size(),
+                 missing);
+    }
+    if (missing > 0 || !options.budgets.empty()) RunMissing(open, evaluation, log, missing);
+    TaskResult result;
+    result.json["model"] = path.string();
+    result.text = path.string() + ": ";
+    if (options.method == EvaluationMethod::kGenerate) {
+      const EvaluationSummary summary = Summarize(task_.problems, log, options.samples_each,
+                                                  options.budgets, options.judge.match);
+      result.scores = summary.scores;
+      result.json.update(ToJson(summary));
+      result.text += ToText(summary);
+    } else {
+      const ChoiceSummary summary = SummarizeChoices(task_.problems, log);
+      result.scores = summary.scores;
+      result.json.update(ToJson(summary));
+      result.text += ToText(summary);
+    }
+    result.json["seed"] = options.sampling.seed;
+    return result;
+  }
+
+  void RunMissing(OpenModel& open, TaskEvaluation& evaluation, SampleLog& log, int64_t missing) {
+    const bool generates = arguments_.options.method == EvaluationMethod::kGenerate;
+    const int64_t sequences =
+        generates ? std::clamp<int64_t>(missing, 1, arguments_.options.at_a_time) : 8;
+    Engine& engine = open.Start(arguments_, sequences, evaluation.longest());
+    const InterruptGuard guard;
+    Progress progress(task_.name, generates ? "samples" : "problems", static_cast<double>(missing),
+                      arguments_.common.quiet);
+    const bool whole = evaluation.Run(engine, log, [&](int64_t samples, int64_t tokens) {
+      progress.Update(static_cast<double>(samples),
+                      generates ? fmt::format("{} tokens", FormatCount(static_cast<double>(tokens)))
+                                : std::string());
+      return !InterruptGuard::Requested();
+    });
+    progress.Clear();
+    if (whole) return;
+    throw Error("eval", "was interrupted",
+                log.path().empty()
+                    ? std::string("with --out FILE its samples are kept, and the same "
+                                  "command goes on")
+                    : fmt::format("{} samples are in {}: the same command goes on", log.size(),
+                                  log.path().string()));
+  }
+
+  // What decides a sample.
+  ordered_json Settings(const OpenModel& open, const TaskEvaluationOptions& options) const {
+    const EvaluationPromptOptions& prompt = options.prompt;
+    const SamplingParams& sampling = options.sampling;
+    Hash64 examples;
+    for (const TaskProblem& example : prompt.examples) examples.UpdateField(example.row);
+    std::string rules;
+    for (const AnswerRule rule : options.judge.rules) {
+      rules += fmt::format("{}{}", rules.empty() ? "" : ",", Name(rule));
+    }
+    return {{"model", std::filesystem::weakly_canonical(open.model.directory()).string()},
+            {"task", task_.name},
+            {"content", task_.fingerprint},
+            {"method", arguments_.method},
+            {"plain", prompt.plain},
+            {"system", prompt.system},
+            {"instruction", prompt.instruction},
+            {"think", prompt.think ? ordered_json(*prompt.think) : ordered_json()},
+            {"shots", prompt.examples.size()},
+            {"examples", fmt::format("{:016x}", examples.Digest())},
+            {"max_tokens", options.max_tokens},
+            {"temperature", sampling.temperature},
+            {"top_p", sampling.top_p},
+            {"top_k", sampling.top_k},
+            {"min_p", sampling.min_p},
+            {"frequency_penalty", sampling.frequency_penalty},
+            {"presence_penalty", sampling.presence_penalty},
+            {"repetition_penalty", sampling.repetition_penalty},
+            {"seed", sampling.seed},
+            {"extract", rules},
+            {"tolerance", options.judge.match.relative_tolerance},
+            {"verifier", arguments_.verifier.command}};
+  }
+
+  Arguments& arguments_;
+  NamedTask task_;
+  std::unique_ptr<RewardFunction> external_;
+};
+
+TextScore ScoreWith(Arguments& arguments, const std::filesystem::path& path,
+                    const std::vector<std::string>& texts, double bytes) {
+  OpenModel open(arguments, path);
+  const int64_t context = open.model.config().max_position_embeddings;
+  size_t longest = 0;
+  for (const std::string& text : texts) longest = std::max(longest, text.size());
+  // A text has no more tokens than bytes, and the begin token.
+  const int64_t window = std::min({arguments.window > 0 ? arguments.window : context, context,
+                                   std::max<int64_t>(4, static_cast<int64_t>(longest) + 1)});
+  Engine& engine = open.Start(arguments, 8, window);
+  const Tokenizer& tokenizer = open.model.RequireTokenizer();
+  const InterruptGuard guard;
+  // Some four bytes a token.
+  Progress progress("scoring", "tokens", bytes / 4, arguments.common.quiet);
+  const TextScore score = ScoreTexts(
+      engine, tokenizer, texts,
+      {.window = window, .context = window / 2, .begin_token = open.model.defaults().bos_id},
+      [&](int64_t tokens) {
+        progress.Update(static_cast<double>(tokens));
+        return !InterruptGuard::Requested();
+      });
+  InterruptGuard::ThrowIfRequested("eval");
+  if (score.tokens == 0) throw Error(arguments.text.string(), "holds no text to score");
+  return score;
+}
+
+ordered_json TextJson(const std::filesystem::path& model, const TextScore& score) {
+  return {{"model", model.string()},
+          {"texts", score.texts},
+          {"scored_tokens", score.tokens},
+          {"scored_bytes", score.bytes},
+          {"bits_per_byte", score.bits_per_byte()},
+          {"perplexity", score.perplexity()}};
+}
+
+void EvaluateText(Arguments& arguments) {
+  SourceSpec source{.path = arguments.text};
+  std::vector<std::string> texts;
+  double bytes = 0;
+  ForEachDocument(source, ListFiles(source), [&](const Document& document, const ReadStatistics&) {
+    if (arguments.limit > 0 && texts.size() >= arguments.limit) return;
+    texts.emplace_back(document.text);
+    bytes += static_cast<double>(document.text.size());
+  });
+  std::vector<std::filesystem::path> models = {arguments.directory};
+  if (!arguments.against.empty()) models.push_back(arguments.against);
+  ordered_json json = {{"text", arguments.text.string()}};
+  for (size_t i = 0; i < models.size(); ++i) {
+    const TextScore score = ScoreWith(arguments, models[i], texts, bytes);
+    json[i == 0 ? "result" : "against"] = TextJson(models[i], score);
+    if (arguments.common.json) continue;
+    WriteStandardOutput(fmt::format(
+        "{}: {:.4f} bits per byte, perplexity {:.4f} a token; {} tokens, {} bytes of {} text{}\n",
+        models[i].string(), score.bits_per_byte(), score.perplexity(), score.tokens, score.bytes,
+        score.texts, score.texts == 1 ? "" : "s"));
+  }
+  if (arguments.common.json) WriteJson(json);
+}
+
+void AddTaskOptions(CLI::App& command, const std::shared_ptr<Arguments>& arguments) {
+  TaskEvaluationOptions& options = arguments->options;
+  const auto positive = CLI::Range(int64_t{1}, int64_t{1} << 24);
+  command
+      .add_option("--samples", options.samples_each,
+                  "Answers to each problem: with several also pass@k and the majority's")
+      ->check(CLI::Range(int64_t{1}, int64_t{100'000}))
+      ->capture_default_str();
+  command.add_option("--max-tokens", options.max_tokens, "Tokens of an answer at most")
+      ->check(positive)
+      ->capture_default_str();
+  command.add_option("--at-a-time", options.at_a_time, "Answers under way at a time")
+      ->check(CLI::Range(int64_t{1}, int64_t{4096}))
+      ->capture_default_str();
+  command
+      .add_option("--budgets", options.budgets,
+                  "Also accuracy where thoughts are cut off after so many tokens and an answer is "
+                  "forced, such as 64,256,1024")
+      ->delimiter(',')
+      ->check(positive);
+  command
+      .add_option("--method", arguments->method,
+                  "generate: the model writes; choices: the most likely of the choices' texts, "
+                  "letters: of their letters")
+      ->check(CLI::IsMember(kMethods))
+      ->capture_default_str();
+  command.add_flag("--plain", options.prompt.plain,
+                   "Ask in plain text and not by the chat template: for base models");
+  command.add_option("--shots", arguments->shots, "Solved problems shown before each question")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+  command.add_option("--examples", arguments->examples,
+                     "The file of problems that are shown; a generated task has its own");
+  command.add_option("--system", options.prompt.system, "A system prompt for problems without one");
+  command.add_option(
+      "--instruction", options.prompt.instruction,
+      "Put behind every question, such as 'Put your final answer within \\boxed{}.'");
+  CLI::Option* think = command.add_flag_callback(
+      "--think", [arguments] { arguments->options.prompt.think = true; },
+      "Let the model think first, where its template lets one choose");
+  command
+      .add_flag_callback(
+          "--no-think", [arguments] { arguments->options.prompt.think = false; },
+          "Let it answer at once")
+      ->excludes(think);
+  command.add_option("--extract", arguments->extract,
+                     "Where answers are looked for, in order: boxed, tags, hash, sentence, number, "
+                     "line, whole; boxed,tags,hash,sentence,number,line if not given");
+  command
+      .add_option("--tolerance", options.judge.match.relative_tolerance,
+                  "Numbers that differ by no more than this part are equal")
+      ->check(CLI::Range(0.0, 0.5));
+  command.add_option("--verifier", arguments->verifier.command,
+                     "The command that judges problems of kind external (docs/reasoning.md)");
+  command.add_option("--verifier-workers", arguments->verifier.workers, "Processes that run it")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  command
+      .add_option("--verifier-timeout", arguments->verifier.timeout_seconds,
+                  "Seconds that it has for an answer")
+      ->check(CLI::Range(0.01, 86'400.0))
+      ->capture_default_str();
+}
+
+void Evaluate(Arguments& arguments) {
+  if (arguments.task.empty() == arguments.text.empty()) {
+    throw UsageError("eval", "wants one of --task and --text");
+  }
+  if (arguments.text.empty()) {
+    TaskCommand(arguments).Run();
+  } else {
+    EvaluateText(arguments);
+  }
+}
+
+}  // namespace
+
+void AddEvalCommand(CLI::App& app) {
+  CLI::App* command = app.add_subcommand(
+      "eval", "Measure a model: right answers with their intervals, or bits per byte of texts.");
+  command->footer(
+      "Example: fathom eval my-model --task gsm8k-test.jsonl --samples 4 --out results.jsonl\n"
+      "         fathom eval my-base --task arithmetic:2 --plain --shots 4 --temperature 0");
+  const auto arguments = std::make_shared<Arguments>();
+  command->add_option("MODEL", arguments->directory, "A model directory or a .gguf file")
+      ->required();
+  CLI::Option* task = command->add_option(
+      "--task", arguments->task,
+      "A .jsonl file of problems, or held-out problems of a kind that `fathom problems` makes, "
+      "with a difficulty: arithmetic, countdown:2-4");
+  command
+      ->add_option("--text", arguments->text,
+                   "A text file, .jsonl with texts, or a folder of them: bits per byte, perplexity")
+      ->excludes(task);
+  command->add_option("--against", arguments->against,
+                      "Another model, asked the same; with a paired test");
+  command->add_option("--limit", arguments->limit, "Problems or texts at most, the first ones");
+  command->add_option("--out", arguments->out,
+                      "Keep every sample in this file, a line each; the same command goes on where "
+                      "it was");
+  command
+      ->add_option("--window", arguments->window,
+                   "With --text: tokens of a window, the first half of which is only read where a "
+                   "text goes on; the model's context if not given")
+      ->check(CLI::Range(int64_t{4}, int64_t{1} << 24));
+  AddTaskOptions(*command, arguments);
+  arguments->sampling.AddTo(*command);
+  arguments->draft.AddTo(*command);
+  arguments->cache.AddTo(*command);
+  arguments->precision.AddTo(*command);
+  arguments->common.AddTo(*command);
+  command->get_option("--seed")->description("Seed of the random numbers; 0 if not given");
+  command->callback([arguments] { Evaluate(*arguments); });
+}
+
+}  // namespace fathom
