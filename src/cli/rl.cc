@@ -53,7 +53,7 @@ void RunRl(Arguments& arguments) {
 void AddRlCommand(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand(
-      "rl", "Reinforcement learning (GRPO) on verifiable problems, as a grpo.toml says");
+      "rl", "Reinforcement learning (GRPO) on verifiable problems, as a grpo.toml says.");
   command
       ->add_option("GRPO.toml", arguments->config,
                    "The run's configuration (docs/reinforcement-learning.md)")

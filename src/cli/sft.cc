@@ -55,7 +55,7 @@ void RunSftCommand(TrainingArguments& arguments) {
 void AddSftCommand(CLI::App& app) {
   auto arguments = std::make_shared<TrainingArguments>();
   CLI::App* command =
-      app.add_subcommand("sft", "Tune a model on conversations as an sft.toml says");
+      app.add_subcommand("sft", "Tune a model on conversations as an sft.toml says.");
   arguments->AddTo(*command, "SFT.toml", "The run's configuration (docs/fine-tuning.md)");
   command->footer("Example: fathom sft sft.toml --set optimizer.lr=1e-4 --resume");
   command->callback([arguments] { RunSftCommand(*arguments); });

@@ -66,7 +66,7 @@ void RunTrain(TrainingArguments& arguments) {
 
 void AddTrainCommand(CLI::App& app) {
   auto arguments = std::make_shared<TrainingArguments>();
-  CLI::App* command = app.add_subcommand("train", "Pre-train a model as a run.toml says");
+  CLI::App* command = app.add_subcommand("train", "Pre-train a model as a run.toml says.");
   arguments->AddTo(*command, "RUN.toml", "The run's configuration (docs/training.md)");
   command->footer("Example: fathom train run.toml --set optimizer.lr=1e-3 --resume");
   command->callback([arguments] { RunTrain(*arguments); });
