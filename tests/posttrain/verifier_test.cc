@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <thread>
 
@@ -67,8 +68,10 @@ int Running(const std::string& text) {
   int count = 0;
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     std::ifstream file(entry.path() / "cmdline");
-    const std::string line{std::istreambuf_iterator<char>(file), {}};
-    if (line.find(text) != std::string::npos) ++count;
+    // Of a process that ends meanwhile there is nothing to read.
+    std::ostringstream line;
+    line << file.rdbuf();
+    if (line.str().find(text) != std::string::npos) ++count;
   }
   return count;
 }

@@ -153,7 +153,7 @@ class FormReader {
     if (items.empty()) return std::nullopt;
     tokens = items.front();
     if (const auto parts = Split(tokens, {"cup"}); parts.size() > 1) return ReadUnion(parts);
-    if (const auto relation = ReadRelation(tokens); relation || failed_) return relation;
+    if (auto relation = ReadRelation(tokens); relation || failed_) return relation;
     if (tokens.front().kind == Token::kBegin) return ReadMatrix(tokens);
     if (tokens.size() == 1 && tokens.front().Is("empty")) return AnswerForm{.kind = Kind::kSet};
     if (tokens.size() == 1 && tokens.front().Is("reals")) {

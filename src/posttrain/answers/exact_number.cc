@@ -12,7 +12,11 @@ using boost::multiprecision::cpp_int;
 constexpr size_t kMostDigits = 2000;
 constexpr int64_t kMostFactorial = 1000;
 
-unsigned Bits(const cpp_int& value) { return value == 0 ? 0 : msb(abs(value)) + 1; }
+// The results of Boost's functions are expressions that refer to their operands: each gets a name.
+unsigned Bits(const cpp_int& value) {
+  const cpp_int magnitude = abs(value);
+  return magnitude == 0 ? 0 : msb(magnitude) + 1;
+}
 
 unsigned Bits(const ExactNumber& value) {
   return std::max(Bits(numerator(value)), Bits(denominator(value)));
@@ -23,7 +27,10 @@ std::optional<ExactNumber> Bounded(ExactNumber value) {
   return value;
 }
 
-cpp_int PowerOfTen(size_t exponent) { return pow(cpp_int(10), static_cast<unsigned>(exponent)); }
+cpp_int PowerOfTen(size_t exponent) {
+  const cpp_int ten = 10;
+  return pow(ten, static_cast<unsigned>(exponent));
+}
 
 bool IsDigits(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -263,8 +264,16 @@ void SandboxedProcess::Start(const std::string& command, const SandboxLimits& li
   throw Error("verifier", what, "it runs what a model wrote, so it does not run without");
 }
 
-std::string SandboxedProcess::Kill() {
+std::string SandboxedProcess::Kill(std::chrono::milliseconds grace) {
   if (pid_ < 0) return "";
+  if (grace.count() > 0) {
+    const int ending = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
+    if (ending >= 0) {
+      pollfd wait = {.fd = ending, .events = POLLIN, .revents = 0};
+      poll(&wait, 1, static_cast<int>(grace.count()));
+      close(ending);
+    }
+  }
   siginfo_t info = {};
   const bool ended =
       waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&

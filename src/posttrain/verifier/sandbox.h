@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -37,8 +38,9 @@ class SandboxedProcess {
   int output() const { return output_; }
   int errors() const { return errors_; }
 
-  // Ends it and all it has started; says how it had ended, if by itself ("exit status 3").
-  std::string Kill();
+  // Ends it and all it has started; says how it had ended, if by itself ("exit status 3"). grace:
+  // of one whose output has ended and that is about to end itself.
+  std::string Kill(std::chrono::milliseconds grace = {});
 
   // Whether it has process and network namespaces of its own, and writes only into its directory.
   bool has_namespaces() const { return has_namespaces_; }

@@ -97,12 +97,13 @@ class VerifierPool::Worker {
     return Receive();
   }
 
-  // Kills the process; what it had to say last.
-  std::string Replace() {
+  // Kills the process; what it had to say last. ending: its output has ended, so that it is about
+  // to end by itself.
+  std::string Replace(bool ending = false) {
     request_ = kNone;
     if (!process_) return "";
+    std::string said = process_->Kill(ending ? kGrace : std::chrono::milliseconds(0));
     ReadErrors();
-    std::string said = process_->Kill();
     const std::string_view errors = Trimmed(errors_);
     if (!errors.empty()) said += fmt::format("{}{}", said.empty() ? "" : ": ", errors);
     process_.reset();
@@ -112,6 +113,7 @@ class VerifierPool::Worker {
 
  private:
   static constexpr size_t kNone = static_cast<size_t>(-1);
+  static constexpr std::chrono::milliseconds kGrace{200};
 
   void Send() {
     const ssize_t count = write(process_->input(), unsent_.data(), unsent_.size());
@@ -166,7 +168,7 @@ class VerifierPool::Worker {
     answered_ = true;
     const bool sound = reply.value.status != RewardStatus::kFailed;
     if (!sound || ended) {
-      const std::string said = Replace();
+      const std::string said = Replace(ended);
       if (!sound && !said.empty()) reply.error += fmt::format(" ({})", said);
     }
     return reply;
