@@ -1,5 +1,7 @@
 #include "train/run_log.h"
 
+#include <chrono>
+#include <cmath>
 #include <string>
 
 #include "base/file.h"
@@ -48,6 +50,12 @@ RunLog::RunLog(const std::filesystem::path& path, int64_t step,
 void RunLog::Write(const ordered_json& line) {
   file_->Write(line.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
   if (events_) events_->Add(line);
+}
+
+void RunLog::WriteNow(ordered_json line) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  line["time"] = std::round(std::chrono::duration<double>(now).count() * 1e3) / 1e3;
+  Write(line);
 }
 
 }  // namespace fathom

@@ -21,6 +21,8 @@ class RunLog {
 
   // Throws Error when the line cannot be written (a full disk).
   void Write(const nlohmann::ordered_json& line);
+  // The same with "time" behind it: seconds since 1970, to the millisecond.
+  void WriteNow(nlohmann::ordered_json line);
 
  private:
   std::optional<AppendFile> file_;

@@ -114,7 +114,7 @@ class Trainer {
                                    {"parameters", counts.total},
                                    {"active_parameters", counts.active}};
     task_.Describe(line);
-    Log(line);
+    log_->WriteNow(line);
     spdlog::info("memory by role:\n{}", plan_.ToTable());
     peak_flops_ = context_.backend->MeasurePeakFlops(context_, settings_.ModelPrecision().act);
     spdlog::info("this machine multiplies {} at {} FLOP/s on {} thread(s)",
@@ -255,12 +255,6 @@ class Trainer {
                : "a smaller optimizer.lr may help");
   }
 
-  void Log(nlohmann::ordered_json line) {
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    line["time"] = std::round(std::chrono::duration<double>(now).count() * 1e3) / 1e3;
-    log_->Write(line);
-  }
-
   void LogStep(const StepResult& result, double lr, double mtp_weight, double tokens_per_second,
                double mfu) {
     nlohmann::ordered_json line = {{"kind", "step"},
@@ -279,7 +273,7 @@ class Trainer {
     double worst = 0;
     for (const auto& load : result.expert_load) worst = std::max(worst, MaxViolation(load));
     if (!result.expert_load.empty()) line["max_violation"] = std::round(worst * 1e4) / 1e4;
-    Log(line);
+    log_->WriteNow(line);
   }
 
   void Validate(const TrainingStage& stage, Transformer& transformer, Progress& progress) {
@@ -289,7 +283,7 @@ class Trainer {
     if (!judgement) return;
     nlohmann::ordered_json line = {{"kind", "validation"}, {"step", progress_.step}};
     line.update(judgement->line);
-    Log(line);
+    log_->WriteNow(line);
     progress.Clear();
     const std::string loss = progress_.step > 0 ? fmt::format("loss {:.3f}, ", progress_.loss) : "";
     spdlog::info("step {}: {}{}", progress_.step, loss, judgement->text);
@@ -305,10 +299,10 @@ class Trainer {
     transformer.Pack(context_, AttentionForm::kAbsorbed, /*training=*/false);
     const std::string text =
         options_.sample(context_, transformer, *task_.companions().tokenizer, settings_.sample);
-    Log({{"kind", "sample"},
-         {"step", progress_.step},
-         {"prompt", settings_.sample.prompt},
-         {"text", text}});
+    log_->WriteNow({{"kind", "sample"},
+                    {"step", progress_.step},
+                    {"prompt", settings_.sample.prompt},
+                    {"text", text}});
     progress.Clear();
     spdlog::info("step {} writes:\n{}", progress_.step, ForTerminal(text));
   }
@@ -350,7 +344,7 @@ class Trainer {
     if (judgement) line.update(judgement->line);
     line["seconds"] = progress_.seconds;
     task_.Finish(judgement, line);
-    Log(line);
+    log_->WriteNow(line);
   }
 
   fs::path BestPath() const { return settings_.output / "best"; }

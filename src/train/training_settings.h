@@ -73,6 +73,10 @@ struct TrainingSettings {
     bool best = false;
   } checkpoint;
 
+  // Tokens computed at once, of a step of `step_tokens`.
+  int64_t MicroBatchTokens(int64_t step_tokens) const {
+    return micro_batch_tokens > 0 ? micro_batch_tokens : step_tokens;
+  }
   Precision ModelPrecision() const {
     if (precision.recipe == "f32") return Precision::F32();
     if (precision.recipe == "bf16") return Precision::BF16();

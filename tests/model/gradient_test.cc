@@ -47,40 +47,9 @@ TEST_P(ModelGradient, MatchesCentralDifferences) {
   EXPECT_EQ(output.targets, mtp ? std::vector<int64_t>({14, 12}) : std::vector<int64_t>({14}));
   EXPECT_EQ(output.balance_loss > 0, config.n_routed_experts > 0);
 
-  std::vector<std::vector<double>> gradients;
-  for (const auto& parameter : tiny.store.all()) {
-    gradients.push_back(parameter->grad.empty() ? std::vector<double>() : LoadAll(parameter->grad));
-  }
-  const auto loss_now = [&] {
-    tiny.store.MarkChanged();
-    tiny.Pack(run.context());
+  ExpectDerivatives(run, tiny, 77, 1e-8, [&] {
     return TotalLoss(LanguageModelLoss(run.context(), tiny.model, input, options, &saved), options);
-  };
-  // A random direction for every parameter tensor: its directional derivative is one number that
-  // all elements enter.
-  RandomStream random(77);
-  for (size_t p = 0; p < tiny.store.all().size(); ++p) {
-    const Parameter& parameter = *tiny.store.all()[p];
-    if (parameter.grad.empty()) continue;
-    const std::vector<double> values = LoadAll(parameter.master);
-    std::vector<double> direction(values.size());
-    double expected = 0, norm = 0;
-    for (size_t i = 0; i < values.size(); ++i) {
-      direction[i] = random.NextNormal();
-      expected += direction[i] * gradients[p][i];
-      norm += gradients[p][i] * gradients[p][i];
-    }
-    constexpr double kStep = 2e-6;
-    const auto loss_at = [&](double step) {
-      std::vector<double> moved = values;
-      for (size_t i = 0; i < values.size(); ++i) moved[i] += step * direction[i];
-      StoreAll(parameter.master, moved);
-      return loss_now();
-    };
-    const double difference = (loss_at(kStep) - loss_at(-kStep)) / (2 * kStep);
-    StoreAll(parameter.master, values);
-    EXPECT_NEAR(difference, expected, 1e-6 * std::sqrt(norm) + 1e-8) << parameter.spec.name;
-  }
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(

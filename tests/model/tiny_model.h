@@ -2,6 +2,9 @@
 
 // Tiny models of every family with everything in them, for tests of the model.
 
+#include <gtest/gtest.h>
+
+#include <cmath>
 #include <memory>
 #include <string>
 #include <vector>
@@ -144,6 +147,43 @@ inline LossInput RandomLossInput(const ModelConfig& config, std::vector<int64_t>
     begin += length;
   }
   return input;
+}
+
+// The gradients that lie in the store are those of the loss: for every parameter tensor, along a
+// random direction, so that its directional derivative is one number that all elements enter,
+// within 1e-6 of the gradient's norm and `least`. loss: with the parameters as they are, packed.
+template <typename Loss>
+void ExpectDerivatives(TestRun& run, TinyModel& tiny, uint64_t seed, double least,
+                       const Loss& loss) {
+  std::vector<std::vector<double>> gradients;  // before the loss is computed anew
+  for (const auto& parameter : tiny.store.all()) {
+    gradients.push_back(parameter->grad.empty() ? std::vector<double>() : LoadAll(parameter->grad));
+  }
+  RandomStream random(seed);
+  for (size_t p = 0; p < tiny.store.all().size(); ++p) {
+    const Parameter& parameter = *tiny.store.all()[p];
+    if (parameter.grad.empty()) continue;
+    const std::vector<double> values = LoadAll(parameter.master);
+    std::vector<double> direction(values.size());
+    double expected = 0, norm = 0;
+    for (size_t i = 0; i < values.size(); ++i) {
+      direction[i] = random.NextNormal();
+      expected += direction[i] * gradients[p][i];
+      norm += gradients[p][i] * gradients[p][i];
+    }
+    constexpr double kStep = 2e-6;
+    const auto loss_at = [&](double step) {
+      std::vector<double> moved = values;
+      for (size_t i = 0; i < values.size(); ++i) moved[i] += step * direction[i];
+      StoreAll(parameter.master, moved);
+      tiny.store.MarkChanged();
+      tiny.Pack(run.context());
+      return loss();
+    };
+    const double difference = (loss_at(kStep) - loss_at(-kStep)) / (2 * kStep);
+    StoreAll(parameter.master, values);
+    EXPECT_NEAR(difference, expected, 1e-6 * std::sqrt(norm) + least) << parameter.spec.name;
+  }
 }
 
 }  // namespace fathom::test

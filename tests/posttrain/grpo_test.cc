@@ -64,15 +64,6 @@ class GrpoTest : public testing::Test {
     TestRun run(CreateCpuBackend(), threads);
     return RunGrpo(run.context(), config, {.resume = resume, .quiet = true});
   }
-  static std::vector<nlohmann::json> Lines(const GrpoConfig& config, const std::string& kind) {
-    std::vector<nlohmann::json> lines;
-    std::istringstream text(ReadFile(config.output / "log.jsonl"));
-    for (std::string line; std::getline(text, line);) {
-      nlohmann::json json = nlohmann::json::parse(line);
-      if (json.at("kind") == kind) lines.push_back(std::move(json));
-    }
-    return lines;
-  }
 
   static inline std::unique_ptr<TemporaryDirectory> pretrained_;
   TemporaryDirectory directory_;
@@ -81,7 +72,7 @@ class GrpoTest : public testing::Test {
 TEST_F(GrpoTest, WhatIsRewardedIsLearnt) {
   const GrpoConfig config = Config({"steps=30", "optimizer.lr=0.01"});
   const GrpoSummary summary = Learn(config);
-  const auto steps = Lines(config, "step");
+  const auto steps = Log(config, "step");
   ASSERT_EQ(steps.size(), 30);
   EXPECT_LT(steps.front().at("reward"), 0.8);
   EXPECT_GT(steps.back().at("reward"), 0.95);
@@ -119,9 +110,9 @@ TEST_F(GrpoTest, ARunThatIsResumedEndsTheSame) {
     Learn(parts, /*resume=*/true, /*threads=*/1);
     ExpectSameFiles(parts.output / "model/model.safetensors",
                     whole.output / "model/model.safetensors");
-    ExpectSameFiles(*NewestCheckpoint(parts.output) / "trainer/optimizer.safetensors",
-                    *NewestCheckpoint(whole.output) / "trainer/optimizer.safetensors");
-    const auto a = Lines(whole, "step"), b = Lines(parts, "step");
+    ExpectSameFiles(LastCheckpoint(parts) / "trainer/optimizer.safetensors",
+                    LastCheckpoint(whole) / "trainer/optimizer.safetensors");
+    const auto a = Log(whole, "step"), b = Log(parts, "step");
     ASSERT_EQ(a.size(), b.size());
     for (size_t i = 0; i < a.size(); ++i) {
       EXPECT_EQ(a[i].at("reward"), b[i].at("reward")) << i;
@@ -134,13 +125,13 @@ TEST_F(GrpoTest, ARunThatIsResumedEndsTheSame) {
 TEST_F(GrpoTest, ReferencesFollowThePolicy) {
   const GrpoConfig config = Config({"policy.reference_every=3", "optimizer.lr=0.01"});
   Learn(config);
-  const auto steps = Lines(config, "step");
+  const auto steps = Log(config, "step");
   for (const size_t at : {0, 3, 6}) EXPECT_EQ(steps[at].at("kl"), 0) << at;
   EXPECT_GT(steps[1].at("kl"), 0);
   const GrpoConfig twice =
       Config({"output=twice", "policy.inner_epochs=2", "optimizer.lr=0.01", "steps=2"});
   Learn(twice);
-  EXPECT_GT(Lines(twice, "step")[0].at("deviation"), 0);
+  EXPECT_GT(Log(twice, "step")[0].at("deviation"), 0);
 }
 
 // All answers right, or all wrong: nothing to learn, other problems are drawn, and the run goes on.
@@ -152,7 +143,7 @@ TEST_F(GrpoTest, GroupsWithoutSpreadAreRefilledAndLearnNothing) {
       Config({"steps=2", "data.held_out_fraction=0", "rollout.refills=2", "policy.kl=0"});
   const GrpoSummary summary = Learn(config);
   EXPECT_EQ(summary.accuracy, -1);
-  const auto steps = Lines(config, "step");
+  const auto steps = Log(config, "step");
   ASSERT_EQ(steps.size(), 2);
   EXPECT_EQ(steps[0].at("groups_without_spread"), 4 * 3);
   EXPECT_EQ(steps[0].at("reward"), 0);
@@ -176,7 +167,7 @@ TEST_F(GrpoTest, AVerifierJudgesAnswers) {
   config.reward.verifier_workers = 1;
   config.reward.external_on_failure = -1;
   Learn(config);
-  const auto step = Lines(config, "step").at(0);
+  const auto step = Log(config, "step").at(0);
   // A process that writes nonsense is replaced, so that the next one counts from 1 again.
   EXPECT_EQ(step.at("external_failed"), 5);
   EXPECT_EQ(step.at("external"), (6 * 1.0 + 5 * 0.0 + 5 * -1.0) / 16);

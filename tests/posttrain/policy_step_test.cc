@@ -126,41 +126,13 @@ TEST(PolicyGradient, IsTheDerivativeOfTheLossThroughTheModel) {
   };
   SavedActivations saved(HostAllocator());
   LanguageModelLoss(run.context(), tiny.model, input, options, &saved);
-  std::vector<std::vector<double>> gradients;
-  for (const auto& parameter : tiny.store.all())
-    gradients.push_back(parameter->grad.empty() ? std::vector<double>() : LoadAll(parameter->grad));
-  const auto loss_now = [&] {
-    tiny.store.MarkChanged();
-    tiny.Pack(run.context());
+  ExpectDerivatives(run, tiny, 78, 1e-7, [&] {
     double loss = 0;
     for (const double nll :
          TokenLosses(run.context(), tiny.model, input, AttentionForm::kAbsorbed, kTemperature))
       loss += nll * nll / 2;
     return loss;
-  };
-  RandomStream random(78);
-  for (size_t p = 0; p < tiny.store.all().size(); ++p) {
-    const Parameter& parameter = *tiny.store.all()[p];
-    if (parameter.grad.empty()) continue;
-    const std::vector<double> values = LoadAll(parameter.master);
-    std::vector<double> direction(values.size());
-    double expected = 0, norm = 0;
-    for (size_t i = 0; i < values.size(); ++i) {
-      direction[i] = random.NextNormal();
-      expected += direction[i] * gradients[p][i];
-      norm += gradients[p][i] * gradients[p][i];
-    }
-    constexpr double kStep = 2e-6;
-    const auto loss_at = [&](double step) {
-      std::vector<double> moved = values;
-      for (size_t i = 0; i < values.size(); ++i) moved[i] += step * direction[i];
-      StoreAll(parameter.master, moved);
-      return loss_now();
-    };
-    const double difference = (loss_at(kStep) - loss_at(-kStep)) / (2 * kStep);
-    StoreAll(parameter.master, values);
-    EXPECT_NEAR(difference, expected, 1e-6 * std::sqrt(norm) + 1e-7) << parameter.spec.name;
-  }
+  });
 }
 
 }  // namespace

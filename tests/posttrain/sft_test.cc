@@ -66,15 +66,6 @@ class SftTest : public testing::Test {
     options.quiet = true;
     return RunSft(run.context(), config, options);
   }
-  std::vector<nlohmann::json> Lines(const SftConfig& config, const std::string& kind) {
-    std::vector<nlohmann::json> lines;
-    std::istringstream text(ReadFile(config.output / "log.jsonl"));
-    for (std::string line; std::getline(text, line);) {
-      nlohmann::json json = nlohmann::json::parse(line);
-      if (json.at("kind") == kind) lines.push_back(std::move(json));
-    }
-    return lines;
-  }
 
   static inline std::unique_ptr<TemporaryDirectory> pretrained_;
   TemporaryDirectory directory_;
@@ -86,14 +77,14 @@ TEST_F(SftTest, AnswersAreLearnt) {
   EXPECT_GT(summary.start_score, 2);
   // Three letters of an answer and its end, all certain.
   EXPECT_LT(summary.best_score, 0.05);
-  const auto start = Lines(config, "start");
+  const auto start = Log(config, "start");
   ASSERT_EQ(start.size(), 1);
   EXPECT_EQ(start[0].at("sources")[0].at("conversations"), 300);
   EXPECT_EQ(start[0].at("sources")[0].at("sequences").get<int>() +
                 start[0].at("sources")[0].at("held_out_sequences").get<int>(),
             300);
   EXPECT_EQ(start[0].at("chat_template"), "fathom");
-  EXPECT_EQ(Lines(config, "result")[0].at("loss"), summary.best_score);
+  EXPECT_EQ(Log(config, "result")[0].at("loss"), summary.best_score);
   for (const char* file : {"tokenizer.json", "tokenizer_config.json"})
     EXPECT_EQ(ReadFile(config.output / "model" / file), ReadFile(Model() / file)) << file;
 }
@@ -105,12 +96,8 @@ TEST_F(SftTest, ARunThatIsInterruptedAndResumedEndsTheSame) {
     SCOPED_TRACE(stop);
     SftConfig parts = Config({fmt::format("output=stopped-{}", stop)});
     SftConfig first = parts;
-    first.sample.every = stop;
     TrainOptions options;
-    options.sample = [](Context&, Transformer&, const Tokenizer&, const TrainingSettings::Sample&) {
-      std::raise(SIGINT);
-      return std::string("interrupted here");
-    };
+    Interrupt(first, stop, options);
     EXPECT_TRUE(Tune(first, options).interrupted);
     TrainOptions resume;
     resume.resume = true;
@@ -119,8 +106,8 @@ TEST_F(SftTest, ARunThatIsInterruptedAndResumedEndsTheSame) {
     EXPECT_EQ(summary.start_score, expected.start_score);
     ExpectSameFiles(parts.output / "model/model.safetensors",
                     whole.output / "model/model.safetensors");
-    ExpectSameFiles(*NewestCheckpoint(parts.output) / "trainer/optimizer.safetensors",
-                    *NewestCheckpoint(whole.output) / "trainer/optimizer.safetensors");
+    ExpectSameFiles(LastCheckpoint(parts) / "trainer/optimizer.safetensors",
+                    LastCheckpoint(whole) / "trainer/optimizer.safetensors");
   }
 }
 
@@ -161,7 +148,7 @@ TEST_F(SftTest, SequencesThatAreTooLongAreLeftOutOrCut) {
     const SftConfig config = Config({"steps=1", "output=" + rule, "data.too_long=" + rule,
                                      "data.held_out_fraction=0", "checkpoint.best=false"});
     Tune(config);
-    const nlohmann::json source = Lines(config, "start")[0].at("sources")[0];
+    const nlohmann::json source = Log(config, "start")[0].at("sources")[0];
     EXPECT_EQ(source.at("too_long"), 1);
     return source.at("sequences").get<int>();
   };

@@ -34,7 +34,7 @@ inline PretrainingSummary RunPretraining(const RunConfig& config, TrainOptions o
 }
 
 // Stops a run at a step as Ctrl-C would; sample.every says where it is called.
-inline void Interrupt(RunConfig& config, int64_t step, TrainOptions& options) {
+inline void Interrupt(TrainingSettings& config, int64_t step, TrainOptions& options) {
   config.sample.every = step;
   options.sample = [](Context&, Transformer&, const Tokenizer&, const TrainingSettings::Sample&) {
     std::raise(SIGINT);
@@ -48,7 +48,7 @@ inline PretrainingSummary Resume(const RunConfig& config, int threads = 2) {
   return RunPretraining(config, options, threads);
 }
 
-inline std::vector<nlohmann::json> Log(const RunConfig& config, const std::string& kind) {
+inline std::vector<nlohmann::json> Log(const TrainingSettings& config, const std::string& kind) {
   std::vector<nlohmann::json> lines;
   std::istringstream text(ReadFile(config.output / "log.jsonl"));
   for (std::string line; std::getline(text, line);) {
@@ -58,7 +58,7 @@ inline std::vector<nlohmann::json> Log(const RunConfig& config, const std::strin
   return lines;
 }
 
-inline fs::path LastCheckpoint(const RunConfig& config) {
+inline fs::path LastCheckpoint(const TrainingSettings& config) {
   return NewestCheckpoint(config.output).value();
 }
 

@@ -124,20 +124,14 @@ class Grpo {
                  config_.rollout.problems);
     if (pool_.held_out().empty())
       spdlog::warn("no problem is held out: nothing says whether the model gets better");
-    Log({{"kind", "start"},
-         {"step", progress_.step},
-         {"problems", pool_.size()},
-         {"held_out_problems", pool_.held_out().size()},
-         {"chat_template", model_.chat.name()}});
+    log_->WriteNow({{"kind", "start"},
+                    {"step", progress_.step},
+                    {"problems", pool_.size()},
+                    {"held_out_problems", pool_.held_out().size()},
+                    {"chat_template", model_.chat.name()}});
   }
 
   bool Due(int64_t every) const { return every > 0 && progress_.step % every == 0; }
-
-  void Log(ordered_json line) {
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    line["time"] = std::round(std::chrono::duration<double>(now).count() * 1e3) / 1e3;
-    log_->Write(line);
-  }
 
   // Log-probs of the reference, which is the model that the run began with or a later policy.
   std::vector<std::vector<double>> ReferenceLogProbs(std::span<const Rollout* const> rollouts) {
@@ -151,13 +145,11 @@ class Grpo {
       reference_step_ = step;
     }
     return AnswerLogProbs(context_, reference_->transformer(), rollouts, AttentionForm::kAbsorbed,
-                          config_.rollout.temperature, MicroTokens());
+                          config_.rollout.temperature,
+                          config_.MicroBatchTokens(config_.batch_tokens));
   }
   fs::path ReferencePath(int64_t step) const {
     return config_.output / "references" / fmt::format("step-{}", step);
-  }
-  int64_t MicroTokens() const {
-    return config_.micro_batch_tokens > 0 ? config_.micro_batch_tokens : config_.batch_tokens;
   }
 
   // The policy becomes the reference of the steps to come. Whoever goes on from a checkpoint
@@ -277,7 +269,7 @@ class Grpo {
     line["grad_norm"] = grad_norm;
     line["rollout_seconds"] = std::round(rollout_seconds * 1e3) / 1e3;
     line["seconds"] = std::round(seconds * 1e3) / 1e3;
-    Log(line);
+    log_->WriteNow(line);
     note_ = fmt::format("step {}/{}, reward {:.3f}, right {:.1f} %, {:.0f} tokens an answer",
                         progress_.step, config_.steps, experience.reward / written,
                         100 * experience.right / written, experience.tokens / written);
@@ -297,7 +289,7 @@ class Grpo {
       const std::string text = fmt::format(
           "{}\n\n{}\n\n[reward {:.3f}]", experience.problems[i]->problem.question(),
           model_.tokenizer.Decode(experience.rollouts[i].answer), experience.rewards[i].total);
-      Log({{"kind", "sample"}, {"step", progress_.step}, {"text", text}});
+      log_->WriteNow({{"kind", "sample"}, {"step", progress_.step}, {"text", text}});
     }
   }
 
@@ -309,11 +301,11 @@ class Grpo {
     const Explorer::Accuracy accuracy = explorer_.Judge(count);
     accuracy_ = accuracy.right;
     if (progress_.step == 0) progress_.start_score = accuracy_;
-    Log({{"kind", "validation"},
-         {"step", progress_.step},
-         {"accuracy", accuracy_},
-         {"problems", count},
-         {"answer_tokens", accuracy.tokens}});
+    log_->WriteNow({{"kind", "validation"},
+                    {"step", progress_.step},
+                    {"accuracy", accuracy_},
+                    {"problems", count},
+                    {"answer_tokens", accuracy.tokens}});
     progress.Clear();
     spdlog::info("step {}: {:.1f} % of {} held-out problems right, {:.0f} tokens an answer",
                  progress_.step, 100 * accuracy_, count, accuracy.tokens);
@@ -363,11 +355,11 @@ class Grpo {
       summary.accuracy_before = progress_.start_score;
       summary.accuracy = accuracy_;
     }
-    Log({{"kind", "result"},
-         {"step", progress_.step},
-         {"accuracy_before", summary.accuracy_before},
-         {"accuracy", summary.accuracy},
-         {"seconds", progress_.seconds}});
+    log_->WriteNow({{"kind", "result"},
+                    {"step", progress_.step},
+                    {"accuracy_before", summary.accuracy_before},
+                    {"accuracy", summary.accuracy},
+                    {"seconds", progress_.seconds}});
     WriteReport(config_.output);
     return summary;
   }

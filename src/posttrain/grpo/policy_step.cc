@@ -13,6 +13,32 @@ namespace {
 // Some rollouts as one flat batch, a sequence each. The last token is only predicted.
 class RolloutBatch {
  public:
+  // As many of the rollouts from `begin` on as `most` tokens hold, one at least. at(i): one of
+  // them.
+  template <typename At>
+  RolloutBatch(size_t begin, size_t end, int64_t most, const At& at) {
+    for (size_t i = begin; i < end; ++i) {
+      const Rollout& next = at(i);
+      if (size() > 0 && tokens() + InputTokens(next) > most) break;
+      Add(next);
+    }
+  }
+
+  LossInput Input() const {
+    return {.sequences = sequences_, .inputs = {ids_}, .targets = {targets_}};
+  }
+  size_t size() const { return answers_.size(); }
+  // The part of an array over the batch's tokens that belongs to an answer.
+  template <typename T>
+  std::span<T> Answer(std::span<T> values, size_t i) const {
+    return values.subspan(answers_[i].first, answers_[i].second);
+  }
+
+ private:
+  static int64_t InputTokens(const Rollout& rollout) {
+    return static_cast<int64_t>(rollout.prompt.size() + rollout.answer.size()) - 1;
+  }
+  int64_t tokens() const { return static_cast<int64_t>(ids_.size()); }
   void Add(const Rollout& rollout) {
     const auto begin = static_cast<int64_t>(ids_.size());
     ids_.insert(ids_.end(), rollout.prompt.begin(), rollout.prompt.end());
@@ -25,26 +51,10 @@ class RolloutBatch {
     answers_.push_back({static_cast<size_t>(first), rollout.answer.size()});
   }
 
-  LossInput Input() const {
-    return {.sequences = sequences_, .inputs = {ids_}, .targets = {targets_}};
-  }
-  size_t size() const { return answers_.size(); }
-  int64_t tokens() const { return static_cast<int64_t>(ids_.size()); }
-  // The part of an array over the batch's tokens that belongs to an answer.
-  template <typename T>
-  std::span<T> Answer(std::span<T> values, size_t i) const {
-    return values.subspan(answers_[i].first, answers_[i].second);
-  }
-
- private:
   std::vector<int32_t> ids_, targets_;
   std::vector<BatchSequence> sequences_;
   std::vector<std::pair<size_t, size_t>> answers_;  // begin, count
 };
-
-int64_t InputTokens(const Rollout& rollout) {
-  return static_cast<int64_t>(rollout.prompt.size() + rollout.answer.size()) - 1;
-}
 
 }  // namespace
 
@@ -54,12 +64,8 @@ std::vector<std::vector<double>> AnswerLogProbs(Context& context, const Transfor
                                                 int64_t group_tokens) {
   std::vector<std::vector<double>> logprobs;
   for (size_t begin = 0; begin < rollouts.size();) {
-    RolloutBatch batch;
-    while (begin + batch.size() < rollouts.size()) {
-      const Rollout& next = *rollouts[begin + batch.size()];
-      if (batch.size() > 0 && batch.tokens() + InputTokens(next) > group_tokens) break;
-      batch.Add(next);
-    }
+    const RolloutBatch batch(begin, rollouts.size(), group_tokens,
+                             [&](size_t i) -> const Rollout& { return *rollouts[i]; });
     std::vector<double> all = TokenLosses(context, transformer, batch.Input(), form, temperature);
     for (size_t i = 0; i < batch.size(); ++i) {
       std::vector<double>& answer = logprobs.emplace_back();
@@ -92,16 +98,11 @@ PolicyStepResult PolicyStep::Run(Context& context, std::span<const WeighedRollou
   int64_t all_tokens = 0;
   for (const WeighedRollout& rollout : rollouts)
     all_tokens += static_cast<int64_t>(rollout.rollout->answer.size());
-  const int64_t most =
-      settings_.micro_batch_tokens > 0 ? settings_.micro_batch_tokens : settings_.batch_tokens;
+  const int64_t most = settings_.MicroBatchTokens(settings_.batch_tokens);
   PolicyStepResult result;
   for (size_t begin = 0; begin < rollouts.size();) {
-    RolloutBatch batch;
-    while (begin + batch.size() < rollouts.size()) {
-      const Rollout& next = *rollouts[begin + batch.size()].rollout;
-      if (batch.size() > 0 && batch.tokens() + InputTokens(next) > most) break;
-      batch.Add(next);
-    }
+    const RolloutBatch batch(begin, rollouts.size(), most,
+                             [&](size_t i) -> const Rollout& { return *rollouts[i].rollout; });
     LossOptions options{
         .form = settings_.Form(), .target_weight = {0}, .temperature = temperature_};
     options.dlogprob = [&](std::span<const double> logprobs) {

@@ -58,6 +58,9 @@ class PackedConversations {
 class ConversationRows : public RowSource {
  public:
   ConversationRows(std::vector<ConversationSource> sources, const ConversationRowsOptions& options);
+  // A pass refers to the sources.
+  ConversationRows(const ConversationRows&) = delete;
+  ConversationRows& operator=(const ConversationRows&) = delete;
 
   void Read(uint64_t first, int64_t count, TokenRows& batch) override;
   uint64_t Fingerprint() const override;
