@@ -8,7 +8,6 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -19,6 +18,7 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "base/thread_pool.h"
+#include "cli/options/program.h"
 #include "gemm_peer.h"
 #include "tensor/arena.h"
 
@@ -337,23 +337,31 @@ int main(int argc, char** argv) {
     execv("/proc/self/exe", argv);
   }
   fathom::Options options;
-  CLI::App app("Matrix products beside oneDNN's");
-  app.add_option("--type", options.type)->check(CLI::IsMember({"bf16", "f32"}));
-  app.add_option("--isa", options.isa)->check(CLI::IsMember({"best", "avx2"}));
-  app.add_option("--threads", options.threads)->delimiter(',');
-  app.add_option("--place", options.places)->delimiter(',');
-  app.add_option("--filter", options.filter, "only shapes whose name contains this");
-  app.add_option("--rounds", options.rounds);
-  app.add_option("--json", options.json, "also written to this file");
-  app.add_flag("--grouped", options.grouped, "experts' products beside one product");
-  CLI11_PARSE(app, argc, argv);
-  if (options.isa == "avx2") fathom::CapPeerToAvx2();
-  fathom::Bench bench(options);
-  if (options.grouped) {
-    bench.Grouped();
-  } else {
-    bench.Shapes();
+  fathom::Program program("fathom_gemm_bench", "Matrix products beside oneDNN's");
+  fathom::Command app = program.command();
+  app.AddOption("--type", options.type).OneOf({"bf16", "f32"});
+  app.AddOption("--isa", options.isa).OneOf({"best", "avx2"});
+  app.AddOption("--threads", options.threads).Delimiter(',');
+  app.AddOption("--place", options.places).Delimiter(',');
+  app.AddOption("--filter", options.filter, "only shapes whose name contains this");
+  app.AddOption("--rounds", options.rounds);
+  app.AddOption("--json", options.json, "also written to this file");
+  app.AddFlag("--grouped", options.grouped, "experts' products beside one product");
+  app.OnRun([&options] {
+    if (options.isa == "avx2") fathom::CapPeerToAvx2();
+    fathom::Bench bench(options);
+    if (options.grouped) {
+      bench.Grouped();
+    } else {
+      bench.Shapes();
+    }
+    bench.Write();
+  });
+  try {
+    program.Run(argc, argv);
+  } catch (const fathom::Error& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return 1;
   }
-  bench.Write();
   return 0;
 }

@@ -282,49 +282,49 @@ void Bench(const Arguments& arguments) {
 
 }  // namespace
 
-void AddBenchCommand(CLI::App& app) {
-  CLI::App* command =
-      app.add_subcommand("bench", "Measure the speed of prefill and decode, and the memory.");
-  command->footer(
+void AddBenchCommand(Command app) {
+  Command command =
+      app.AddCommand("bench", "Measure the speed of prefill and decode, and the memory.");
+  command.Footer(
       "Example: fathom bench my-model --prompt 512 --generate 128 --depth 0,4096 "
       "--batch 1,16 --json");
   const auto arguments = std::make_shared<Arguments>();
-  const auto counts = [](int64_t least) { return CLI::Range(least, int64_t{1} << 24); };
-  command->add_option("DIR", arguments->directory, "A model directory or a .gguf file")->required();
-  command->add_option("--prompt", arguments->prompt, "Prompt tokens to time; 0: none")
-      ->check(counts(0))
-      ->capture_default_str();
-  command->add_option("--generate", arguments->generate, "Tokens to generate; 0: none")
-      ->check(counts(0))
-      ->capture_default_str();
+  constexpr int64_t kMostTokens = int64_t{1} << 24;
+  command.AddOption("DIR", arguments->directory, "A model directory or a .gguf file").Required();
+  command.AddOption("--prompt", arguments->prompt, "Prompt tokens to time; 0: none")
+      .InRange(0, kMostTokens)
+      .ShowDefault();
+  command.AddOption("--generate", arguments->generate, "Tokens to generate; 0: none")
+      .InRange(0, kMostTokens)
+      .ShowDefault();
   command
-      ->add_option("--depth", arguments->depths,
-                   "Tokens before that in the cache; several with commas")
-      ->delimiter(',')
-      ->check(counts(0))
-      ->capture_default_str();
+      .AddOption("--depth", arguments->depths,
+                 "Tokens before that in the cache; several with commas")
+      .Delimiter(',')
+      .InRange(0, kMostTokens)
+      .ShowDefault();
   command
-      ->add_option("--batch", arguments->batches,
-                   "Sequences that decode at a time; several with commas")
-      ->delimiter(',')
-      ->check(CLI::Range(int64_t{1}, int64_t{4096}))
-      ->capture_default_str();
-  command->add_option("--chunk", arguments->chunk, "Prompt tokens computed at a time")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 16))
-      ->capture_default_str();
-  command->add_option("--repeat", arguments->repetitions, "Repetitions, after one to warm up")
-      ->check(CLI::Range(int64_t{1}, int64_t{1000}))
-      ->capture_default_str();
+      .AddOption("--batch", arguments->batches,
+                 "Sequences that decode at a time; several with commas")
+      .Delimiter(',')
+      .InRange(1, 4096)
+      .ShowDefault();
+  command.AddOption("--chunk", arguments->chunk, "Prompt tokens computed at a time")
+      .InRange(1, int64_t{1} << 16)
+      .ShowDefault();
+  command.AddOption("--repeat", arguments->repetitions, "Repetitions, after one to warm up")
+      .InRange(1, 1000)
+      .ShowDefault();
   command
-      ->add_option("--draft-tokens", arguments->drafts,
-                   "Decode also, in turns, with so many guesses at a time of the model's MTP "
-                   "module, if it has one that fits into memory; 0: do not")
-      ->check(CLI::Range(0, 16))
-      ->capture_default_str();
-  arguments->cache.AddTo(*command);
-  arguments->precision.AddTo(*command);
-  arguments->common.AddTo(*command);
-  command->callback([arguments] { Bench(*arguments); });
+      .AddOption("--draft-tokens", arguments->drafts,
+                 "Decode also, in turns, with so many guesses at a time of the model's MTP "
+                 "module, if it has one that fits into memory; 0: do not")
+      .InRange(0, 16)
+      .ShowDefault();
+  arguments->cache.AddTo(command);
+  arguments->precision.AddTo(command);
+  arguments->common.AddTo(command);
+  command.OnRun([arguments] { Bench(*arguments); });
 }
 
 }  // namespace fathom

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/options/command.h"
 
 namespace fathom {
 
 // fathom bench: the speed of prefill and decode.
-void AddBenchCommand(CLI::App& app);
+void AddBenchCommand(Command app);
 
 }  // namespace fathom

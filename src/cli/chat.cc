@@ -231,36 +231,35 @@ class Conversation {
 
 }  // namespace
 
-void AddChatCommand(CLI::App& app) {
-  CLI::App* command = app.add_subcommand(
-      "chat", "Talk with a model in the terminal, or one question a line on stdin.");
-  command->footer("Example: fathom chat my-model --system 'Answer briefly.' --temperature 0.6");
+void AddChatCommand(Command app) {
+  Command command =
+      app.AddCommand("chat", "Talk with a model in the terminal, or one question a line on stdin.");
+  command.Footer("Example: fathom chat my-model --system 'Answer briefly.' --temperature 0.6");
   const auto arguments = std::make_shared<Arguments>();
-  command->add_option("MODEL", arguments->directory, "A model directory or a .gguf file")
-      ->required();
-  command->add_option("--system", arguments->system, "What the model is told before the talk");
-  command->add_option("--max-tokens", arguments->max_tokens, "Tokens of an answer at most")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24))
-      ->capture_default_str();
+  command.AddOption("MODEL", arguments->directory, "A model directory or a .gguf file").Required();
+  command.AddOption("--system", arguments->system, "What the model is told before the talk");
+  command.AddOption("--max-tokens", arguments->max_tokens, "Tokens of an answer at most")
+      .InRange(1, int64_t{1} << 24)
+      .ShowDefault();
   command
-      ->add_option("--context", arguments->context,
-                   "Tokens of the conversation that are kept, at most the model's context")
-      ->check(CLI::Range(int64_t{16}, int64_t{1} << 24))
-      ->capture_default_str();
-  CLI::Option* think = command->add_flag_callback(
+      .AddOption("--context", arguments->context,
+                 "Tokens of the conversation that are kept, at most the model's context")
+      .InRange(16, int64_t{1} << 24)
+      .ShowDefault();
+  Option think = command.AddFlagThat(
       "--think", [arguments] { arguments->think = true; },
       "Let the model think first, where its template lets one choose");
   command
-      ->add_flag_callback(
+      .AddFlagThat(
           "--no-think", [arguments] { arguments->think = false; }, "Let it answer at once")
-      ->excludes(think);
-  arguments->sampling.AddTo(*command);
-  arguments->draft.AddTo(*command);
-  arguments->cache.AddTo(*command);
-  arguments->precision.AddTo(*command);
-  arguments->common.AddTo(*command);
-  command->get_option("--json")->description("Print every answer as one line of JSON on stdout");
-  command->callback([arguments] { Conversation(*arguments).Run(); });
+      .Excludes(think);
+  arguments->sampling.AddTo(command);
+  arguments->draft.AddTo(command);
+  arguments->cache.AddTo(command);
+  arguments->precision.AddTo(command);
+  arguments->common.AddTo(command);
+  command.GetOption("--json").Describe("Print every answer as one line of JSON on stdout");
+  command.OnRun([arguments] { Conversation(*arguments).Run(); });
 }
 
 }  // namespace fathom

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/options/command.h"
 
 namespace fathom {
 
 // fathom chat: a conversation in the terminal.
-void AddChatCommand(CLI::App& app);
+void AddChatCommand(Command app);
 
 }  // namespace fathom

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
@@ -12,41 +11,13 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <random>
-#include <set>
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/reference/reference_backend.h"
 #include "base/error.h"
-#include "base/nearest.h"
-#include "cli/command_path.h"
 
 namespace fathom {
 namespace {
-
-using Names = std::set<std::string, std::less<>>;
-
-[[noreturn]] void UnknownName(const CLI::App& command, const char* kind, std::string_view name,
-                              const Names& known) {
-  throw UsageError(CommandPath(command), fmt::format("there is no {} '{}'", kind, name),
-                   NearestHint(name, known, "--help lists what there is"));
-}
-
-Names CommandNames(const CLI::App& command) {
-  Names names;
-  for (const CLI::App* part : command.get_subcommands([](const CLI::App*) { return true; })) {
-    names.insert(part->get_name());
-  }
-  return names;
-}
-
-Names OptionNames(const CLI::App& command) {
-  Names names;
-  for (const CLI::Option* option : command.get_options()) {
-    if (option->get_group().empty()) continue;  // not for users
-    for (const std::string& name : option->get_lnames()) names.insert("--" + name);
-  }
-  return names;
-}
 
 std::unique_ptr<Backend> CreateBackend(std::string_view name) {
   if (name == "cpu") return CreateCpuBackend();
@@ -60,20 +31,17 @@ std::unique_ptr<Backend> CreateBackend(std::string_view name) {
 
 }  // namespace
 
-void CommonOptions::AddTo(CLI::App& command) {
-  command.add_option("--threads", threads, "Threads to compute with")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+void CommonOptions::AddTo(Command command) {
+  command.AddOption("--threads", threads, "Threads to compute with").InRange(1, 1024).ShowDefault();
   command
-      .add_option("--device", device,
-                  "cpu, or reference: slow, in double precision, to check results against")
-      ->capture_default_str();
+      .AddOption("--device", device,
+                 "cpu, or reference: slow, in double precision, to check results against")
+      .ShowDefault();
   command
-      .add_option("--seed", seed,
-                  "Seed of the random numbers; another one at each run if not given")
-      ->check(CLI::Range(uint64_t{0}, uint64_t{1} << 53));  // exact in every JSON reader
-  command.add_flag("--quiet", quiet, "Print results, warnings and errors only");
-  command.add_flag("--json", json, "Print the result as JSON on stdout");
+      .AddOption("--seed", seed, "Seed of the random numbers; another one at each run if not given")
+      .InRange(0, int64_t{1} << 53);  // exact in every JSON reader
+  command.AddFlag("--quiet", quiet, "Print results, warnings and errors only");
+  command.AddFlag("--json", json, "Print the result as JSON on stdout");
 }
 
 uint64_t CommonOptions::Seed() {
@@ -112,39 +80,14 @@ nlohmann::ordered_json ProfileJson(const Profile& profile, int64_t steps) {
   return json;
 }
 
-void PrecisionOption::AddTo(CLI::App& command) {
-  command.add_option("--dtype", dtype, "Compute in f32 or bf16; as the weights are if not given")
-      ->check(CLI::IsMember({"f32", "bf16"}));
+void PrecisionOption::AddTo(Command command) {
+  command.AddOption("--dtype", dtype, "Compute in f32 or bf16; as the weights are if not given")
+      .OneOf({"f32", "bf16"});
 }
 
 std::optional<Precision> PrecisionOption::Get() const {
   if (dtype.empty()) return std::nullopt;
   return dtype == "bf16" ? Precision::BF16() : Precision::F32();
-}
-
-void CheckNames(const CLI::App& app, int argc, const char* const* argv) {
-  const CLI::App* command = &app;
-  for (int i = 1; i < argc; ++i) {
-    const std::string word = argv[i];
-    if (word == "--") return;
-    // A minus before a digit is a number's.
-    if (word.size() > 1 && word[0] == '-' && std::isalpha(word[word[1] == '-' ? 2 : 1]) != 0) {
-      const size_t equals = word.find('=');
-      const std::string name = word.substr(0, equals);
-      const CLI::Option* option = command->get_option_no_throw(name);
-      if (option == nullptr) UnknownName(*command, "option", name, OptionNames(*command));
-      // Its values, whatever they look like.
-      if (equals == std::string::npos) i += option->get_items_expected_min();
-      continue;
-    }
-    const auto found =
-        command->get_subcommands([&](const CLI::App* part) { return part->get_name() == word; });
-    if (!found.empty()) {
-      command = found.front();
-    } else if (command->get_require_subcommand_min() > 0) {
-      UnknownName(*command, "command", word, CommandNames(*command));
-    }
-  }
 }
 
 std::string ReadStandardInput() {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
@@ -11,6 +10,7 @@
 
 #include "backend/profiling/profiling_backend.h"
 #include "base/thread_pool.h"
+#include "cli/options/command.h"
 #include "model/precision.h"
 #include "ops/backend.h"
 
@@ -25,7 +25,7 @@ struct CommonOptions {
   bool json = false;
 
   // --threads, --device, --seed, --quiet, --json.
-  void AddTo(CLI::App& command);
+  void AddTo(Command command);
   // The seed that was given, or one of the system's; the same at every call.
   uint64_t Seed();
 };
@@ -58,13 +58,9 @@ nlohmann::ordered_json ProfileJson(const Profile& profile, int64_t steps);
 struct PrecisionOption {
   std::string dtype;
 
-  void AddTo(CLI::App& command);
+  void AddTo(Command command);
   std::optional<Precision> Get() const;
 };
-
-// Throws UsageError where the command line names a command or an option that there is none of; it
-// says which is nearest. Whatever else is wrong with it, parsing says.
-void CheckNames(const CLI::App& app, int argc, const char* const* argv);
 
 // All of stdin.
 std::string ReadStandardInput();

@@ -17,7 +17,6 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "cli/common.h"
-#include "cli/size_option.h"
 #include "formats/convert.h"
 #include "formats/gguf_export.h"
 #include "formats/gguf_model.h"
@@ -180,33 +179,33 @@ void Convert(const Arguments& arguments) {
 
 }  // namespace
 
-void AddConvertCommand(CLI::App& app) {
-  CLI::App* command = app.add_subcommand(
-      "convert", "Write a model in another precision or format, in little memory.");
-  command->footer(
+void AddConvertCommand(Command app) {
+  Command command =
+      app.AddCommand("convert", "Write a model in another precision or format, in little memory.");
+  command.Footer(
       "Examples: fathom convert deepseek-v3 deepseek-v3-bf16 --dtype bf16\n"
       "          fathom convert my-model my-model.gguf --dtype q4_k\n"
       "Weights that have the type already are copied byte for byte. fp8 is as DeepSeek-V3's\n"
       "release: projections in blocks of 128 x 128, the rest in bf16.");
   const auto arguments = std::make_shared<Arguments>();
-  command->add_option("SRC", arguments->source, "The model to read")->required();
-  command->add_option("DST", arguments->target, "The directory or the .gguf file to make")
-      ->required();
+  command.AddOption("SRC", arguments->source, "The model to read").Required();
+  command.AddOption("DST", arguments->target, "The directory or the .gguf file to make").Required();
   command
-      ->add_option("--dtype", arguments->dtype,
-                   "f32, bf16, f16 or fp8, and as the weights are if not given; in a GGUF file "
-                   "f32, bf16 (if not given), f16, q8_0 or q4_k")
-      ->check(CLI::IsMember({"f32", "bf16", "f16", "fp8", "q8_0", "q4_k"}));
+      .AddOption("--dtype", arguments->dtype,
+                 "f32, bf16, f16 or fp8, and as the weights are if not given; in a GGUF file "
+                 "f32, bf16 (if not given), f16, q8_0 or q4_k")
+      .OneOf({"f32", "bf16", "f16", "fp8", "q8_0", "q4_k"});
   command
-      ->add_option("--format", arguments->format,
-                   "hf (a Hugging Face directory) or gguf; if not given, what DST ends with says")
-      ->check(CLI::IsMember({"hf", "gguf"}));
-  AddSizeOption(*command, "--shard-size", arguments->shard_bytes,
-                "The largest file of weights, such as 5GB or 500MB")
-      ->default_str("5GB");
-  command->add_flag("--overwrite", arguments->overwrite, "Replace the model that is at DST");
-  arguments->common.AddTo(*command);
-  command->callback([arguments] { Convert(*arguments); });
+      .AddOption("--format", arguments->format,
+                 "hf (a Hugging Face directory) or gguf; if not given, what DST ends with says")
+      .OneOf({"hf", "gguf"});
+  command
+      .AddSize("--shard-size", arguments->shard_bytes,
+               "The largest file of weights, such as 5GB or 500MB")
+      .ShowDefault("5GB");
+  command.AddFlag("--overwrite", arguments->overwrite, "Replace the model that is at DST");
+  arguments->common.AddTo(command);
+  command.OnRun([arguments] { Convert(*arguments); });
 }
 
 }  // namespace fathom

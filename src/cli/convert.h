@@ -1,10 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/options/command.h"
 
 namespace fathom {
 
 // fathom convert: a model in another precision or layout.
-void AddConvertCommand(CLI::App& app);
+void AddConvertCommand(Command app);
 
 }  // namespace fathom

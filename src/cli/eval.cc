@@ -274,68 +274,67 @@ void EvaluateText(Arguments& arguments) {
   if (arguments.common.json) WriteJson(json);
 }
 
-void AddTaskOptions(CLI::App& command, const std::shared_ptr<Arguments>& arguments) {
+void AddTaskOptions(Command command, const std::shared_ptr<Arguments>& arguments) {
   TaskEvaluationOptions& options = arguments->options;
-  const auto positive = CLI::Range(int64_t{1}, int64_t{1} << 24);
+  constexpr int64_t kMostTokens = int64_t{1} << 24;
   command
-      .add_option("--samples", options.samples_each,
-                  "Answers to each problem: with several also pass@k and the majority's")
-      ->check(CLI::Range(int64_t{1}, int64_t{100'000}))
-      ->capture_default_str();
-  command.add_option("--max-tokens", options.max_tokens, "Tokens of an answer at most")
-      ->check(positive)
-      ->capture_default_str();
-  command.add_option("--at-a-time", options.at_a_time, "Answers under way at a time")
-      ->check(CLI::Range(int64_t{1}, int64_t{4096}))
-      ->capture_default_str();
+      .AddOption("--samples", options.samples_each,
+                 "Answers to each problem: with several also pass@k and the majority's")
+      .InRange(1, 100'000)
+      .ShowDefault();
+  command.AddOption("--max-tokens", options.max_tokens, "Tokens of an answer at most")
+      .InRange(1, kMostTokens)
+      .ShowDefault();
+  command.AddOption("--at-a-time", options.at_a_time, "Answers under way at a time")
+      .InRange(1, 4096)
+      .ShowDefault();
   command
-      .add_option("--budgets", options.budgets,
-                  "Also accuracy where thoughts are cut off after so many tokens and an answer is "
-                  "forced, such as 64,256,1024")
-      ->delimiter(',')
-      ->check(positive);
+      .AddOption("--budgets", options.budgets,
+                 "Also accuracy where thoughts are cut off after so many tokens and an answer is "
+                 "forced, such as 64,256,1024")
+      .Delimiter(',')
+      .InRange(1, kMostTokens);
   command
-      .add_option("--method", arguments->method,
-                  "generate: the model writes; choices: the most likely of the choices' texts, "
-                  "letters: of their letters")
-      ->check(CLI::IsMember(kMethods))
-      ->capture_default_str();
-  command.add_flag("--plain", options.prompt.plain,
-                   "Ask in plain text and not by the chat template: for base models");
-  command.add_option("--shots", arguments->shots, "Solved problems shown before each question")
-      ->check(CLI::Range(0, 1000))
-      ->capture_default_str();
-  command.add_option("--examples", arguments->examples,
-                     "The file of problems that are shown; a generated task has its own");
-  command.add_option("--system", options.prompt.system, "A system prompt for problems without one");
-  command.add_option(
-      "--instruction", options.prompt.instruction,
-      "Put behind every question, such as 'Put your final answer within \\boxed{}.'");
-  CLI::Option* think = command.add_flag_callback(
+      .AddOption("--method", arguments->method,
+                 "generate: the model writes; choices: the most likely of the choices' texts, "
+                 "letters: of their letters")
+      .OneOf(kMethods)
+      .ShowDefault();
+  command.AddFlag("--plain", options.prompt.plain,
+                  "Ask in plain text and not by the chat template: for base models");
+  command.AddOption("--shots", arguments->shots, "Solved problems shown before each question")
+      .InRange(0, 1000)
+      .ShowDefault();
+  command.AddOption("--examples", arguments->examples,
+                    "The file of problems that are shown; a generated task has its own");
+  command.AddOption("--system", options.prompt.system, "A system prompt for problems without one");
+  command.AddOption("--instruction", options.prompt.instruction,
+                    "Put behind every question, such as 'Put your final answer within \\boxed{}.'");
+  Option think = command.AddFlagThat(
       "--think", [arguments] { arguments->options.prompt.think = true; },
       "Let the model think first, where its template lets one choose");
   command
-      .add_flag_callback(
+      .AddFlagThat(
           "--no-think", [arguments] { arguments->options.prompt.think = false; },
           "Let it answer at once")
-      ->excludes(think);
-  command.add_option("--extract", arguments->extract,
-                     "Where answers are looked for, in order: boxed, tags, hash, sentence, number, "
-                     "line, whole; boxed,tags,hash,sentence,number,line if not given");
+      .Excludes(think);
+  command.AddOption("--extract", arguments->extract,
+                    "Where answers are looked for, in order: boxed, tags, hash, sentence, number, "
+                    "line, whole; boxed,tags,hash,sentence,number,line if not given");
   command
-      .add_option("--tolerance", options.judge.match.relative_tolerance,
-                  "Numbers that differ by no more than this part are equal")
-      ->check(CLI::Range(0.0, 0.5));
-  command.add_option("--verifier", arguments->verifier.command,
-                     "The command that judges problems of kind external (docs/reasoning.md)");
-  command.add_option("--verifier-workers", arguments->verifier.workers, "Processes that run it")
-      ->check(CLI::Range(1, 256))
-      ->capture_default_str();
+      .AddOption("--tolerance", options.judge.match.relative_tolerance,
+                 "Numbers that differ by no more than this part are equal")
+      .InRange(0.0, 0.5);
+  command.AddOption("--verifier", arguments->verifier.command,
+                    "The command that judges problems of kind external (docs/reasoning.md)");
+  command.AddOption("--verifier-workers", arguments->verifier.workers, "Processes that run it")
+      .InRange(1, 256)
+      .ShowDefault();
   command
-      .add_option("--verifier-timeout", arguments->verifier.timeout_seconds,
-                  "Seconds that it has for an answer")
-      ->check(CLI::Range(0.01, 86'400.0))
-      ->capture_default_str();
+      .AddOption("--verifier-timeout", arguments->verifier.timeout_seconds,
+                 "Seconds that it has for an answer")
+      .InRange(0.01, 86'400.0)
+      .ShowDefault();
 }
 
 void Evaluate(Arguments& arguments) {
@@ -351,42 +350,41 @@ void Evaluate(Arguments& arguments) {
 
 }  // namespace
 
-void AddEvalCommand(CLI::App& app) {
-  CLI::App* command = app.add_subcommand(
+void AddEvalCommand(Command app) {
+  Command command = app.AddCommand(
       "eval", "Measure a model: right answers with their intervals, or bits per byte of texts.");
-  command->footer(
+  command.Footer(
       "Example: fathom eval my-model --task gsm8k-test.jsonl --samples 4 --out results.jsonl\n"
       "         fathom eval my-base --task arithmetic:2 --plain --shots 4 --temperature 0");
   const auto arguments = std::make_shared<Arguments>();
-  command->add_option("MODEL", arguments->directory, "A model directory or a .gguf file")
-      ->required();
-  CLI::Option* task = command->add_option(
+  command.AddOption("MODEL", arguments->directory, "A model directory or a .gguf file").Required();
+  Option task = command.AddOption(
       "--task", arguments->task,
       "A .jsonl file of problems, or held-out problems of a kind that `fathom problems` makes, "
       "with a difficulty: arithmetic, countdown:2-4");
   command
-      ->add_option("--text", arguments->text,
-                   "A text file, .jsonl with texts, or a folder of them: bits per byte, perplexity")
-      ->excludes(task);
-  command->add_option("--against", arguments->against,
-                      "Another model, asked the same; with a paired test");
-  command->add_option("--limit", arguments->limit, "Problems or texts at most, the first ones");
-  command->add_option("--out", arguments->out,
-                      "Keep every sample in this file, a line each; the same command goes on where "
-                      "it was");
+      .AddOption("--text", arguments->text,
+                 "A text file, .jsonl with texts, or a folder of them: bits per byte, perplexity")
+      .Excludes(task);
+  command.AddOption("--against", arguments->against,
+                    "Another model, asked the same; with a paired test");
+  command.AddOption("--limit", arguments->limit, "Problems or texts at most, the first ones");
+  command.AddOption("--out", arguments->out,
+                    "Keep every sample in this file, a line each; the same command goes on where "
+                    "it was");
   command
-      ->add_option("--window", arguments->window,
-                   "With --text: tokens of a window, the first half of which is only read where a "
-                   "text goes on; the model's context if not given")
-      ->check(CLI::Range(int64_t{4}, int64_t{1} << 24));
-  AddTaskOptions(*command, arguments);
-  arguments->sampling.AddTo(*command);
-  arguments->draft.AddTo(*command);
-  arguments->cache.AddTo(*command);
-  arguments->precision.AddTo(*command);
-  arguments->common.AddTo(*command);
-  command->get_option("--seed")->description("Seed of the random numbers; 0 if not given");
-  command->callback([arguments] { Evaluate(*arguments); });
+      .AddOption("--window", arguments->window,
+                 "With --text: tokens of a window, the first half of which is only read where a "
+                 "text goes on; the model's context if not given")
+      .InRange(4, int64_t{1} << 24);
+  AddTaskOptions(command, arguments);
+  arguments->sampling.AddTo(command);
+  arguments->draft.AddTo(command);
+  arguments->cache.AddTo(command);
+  arguments->precision.AddTo(command);
+  arguments->common.AddTo(command);
+  command.GetOption("--seed").Describe("Seed of the random numbers; 0 if not given");
+  command.OnRun([arguments] { Evaluate(*arguments); });
 }
 
 }  // namespace fathom

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/options/command.h"
 
 namespace fathom {
 
 // `fathom eval`: how good a model is at a task, or at predicting texts.
-void AddEvalCommand(CLI::App& app);
+void AddEvalCommand(Command app);
 
 }  // namespace fathom

@@ -218,30 +218,27 @@ class Generation {
 
 }  // namespace
 
-void AddGenerateCommand(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("generate", "Continue a text.");
-  command->footer(
+void AddGenerateCommand(Command app) {
+  Command command = app.AddCommand("generate", "Continue a text.");
+  command.Footer(
       "Example: fathom generate my-model --prompt 'int main(' --max-tokens 100 --seed 1");
   const auto arguments = std::make_shared<Arguments>();
-  command->add_option("MODEL", arguments->directory, "A model directory or a .gguf file")
-      ->required();
-  command->add_option("--prompt", arguments->prompt, "The text to go on from; - reads it on stdin")
-      ->required();
+  command.AddOption("MODEL", arguments->directory, "A model directory or a .gguf file").Required();
+  command.AddOption("--prompt", arguments->prompt, "The text to go on from; - reads it on stdin")
+      .Required();
   command
-      ->add_option("--max-tokens", arguments->max_tokens,
-                   "Tokens to write at most; 256, or what the context holds, if not given")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
-  command->add_option("--n", arguments->choices, "Answers to write")
-      ->check(CLI::Range(int64_t{1}, int64_t{1024}))
-      ->capture_default_str();
-  command->add_flag("--ignore-eos", arguments->ignore_stop, "Do not stop at the end token");
-  arguments->sampling.AddTo(*command);
-  arguments->bos.AddTo(*command);
-  arguments->draft.AddTo(*command);
-  arguments->cache.AddTo(*command);
-  arguments->precision.AddTo(*command);
-  arguments->common.AddTo(*command);
-  command->callback([arguments] { Generation(*arguments).Run(); });
+      .AddOption("--max-tokens", arguments->max_tokens,
+                 "Tokens to write at most; 256, or what the context holds, if not given")
+      .InRange(1, int64_t{1} << 40);
+  command.AddOption("--n", arguments->choices, "Answers to write").InRange(1, 1024).ShowDefault();
+  command.AddFlag("--ignore-eos", arguments->ignore_stop, "Do not stop at the end token");
+  arguments->sampling.AddTo(command);
+  arguments->bos.AddTo(command);
+  arguments->draft.AddTo(command);
+  arguments->cache.AddTo(command);
+  arguments->precision.AddTo(command);
+  arguments->common.AddTo(command);
+  command.OnRun([arguments] { Generation(*arguments).Run(); });
 }
 
 }  // namespace fathom

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/options/command.h"
 
 namespace fathom {
 
 // fathom generate: text that continues a prompt.
-void AddGenerateCommand(CLI::App& app);
+void AddGenerateCommand(Command app);
 
 }  // namespace fathom

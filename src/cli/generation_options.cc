@@ -4,19 +4,19 @@
 
 namespace fathom {
 
-void SamplingOptions::AddTo(CLI::App& command) {
-  command.add_option("--temperature", temperature, "0: always the most probable token");
-  command.add_option("--top-p", top_p, "Only the most probable tokens that together reach this");
-  command.add_option("--top-k", top_k, "Only so many most probable tokens; 0: all");
-  command.add_option("--min-p", min_p,
-                     "Only tokens at least this times as probable as the most probable one");
-  command.add_option("--frequency-penalty", frequency_penalty,
-                     "Taken from a token's logit for each time it has been written");
-  command.add_option("--presence-penalty", presence_penalty,
-                     "Taken from a token's logit once it has been written");
-  command.add_option("--repetition-penalty", repetition_penalty,
-                     "Divides the positive logits of tokens of prompt and answer, multiplies the "
-                     "negative ones; 1: off");
+void SamplingOptions::AddTo(Command command) {
+  command.AddOption("--temperature", temperature, "0: always the most probable token");
+  command.AddOption("--top-p", top_p, "Only the most probable tokens that together reach this");
+  command.AddOption("--top-k", top_k, "Only so many most probable tokens; 0: all");
+  command.AddOption("--min-p", min_p,
+                    "Only tokens at least this times as probable as the most probable one");
+  command.AddOption("--frequency-penalty", frequency_penalty,
+                    "Taken from a token's logit for each time it has been written");
+  command.AddOption("--presence-penalty", presence_penalty,
+                    "Taken from a token's logit once it has been written");
+  command.AddOption("--repetition-penalty", repetition_penalty,
+                    "Divides the positive logits of tokens of prompt and answer, multiplies the "
+                    "negative ones; 1: off");
 }
 
 SamplingParams SamplingOptions::Resolve(const GenerationDefaults& defaults, uint64_t seed) const {
@@ -33,17 +33,17 @@ SamplingParams SamplingOptions::Resolve(const GenerationDefaults& defaults, uint
   return params;
 }
 
-void DraftOptions::AddTo(CLI::App& command) {
+void DraftOptions::AddTo(Command command) {
   command
-      .add_option(
+      .AddOption(
           "--draft", mode,
           "Guess tokens ahead with the model's MTP module and verify them together: auto "
           "(while it pays, and if the module fits into memory), on, off; answers are the same")
-      ->check(CLI::IsMember({"auto", "on", "off"}))
-      ->capture_default_str();
-  command.add_option("--draft-tokens", tokens, "Tokens to guess at a time")
-      ->check(CLI::Range(1, 16))
-      ->capture_default_str();
+      .OneOf({"auto", "on", "off"})
+      .ShowDefault();
+  command.AddOption("--draft-tokens", tokens, "Tokens to guess at a time")
+      .InRange(1, 16)
+      .ShowDefault();
 }
 
 MtpUse DraftOptions::wants_mtp() const {
@@ -60,12 +60,11 @@ void DraftOptions::Apply(const LoadedModel& model, EngineOptions& options) const
   options.draft_tokens = tokens;
 }
 
-void BosOption::AddTo(CLI::App& command) {
-  CLI::Option* option = command.add_flag(
+void BosOption::AddTo(Command command) {
+  Option option = command.AddFlag(
       "--bos", always,
       "Begin the text with the begin token; if not given, as tokenizer_config.json says");
-  command.add_flag("--no-bos", never, "Do not begin the text with the begin token")
-      ->excludes(option);
+  command.AddFlag("--no-bos", never, "Do not begin the text with the begin token").Excludes(option);
 }
 
 std::vector<int32_t> BosOption::Encode(const LoadedModel& model, std::string_view text) const {

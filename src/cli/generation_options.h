@@ -1,12 +1,12 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "cli/options/command.h"
 #include "infer/engine.h"
 #include "infer/loaded_model.h"
 
@@ -18,7 +18,7 @@ struct SamplingOptions {
   std::optional<double> frequency_penalty, presence_penalty, repetition_penalty;
   std::optional<int64_t> top_k;
 
-  void AddTo(CLI::App& command);
+  void AddTo(Command command);
   SamplingParams Resolve(const GenerationDefaults& defaults, uint64_t seed) const;
 };
 
@@ -27,7 +27,7 @@ struct DraftOptions {
   std::string mode = "auto";
   int64_t tokens = 1;
 
-  void AddTo(CLI::App& command);
+  void AddTo(Command command);
   MtpUse wants_mtp() const;
   // Sets the engine's options. UsageError when the model cannot draft and has to.
   void Apply(const LoadedModel& model, EngineOptions& options) const;
@@ -38,7 +38,7 @@ struct DraftOptions {
 struct BosOption {
   bool always = false, never = false;
 
-  void AddTo(CLI::App& command);
+  void AddTo(Command command);
   // The ids of a text. Error when a begin token is asked for and there is none.
   std::vector<int32_t> Encode(const LoadedModel& model, std::string_view text) const;
 };

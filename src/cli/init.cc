@@ -133,27 +133,27 @@ void Init(Arguments& arguments) {
 
 }  // namespace
 
-void AddInitCommand(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("init", "Make a model directory with random weights.");
-  command->footer("Example: fathom init nano my-model --tokenizer my-tokenizer --dtype bf16");
+void AddInitCommand(Command app) {
+  Command command = app.AddCommand("init", "Make a model directory with random weights.");
+  command.Footer("Example: fathom init nano my-model --tokenizer my-tokenizer --dtype bf16");
   const auto arguments = std::make_shared<Arguments>();
   command
-      ->add_option("MODEL", arguments->model,
-                   fmt::format("{}; or a config.json", fmt::join(PresetNames(), ", ")))
-      ->required();
-  command->add_option("DIR", arguments->out, "The directory to make")->required();
-  command->add_option("--layers", arguments->layers, "Another number of layers (without MTP)")
-      ->check(CLI::Range(int64_t{1}, int64_t{10000}));
-  command->add_option("--vocab-size", arguments->vocabulary, "Another size of the vocabulary")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
-  command->add_option("--dtype", arguments->dtype, "The type of the weights, f32 or bf16")
-      ->check(CLI::IsMember({"f32", "bf16"}))
-      ->capture_default_str();
-  command->add_option("--tokenizer", arguments->tokenizer,
-                      "A tokenizer.json, or a directory with one, to be put beside the weights");
-  arguments->common.AddTo(*command);
-  command->get_option("--seed")->description("Seed of the random weights; 0 if not given");
-  command->callback([arguments] { Init(*arguments); });
+      .AddOption("MODEL", arguments->model,
+                 fmt::format("{}; or a config.json", fmt::join(PresetNames(), ", ")))
+      .Required();
+  command.AddOption("DIR", arguments->out, "The directory to make").Required();
+  command.AddOption("--layers", arguments->layers, "Another number of layers (without MTP)")
+      .InRange(1, 10000);
+  command.AddOption("--vocab-size", arguments->vocabulary, "Another size of the vocabulary")
+      .InRange(1, int64_t{1} << 24);
+  command.AddOption("--dtype", arguments->dtype, "The type of the weights, f32 or bf16")
+      .OneOf({"f32", "bf16"})
+      .ShowDefault();
+  command.AddOption("--tokenizer", arguments->tokenizer,
+                    "A tokenizer.json, or a directory with one, to be put beside the weights");
+  arguments->common.AddTo(command);
+  command.GetOption("--seed").Describe("Seed of the random weights; 0 if not given");
+  command.OnRun([arguments] { Init(*arguments); });
 }
 
 }  // namespace fathom

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/options/command.h"
 
 namespace fathom {
 
 // fathom init: a model directory with random weights.
-void AddInitCommand(CLI::App& app);
+void AddInitCommand(Command app);
 
 }  // namespace fathom

@@ -265,39 +265,39 @@ void Inspect(const std::string& what, const std::string& cache_dtype, bool as_js
 
 }  // namespace
 
-void AddInspectCommand(CLI::App& app) {
+void AddInspectCommand(Command app) {
   struct Arguments {
     CommonOptions common;
     std::string what, against, cache_dtype = "bf16";
     double cache_bits = 16;
   };
-  CLI::App* command = app.add_subcommand(
+  Command command = app.AddCommand(
       "inspect", "Show parameters, bytes and the cache of a model, or the tensors of a file.");
-  command->footer(
+  command.Footer(
       "Example: fathom inspect my-model --json; fathom inspect v3\n"
       "         fathom inspect v2 --against deepseek-67b --cache-bits 6");
   const auto arguments = std::make_shared<Arguments>();
   command
-      ->add_option("MODEL", arguments->what,
-                   "A model directory, a .gguf file, a config.json, a .safetensors file, or the "
-                   "name of a preset or a published model")
-      ->required();
+      .AddOption("MODEL", arguments->what,
+                 "A model directory, a .gguf file, a config.json, a .safetensors file, or the "
+                 "name of a preset or a published model")
+      .Required();
   command
-      ->add_option("--cache-dtype", arguments->cache_dtype,
-                   "Count the cache in bf16, or with the latents of DeepSeek models in FP8")
-      ->check(CLI::IsMember({"bf16", "fp8"}))
-      ->capture_default_str();
-  CLI::Option* against =
-      command->add_option("--against", arguments->against,
-                          "Another model: shows how much less cache a token takes than there, with "
-                          "the arithmetic, and nothing else");
+      .AddOption("--cache-dtype", arguments->cache_dtype,
+                 "Count the cache in bf16, or with the latents of DeepSeek models in FP8")
+      .OneOf({"bf16", "fp8"})
+      .ShowDefault();
+  Option against =
+      command.AddOption("--against", arguments->against,
+                        "Another model: shows how much less cache a token takes than there, with "
+                        "the arithmetic, and nothing else");
   command
-      ->add_option("--cache-bits", arguments->cache_bits,
-                   "Bits of an element of MODEL's cache in that comparison; the other's has 16")
-      ->check(CLI::Range(1.0, 64.0))
-      ->needs(against);
-  arguments->common.AddTo(*command);
-  command->callback([arguments] {
+      .AddOption("--cache-bits", arguments->cache_bits,
+                 "Bits of an element of MODEL's cache in that comparison; the other's has 16")
+      .InRange(1.0, 64.0)
+      .Needs(against);
+  arguments->common.AddTo(command);
+  command.OnRun([arguments] {
     if (arguments->against.empty()) {
       Inspect(arguments->what, arguments->cache_dtype, arguments->common.json);
     } else {

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/options/command.h"
 
 namespace fathom {
 
 // fathom inspect: what a model, a preset or a weight file is made of.
-void AddInspectCommand(CLI::App& app);
+void AddInspectCommand(Command app);
 
 }  // namespace fathom

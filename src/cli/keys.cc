@@ -180,62 +180,61 @@ void Revoke(const Arguments& arguments) {
   Finish(arguments, key, "is revoked");
 }
 
-void AddSettings(CLI::App& command, Arguments& arguments) {
+void AddSettings(Command command, Arguments& arguments) {
   command
-      .add_option("--role", arguments.role,
-                  "user: asks the model; admin: sees the metrics of all, too")
-      ->check(CLI::IsMember({"user", "admin"}));
-  command.add_option("--expires", arguments.expires,
-                     "90d (days from now), 2027-01-31 (in UTC), or never");
-  command.add_option("--concurrency", arguments.concurrency, "Requests at a time; 0: any number")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 20));
+      .AddOption("--role", arguments.role,
+                 "user: asks the model; admin: sees the metrics of all, too")
+      .OneOf({"user", "admin"});
+  command.AddOption("--expires", arguments.expires,
+                    "90d (days from now), 2027-01-31 (in UTC), or never");
+  command.AddOption("--concurrency", arguments.concurrency, "Requests at a time; 0: any number")
+      .InRange(0, int64_t{1} << 20);
   command
-      .add_option("--tokens-per-minute", arguments.tokens_per_minute,
-                  "Tokens of prompts and answers; 0: any number")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
-  command.add_option("--budget", arguments.budget, "What it may spend, in dollars, or none");
-  command.add_option("--budget-period", arguments.period, "Whether that is in all or each month")
-      ->check(CLI::IsMember({"total", "month"}));
-  command.add_flag(
-      "--share-cache,!--own-cache", arguments.shares_cache,
-      "Whether its prompts' prefixes are cached for all keys that share, or for itself "
-      "alone (which is how a key begins)");
+      .AddOption("--tokens-per-minute", arguments.tokens_per_minute,
+                 "Tokens of prompts and answers; 0: any number")
+      .InRange(0, int64_t{1} << 40);
+  command.AddOption("--budget", arguments.budget, "What it may spend, in dollars, or none");
+  command.AddOption("--budget-period", arguments.period, "Whether that is in all or each month")
+      .OneOf({"total", "month"});
+  command.AddFlag("--share-cache,!--own-cache", arguments.shares_cache,
+                  "Whether its prompts' prefixes are cached for all keys that share, or for itself "
+                  "alone (which is how a key begins)");
 }
 
 // One of the commands, on a ledger.
 template <typename Run>
-CLI::App* AddOne(CLI::App& keys, const std::shared_ptr<Arguments>& arguments, const char* name,
-                 const char* description, Run run) {
-  CLI::App* command = keys.add_subcommand(name, description);
-  command->add_option("--ledger", arguments->ledger, "The file with keys and ledger")->required();
-  command->add_flag("--json", arguments->json, "Print the result as JSON on stdout");
-  command->callback([arguments, run] { run(*arguments); });
+Command AddOne(Command keys, const std::shared_ptr<Arguments>& arguments, const char* name,
+               const char* description, Run run) {
+  Command command = keys.AddCommand(name, description);
+  command.AddOption("--ledger", arguments->ledger, "The file with keys and ledger").Required();
+  command.AddFlag("--json", arguments->json, "Print the result as JSON on stdout");
+  command.OnRun([arguments, run] { run(*arguments); });
   return command;
 }
 
 }  // namespace
 
-void AddKeysCommand(CLI::App& app) {
-  CLI::App* keys = app.add_subcommand("keys", "The keys of a server: who may ask, and how much.");
-  keys->require_subcommand(1);
-  keys->footer("Example: fathom keys create alice --ledger ledger.db --budget 20");
+void AddKeysCommand(Command app) {
+  Command keys = app.AddCommand("keys", "The keys of a server: who may ask, and how much.");
+  keys.RequireCommand();
+  keys.Footer("Example: fathom keys create alice --ledger ledger.db --budget 20");
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App* create = AddOne(*keys, arguments, "create", "Make a key; it is shown once.", Create);
-  create->footer(
+  Command create = AddOne(keys, arguments, "create", "Make a key; it is shown once.", Create);
+  create.Footer(
       "Example: fathom keys create alice --ledger ledger.db --concurrency 8 --budget 20 "
       "--budget-period month");
-  AddOne(*keys, arguments, "list", "Show all keys.", List)
-      ->footer("Example: fathom keys list --ledger ledger.db");
-  CLI::App* change = AddOne(*keys, arguments, "change", "Change what a key may do.", Change);
-  change->footer("Example: fathom keys change alice --ledger ledger.db --budget 50");
-  CLI::App* revoke = AddOne(*keys, arguments, "revoke", "End a key for good.", Revoke);
-  revoke->footer("Example: fathom keys revoke alice --ledger ledger.db");
-  for (CLI::App* command : {create, change, revoke}) {
-    command->add_option("NAME", arguments->name, "Whose key it is")->required();
+  AddOne(keys, arguments, "list", "Show all keys.", List)
+      .Footer("Example: fathom keys list --ledger ledger.db");
+  Command change = AddOne(keys, arguments, "change", "Change what a key may do.", Change);
+  change.Footer("Example: fathom keys change alice --ledger ledger.db --budget 50");
+  Command revoke = AddOne(keys, arguments, "revoke", "End a key for good.", Revoke);
+  revoke.Footer("Example: fathom keys revoke alice --ledger ledger.db");
+  for (Command command : {create, change, revoke}) {
+    command.AddOption("NAME", arguments->name, "Whose key it is").Required();
   }
-  for (CLI::App* command : {create, change}) AddSettings(*command, *arguments);
-  change->add_flag("--disable,!--enable", arguments->disabled,
-                   "Whether the key is refused for the time being");
+  for (Command command : {create, change}) AddSettings(command, *arguments);
+  change.AddFlag("--disable,!--enable", arguments->disabled,
+                 "Whether the key is refused for the time being");
 }
 
 }  // namespace fathom

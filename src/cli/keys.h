@@ -1,10 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/options/command.h"
 
 namespace fathom {
 
 // fathom keys create|list|change|revoke
-void AddKeysCommand(CLI::App& app);
+void AddKeysCommand(Command app);
 
 }  // namespace fathom

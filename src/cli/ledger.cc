@@ -140,44 +140,43 @@ void Audit(const Arguments& arguments) {
 }
 
 template <typename Run>
-CLI::App* AddOne(CLI::App& ledger, const std::shared_ptr<Arguments>& arguments, const char* name,
-                 const char* description, Run run) {
-  CLI::App* command = ledger.add_subcommand(name, description);
-  command->add_option("--ledger", arguments->ledger, "The file with keys and ledger")->required();
-  command->add_option("--from", arguments->from, "The first day, 2026-11-01 (in UTC)");
-  command->add_option("--until", arguments->until, "The day after the last one");
-  command->add_option("--key", arguments->key, "Of this key only");
-  command->callback([arguments, run] { run(*arguments); });
+Command AddOne(Command ledger, const std::shared_ptr<Arguments>& arguments, const char* name,
+               const char* description, Run run) {
+  Command command = ledger.AddCommand(name, description);
+  command.AddOption("--ledger", arguments->ledger, "The file with keys and ledger").Required();
+  command.AddOption("--from", arguments->from, "The first day, 2026-11-01 (in UTC)");
+  command.AddOption("--until", arguments->until, "The day after the last one");
+  command.AddOption("--key", arguments->key, "Of this key only");
+  command.OnRun([arguments, run] { run(*arguments); });
   return command;
 }
 
 }  // namespace
 
-void AddLedgerCommand(CLI::App& app) {
-  CLI::App* ledger = app.add_subcommand("ledger", "What a server's requests took and cost.");
-  ledger->require_subcommand(1);
-  ledger->footer(
-      "Example: fathom ledger export --ledger ledger.db --from 2026-11-01 >november.csv");
+void AddLedgerCommand(Command app) {
+  Command ledger = app.AddCommand("ledger", "What a server's requests took and cost.");
+  ledger.RequireCommand();
+  ledger.Footer("Example: fathom ledger export --ledger ledger.db --from 2026-11-01 >november.csv");
   const auto arguments = std::make_shared<Arguments>();
-  AddOne(*ledger, arguments, "export", "All requests as CSV on stdout.", Export)
-      ->footer(
+  AddOne(ledger, arguments, "export", "All requests as CSV on stdout.", Export)
+      .Footer(
           "Prices are dollars for a million tokens, cost is in dollars.\n"
           "Example: fathom ledger export --ledger ledger.db --from 2026-11-01 >november.csv");
-  CLI::App* audit = AddOne(*ledger, arguments, "audit",
-                           "Who had how much, and days that look like copying the model.", Audit);
-  audit->footer(
+  Command audit = AddOne(ledger, arguments, "audit",
+                         "Who had how much, and days that look like copying the model.", Audit);
+  audit.Footer(
       "A day of a key is flagged 'volume' for --day-output tokens of answers, and 'sweep' for\n"
       "--day-requests requests in at least 20 of its hours with at least 200 tokens of answer "
       "each\n"
       "on average, of whose prompts at most half was in the cache.\n"
       "Example: fathom ledger audit --ledger ledger.db --from 2026-11-01");
-  audit->add_option("--day-output", arguments->rule.day_output, "Tokens of answers of 'volume'")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 50))
-      ->capture_default_str();
-  audit->add_option("--day-requests", arguments->rule.day_requests, "Requests of 'sweep'")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
-      ->capture_default_str();
-  audit->add_flag("--json", arguments->json, "Print the result as JSON on stdout");
+  audit.AddOption("--day-output", arguments->rule.day_output, "Tokens of answers of 'volume'")
+      .InRange(1, int64_t{1} << 50)
+      .ShowDefault();
+  audit.AddOption("--day-requests", arguments->rule.day_requests, "Requests of 'sweep'")
+      .InRange(1, int64_t{1} << 40)
+      .ShowDefault();
+  audit.AddFlag("--json", arguments->json, "Print the result as JSON on stdout");
 }
 
 }  // namespace fathom

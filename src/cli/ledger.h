@@ -1,10 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/options/command.h"
 
 namespace fathom {
 
 // fathom ledger export|audit
-void AddLedgerCommand(CLI::App& app);
+void AddLedgerCommand(Command app);
 
 }  // namespace fathom

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -11,8 +10,6 @@
 #include "base/log.h"
 #include "cli/bench.h"
 #include "cli/chat.h"
-#include "cli/command_path.h"
-#include "cli/common.h"
 #include "cli/convert.h"
 #include "cli/eval.h"
 #include "cli/generate.h"
@@ -20,6 +17,7 @@
 #include "cli/inspect.h"
 #include "cli/keys.h"
 #include "cli/ledger.h"
+#include "cli/options/program.h"
 #include "cli/plan.h"
 #include "cli/problems.h"
 #include "cli/pull.h"
@@ -45,40 +43,18 @@ int Fail(std::string message, int code) {
   return code;
 }
 
-// The command that the parser got to.
-const CLI::App& LastCommand(const CLI::App& app) {
-  const CLI::App* last = &app;
-  while (!last->get_subcommands().empty()) last = last->get_subcommands().front();
-  return *last;
-}
-
-// The parser's message as ours are.
-std::string Explained(const CLI::App& app, const CLI::ParseError& error) {
-  const CLI::App& command = LastCommand(app);
-  const std::string at = &command == &app ? "" : fathom::CommandPath(command) + ": ";
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
-    const std::vector<std::string> left = app.remaining(/*recurse=*/true);
-    if (!left.empty()) {
-      return fmt::format("{}nothing is known to do with '{}' (--help says what it takes)", at,
-                         left[0]);
-    }
-  }
-  const bool wants_command = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr &&
-                             !command.get_subcommands([](const CLI::App*) { return true; }).empty();
-  if (wants_command) return at + "which command? (--help lists them)";
-  return fmt::format("{}{} (--help says more)", at, error.what());
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
   // A closed pipe or connection is an error of the write.
   std::signal(SIGPIPE, SIG_IGN);
   fathom::StartLogging(/*quiet=*/false);
-  CLI::App app("Fathom trains, serves and costs DeepSeek-style language models.", "fathom");
-  app.require_subcommand(1);
-  app.set_version_flag("--version", "fathom " FATHOM_VERSION);
-  app.footer("Example: fathom generate my-model --prompt 'Once upon a time'");
+  fathom::Program program("fathom",
+                          "Fathom trains, serves and costs DeepSeek-style language models.",
+                          "fathom " FATHOM_VERSION);
+  fathom::Command app = program.command();
+  app.RequireCommand();
+  app.Footer("Example: fathom generate my-model --prompt 'Once upon a time'");
   fathom::AddInitCommand(app);
   fathom::AddPullCommand(app);
   fathom::AddInspectCommand(app);
@@ -98,11 +74,7 @@ int main(int argc, char** argv) {
   fathom::AddBenchCommand(app);
   fathom::AddPlanCommand(app);
   try {
-    fathom::CheckNames(app, argc, argv);
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    return Fail(Explained(app, error), kUsage);
+    program.Run(argc, argv);
   } catch (const fathom::UsageError& error) {
     return Fail(error.what(), kUsage);
   } catch (const std::bad_alloc&) {

@@ -3,30 +3,29 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "cli/size_option.h"
 #include "infer/model_identity.h"
 
 namespace fathom {
 
-void CacheFormatOption::AddTo(CLI::App& command) {
+void CacheFormatOption::AddTo(Command command) {
   command
-      .add_option("--cache-dtype", dtype,
-                  "Store the cache's rows as they are computed with (auto), or the latents of "
-                  "DeepSeek models in FP8 with scales")
-      ->check(CLI::IsMember({"auto", "fp8"}))
-      ->capture_default_str();
+      .AddOption("--cache-dtype", dtype,
+                 "Store the cache's rows as they are computed with (auto), or the latents of "
+                 "DeepSeek models in FP8 with scales")
+      .OneOf({"auto", "fp8"})
+      .ShowDefault();
 }
 
-void CacheOptions::AddTo(CLI::App& command) {
+void CacheOptions::AddTo(Command command) {
   format.AddTo(command);
-  AddSizeOption(command, "--cache-memory", memory,
-                "Memory for the cache, such as 2GB: answers that do not fit together take turns; "
-                "what all of them want if not given");
-  command.add_option("--disk-cache", disk,
-                     "Keep prefixes in files of this directory, and read what is there of them; "
-                     "prompts and answers can be read from it");
-  AddSizeOption(command, "--disk-cache-size", disk_bytes,
-                "What these files may take, such as 20GB; 8GiB if not given");
+  command.AddSize("--cache-memory", memory,
+                  "Memory for the cache, such as 2GB: answers that do not fit together take turns; "
+                  "what all of them want if not given");
+  command.AddOption("--disk-cache", disk,
+                    "Keep prefixes in files of this directory, and read what is there of them; "
+                    "prompts and answers can be read from it");
+  command.AddSize("--disk-cache-size", disk_bytes,
+                  "What these files may take, such as 20GB; 8GiB if not given");
 }
 
 ModelEngine::ModelEngine(Device& device, LoadedModel& model, const CacheOptions& cache,

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
 
 #include "cli/common.h"
+#include "cli/options/command.h"
 #include "infer/engine.h"
 #include "infer/loaded_model.h"
 #include "infer/transformer_executor.h"
@@ -17,7 +17,7 @@ namespace fathom {
 struct CacheFormatOption {
   std::string dtype = "auto";
 
-  void AddTo(CLI::App& command);
+  void AddTo(Command command);
   CacheFormat Get() const { return dtype == "fp8" ? CacheFormat::kFp8Latent : CacheFormat::kAct; }
 };
 
@@ -28,7 +28,7 @@ struct CacheOptions {
   std::filesystem::path disk;
   uint64_t disk_bytes = uint64_t{8} << 30;
 
-  void AddTo(CLI::App& command);
+  void AddTo(Command command);
 };
 
 // An engine with a model, its cache, and the disk tier if one was asked for.

@@ -62,36 +62,36 @@ const char* TypeOf(const PlanOption& option) {
   return "";
 }
 
-void Add(const PlanCommand& table, CLI::App& plan) {
-  CLI::App* command = plan.add_subcommand(table.name, table.help);
-  command->footer("Example: " + table.example);
+void Add(const PlanCommand& table, Command plan) {
+  Command command = plan.AddCommand(table.name, table.help);
+  command.Footer("Example: " + table.example);
   const auto typed = std::make_shared<Typed>(table);
   for (size_t i = 0; i < table.options.size(); ++i) {
     const PlanOption& option = table.options[i];
     const std::string name = "--" + option.name;
-    CLI::Option* added = option.kind == PlanOption::Kind::kFlag
-                             ? command->add_flag(name, typed->flags[i], option.help)
-                             : command->add_option(option.positional ? "MODEL" : name,
-                                                   typed->texts[i], HelpOf(option));
-    if (option.kind != PlanOption::Kind::kFlag) added->type_name(TypeOf(option));
-    if (!option.group.empty()) added->group(option.group);
+    Option added = option.kind == PlanOption::Kind::kFlag
+                       ? command.AddFlag(name, typed->flags[i], option.help)
+                       : command.AddOption(option.positional ? "MODEL" : name, typed->texts[i],
+                                           HelpOf(option));
+    if (option.kind != PlanOption::Kind::kFlag) added.TypeName(TypeOf(option));
+    if (!option.group.empty()) added.Group(option.group);
   }
   const char* output = "Output";
-  command->add_flag("--json", typed->json, "Print the result as JSON")->group(output);
-  command->add_flag("--csv", typed->csv, "Print the result as CSV")
-      ->excludes("--json")
-      ->group(output);
+  command.AddFlag("--json", typed->json, "Print the result as JSON").Group(output);
+  command.AddFlag("--csv", typed->csv, "Print the result as CSV")
+      .Excludes(command.GetOption("--json"))
+      .Group(output);
   command
-      ->add_option("--html", typed->html,
-                   "Write the report with charts to this file, which needs nothing else")
-      ->type_name("FILE")
-      ->group(output);
+      .AddOption("--html", typed->html,
+                 "Write the report with charts to this file, which needs nothing else")
+      .TypeName("FILE")
+      .Group(output);
   command
-      ->add_option("--drivers", typed->drivers,
-                   "Print what drives the row of this key too (--json has the keys), or `all`")
-      ->type_name("KEY")
-      ->group(output);
-  command->callback([typed, &table] {
+      .AddOption("--drivers", typed->drivers,
+                 "Print what drives the row of this key too (--json has the keys), or `all`")
+      .TypeName("KEY")
+      .Group(output);
+  command.OnRun([typed, &table] {
     PlanOptions options(table);
     for (size_t i = 0; i < table.options.size(); ++i) {
       if (typed->flags[i]) options.Set(table.options[i].name, "true");
@@ -109,13 +109,13 @@ void Add(const PlanCommand& table, CLI::App& plan) {
 
 }  // namespace
 
-void AddPlanCommand(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("plan", "What training and serving a model cost.");
-  command->footer("Example: fathom plan train v3; fathom plan serve v3 --json");
-  command->require_subcommand(1);
-  for (const PlanCommand& table : PlanCommands()) Add(table, *command);
-  AddPlanPageCommand(*command);
-  AddPlanCalibrate(*command);
+void AddPlanCommand(Command app) {
+  Command command = app.AddCommand("plan", "What training and serving a model cost.");
+  command.Footer("Example: fathom plan train v3; fathom plan serve v3 --json");
+  command.RequireCommand();
+  for (const PlanCommand& table : PlanCommands()) Add(table, command);
+  AddPlanPageCommand(command);
+  AddPlanCalibrate(command);
 }
 
 }  // namespace fathom

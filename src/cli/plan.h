@@ -1,10 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/options/command.h"
 
 namespace fathom {
 
 // fathom plan: what training and serving cost, before anything runs.
-void AddPlanCommand(CLI::App& app);
+void AddPlanCommand(Command app);
 
 }  // namespace fathom

@@ -258,22 +258,23 @@ class Calibration {
 
 }  // namespace
 
-void AddPlanCalibrate(CLI::App& plan) {
-  CLI::App* command = plan.add_subcommand(
+void AddPlanCalibrate(Command plan) {
+  Command command = plan.AddCommand(
       "calibrate", "How wrong the planner is on this machine: measure, fit, predict, compare.");
-  command->footer("Example: fathom plan calibrate --threads 2 --json; it takes a few minutes");
+  command.Footer("Example: fathom plan calibrate --threads 2 --json; it takes a few minutes");
   struct Arguments {
     CommonOptions common;
     bool csv = false;
     size_t run = 0;
   };
   const auto arguments = std::make_shared<Arguments>();
-  arguments->common.AddTo(*command);
-  command->add_flag("--csv", arguments->csv, "Print the result as CSV")->excludes("--json");
+  arguments->common.AddTo(command);
+  command.AddFlag("--csv", arguments->csv, "Print the result as CSV")
+      .Excludes(command.GetOption("--json"));
   // What calibrate starts itself with.
-  const CLI::Option* run = command->add_option("--run", arguments->run)->group("");
-  command->callback([arguments, run] {
-    if (run->count() > 0) return RunToBeWeighed(arguments->common, arguments->run);
+  const Option run = command.AddOption("--run", arguments->run).Hidden();
+  command.OnRun([arguments, run] {
+    if (run.given()) return RunToBeWeighed(arguments->common, arguments->run);
     InterruptGuard guard;
     Device device(arguments->common.device, arguments->common.threads);
     const Report report = Calibration(arguments->common, device).Run();

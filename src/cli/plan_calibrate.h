@@ -1,10 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/options/command.h"
 
 namespace fathom {
 
 // fathom plan calibrate: how wrong the planner is on this machine.
-void AddPlanCalibrate(CLI::App& plan);
+void AddPlanCalibrate(Command plan);
 
 }  // namespace fathom

@@ -66,17 +66,17 @@ WebRouter PlanRoutes() {
 
 }  // namespace
 
-void AddPlanPageCommand(CLI::App& plan) {
+void AddPlanPageCommand(Command plan) {
   const auto options = std::make_shared<WebServerOptions>();
   options->port = 8090;
   options->body_bytes = 64 << 10;
   options->stop_at_signals = true;
-  CLI::App* command = plan.add_subcommand("page", "The planner in a browser, until Ctrl-C.");
-  command->footer("Example: fathom plan page --port 8090");
-  command->add_option("--host", options->host, "The address to listen on")->capture_default_str();
-  command->add_option("--port", options->port, "The port to listen on; 0: one that is free")
-      ->capture_default_str();
-  command->callback([options] {
+  Command command = plan.AddCommand("page", "The planner in a browser, until Ctrl-C.");
+  command.Footer("Example: fathom plan page --port 8090");
+  command.AddOption("--host", options->host, "The address to listen on").ShowDefault();
+  command.AddOption("--port", options->port, "The port to listen on; 0: one that is free")
+      .ShowDefault();
+  command.OnRun([options] {
     WebServer server(*options, PlanRoutes());
     WriteStandardOutput(fmt::format("The planner is at {}/ (Ctrl-C ends it)\n", server.Address()));
     server.Run();

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/options/command.h"
 
 namespace fathom {
 
 // fathom plan page: the planner in a browser.
-void AddPlanPageCommand(CLI::App& plan);
+void AddPlanPageCommand(Command plan);
 
 }  // namespace fathom

@@ -102,42 +102,42 @@ std::string KindsHelp() {
 
 }  // namespace
 
-void AddProblemsCommand(CLI::App& app) {
-  CLI::App* command =
-      app.add_subcommand("problems", "Make problems with verifiable answers, one a line, as JSON.");
-  command->footer(
+void AddProblemsCommand(Command app) {
+  Command command =
+      app.AddCommand("problems", "Make problems with verifiable answers, one a line, as JSON.");
+  command.Footer(
       "Example: fathom problems arithmetic countdown --count 500 --difficulty 2-4 --out "
       "train.jsonl\n"
       "         fathom problems arithmetic countdown --count 200 --held-out --out test.jsonl");
   const auto arguments = std::make_shared<Arguments>();
-  command->add_option("KIND", arguments->kinds, KindsHelp())->required();
-  command->add_option("--count", arguments->count, "How many, all different")
-      ->check(CLI::Range(uint64_t{1}, uint64_t{100'000'000}))
-      ->capture_default_str();
+  command.AddOption("KIND", arguments->kinds, KindsHelp()).Required();
+  command.AddOption("--count", arguments->count, "How many, all different")
+      .InRange(1, 100'000'000)
+      .ShowDefault();
   command
-      ->add_option(
+      .AddOption(
           "--difficulty", arguments->difficulty,
           fmt::format("1 to {}, or a range of which each has the same share", kMostDifficult))
-      ->capture_default_str();
-  command->add_flag("--held-out", arguments->held_out,
-                    "The held-out problems, which no call without this gives, whatever its seed");
+      .ShowDefault();
+  command.AddFlag("--held-out", arguments->held_out,
+                  "The held-out problems, which no call without this gives, whatever its seed");
   command
-      ->add_option("--form", arguments->form,
-                   "task: for `fathom eval` and reinforcement learning; chat: with thoughts and "
-                   "answer, for fine-tuning; text: worked out as plain text, for pre-training")
-      ->check(CLI::IsMember(kForms))
-      ->capture_default_str();
+      .AddOption("--form", arguments->form,
+                 "task: for `fathom eval` and reinforcement learning; chat: with thoughts and "
+                 "answer, for fine-tuning; text: worked out as plain text, for pre-training")
+      .OneOf(kForms)
+      .ShowDefault();
   command
-      ->add_option("--mark", arguments->mark,
-                   "How answers of --form chat are marked: boxed (\\boxed{42}), hash (#### 42), "
-                   "tags (<answer>42</answer>), sentence (The answer is 42.)")
-      ->check(CLI::IsMember(kMarks))
-      ->capture_default_str();
-  command->add_option("--out", arguments->out, "The file to write; stdout if not given");
-  command->add_option("--seed", arguments->seed, "Seed of the random numbers; 0 if not given")
-      ->check(CLI::Range(uint64_t{0}, uint64_t{1} << 53));
-  command->add_flag("--quiet", arguments->quiet, "Print results, warnings and errors only");
-  command->callback([arguments] { WriteProblems(*arguments); });
+      .AddOption("--mark", arguments->mark,
+                 "How answers of --form chat are marked: boxed (\\boxed{42}), hash (#### 42), "
+                 "tags (<answer>42</answer>), sentence (The answer is 42.)")
+      .OneOf(kMarks)
+      .ShowDefault();
+  command.AddOption("--out", arguments->out, "The file to write; stdout if not given");
+  command.AddOption("--seed", arguments->seed, "Seed of the random numbers; 0 if not given")
+      .InRange(0, int64_t{1} << 53);
+  command.AddFlag("--quiet", arguments->quiet, "Print results, warnings and errors only");
+  command.OnRun([arguments] { WriteProblems(*arguments); });
 }
 
 }  // namespace fathom

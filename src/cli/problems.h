@@ -1,10 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/options/command.h"
 
 namespace fathom {
 
 // `fathom problems`: generated problems with verifiable answers.
-void AddProblemsCommand(CLI::App& app);
+void AddProblemsCommand(Command app);
 
 }  // namespace fathom

@@ -86,9 +86,9 @@ void RunPull(Arguments& arguments) {
 
 }  // namespace
 
-void AddPullCommand(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("pull", "Download a model from a hub.");
-  command->footer(
+void AddPullCommand(Command app) {
+  Command command = app.AddCommand("pull", "Download a model from a hub.");
+  command.Footer(
       "Without --include, what a model needs is downloaded: its configuration, tokenizer and\n"
       "safetensors. HF_TOKEN or --token-file opens gated and private models; proxies and\n"
       "certificates are taken from https_proxy, no_proxy and SSL_CERT_FILE. What an interrupted\n"
@@ -99,32 +99,29 @@ void AddPullCommand(CLI::App& app) {
   if (const std::string endpoint = Environment("HF_ENDPOINT"); !endpoint.empty()) {
     options.hub.endpoint = endpoint;
   }
-  command->add_option("MODEL", options.hub.repository, "ORG/NAME")->required();
-  command->add_option("DIR", options.directory, "Where to put it; NAME if not given");
-  command->add_option("--revision", options.hub.revision, "A branch, tag or commit")
-      ->capture_default_str();
+  command.AddOption("MODEL", options.hub.repository, "ORG/NAME").Required();
+  command.AddOption("DIR", options.directory, "Where to put it; NAME if not given");
+  command.AddOption("--revision", options.hub.revision, "A branch, tag or commit").ShowDefault();
   command
-      ->add_option("--include", options.selection.include,
-                   "Files to download instead of what a model needs ('*.gguf'); repeatable")
-      ->allow_extra_args(false);
+      .AddOption("--include", options.selection.include,
+                 "Files to download instead of what a model needs ('*.gguf'); repeatable")
+      .Repeatable();
   command
-      ->add_option("--exclude", options.selection.exclude,
-                   "Files of these to leave out all the same; repeatable")
-      ->allow_extra_args(false);
+      .AddOption("--exclude", options.selection.exclude,
+                 "Files of these to leave out all the same; repeatable")
+      .Repeatable();
   command
-      ->add_option("--endpoint", options.hub.endpoint,
-                   "The hub, or a mirror; HF_ENDPOINT if that is set")
-      ->capture_default_str();
-  command->add_option("--token-file", arguments->token_file,
-                      "A file with the access token, in place of HF_TOKEN");
-  command->add_option("--jobs", options.jobs, "Files at a time")
-      ->check(CLI::Range(1, 64))
-      ->capture_default_str();
-  command->add_flag("--verify", options.verify,
-                    "Read files that are there again and check them; damaged ones are replaced");
-  command->add_flag("--quiet", options.quiet, "Print results, warnings and errors only");
-  command->add_flag("--json", arguments->json, "Print the result as JSON on stdout");
-  command->callback([arguments] { RunPull(*arguments); });
+      .AddOption("--endpoint", options.hub.endpoint,
+                 "The hub, or a mirror; HF_ENDPOINT if that is set")
+      .ShowDefault();
+  command.AddOption("--token-file", arguments->token_file,
+                    "A file with the access token, in place of HF_TOKEN");
+  command.AddOption("--jobs", options.jobs, "Files at a time").InRange(1, 64).ShowDefault();
+  command.AddFlag("--verify", options.verify,
+                  "Read files that are there again and check them; damaged ones are replaced");
+  command.AddFlag("--quiet", options.quiet, "Print results, warnings and errors only");
+  command.AddFlag("--json", arguments->json, "Print the result as JSON on stdout");
+  command.OnRun([arguments] { RunPull(*arguments); });
 }
 
 }  // namespace fathom

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/options/command.h"
 
 namespace fathom {
 
 // `fathom pull`: downloads a model from a hub.
-void AddPullCommand(CLI::App& app);
+void AddPullCommand(Command app);
 
 }  // namespace fathom

@@ -50,24 +50,24 @@ void RunRl(Arguments& arguments) {
 
 }  // namespace
 
-void AddRlCommand(CLI::App& app) {
+void AddRlCommand(Command app) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = app.add_subcommand(
+  Command command = app.AddCommand(
       "rl", "Reinforcement learning (GRPO) on verifiable problems, as a grpo.toml says.");
   command
-      ->add_option("GRPO.toml", arguments->config,
-                   "The run's configuration (docs/reinforcement-learning.md)")
-      ->required();
+      .AddOption("GRPO.toml", arguments->config,
+                 "The run's configuration (docs/reinforcement-learning.md)")
+      .Required();
   command
-      ->add_option("--set", arguments->overrides,
-                   "KEY=VALUE in place of what the file says; repeatable")
-      ->allow_extra_args(false);
-  command->add_flag("--resume", arguments->resume,
-                    "Go on from the newest checkpoint, if there is one");
-  arguments->common.AddTo(*command);
-  command->get_option("--seed")->description("In place of the configuration's seed");
-  command->footer("Example: fathom rl grpo.toml --set rollout.answers=16 --resume");
-  command->callback([arguments] { RunRl(*arguments); });
+      .AddOption("--set", arguments->overrides,
+                 "KEY=VALUE in place of what the file says; repeatable")
+      .Repeatable();
+  command.AddFlag("--resume", arguments->resume,
+                  "Go on from the newest checkpoint, if there is one");
+  arguments->common.AddTo(command);
+  command.GetOption("--seed").Describe("In place of the configuration's seed");
+  command.Footer("Example: fathom rl grpo.toml --set rollout.answers=16 --resume");
+  command.OnRun([arguments] { RunRl(*arguments); });
 }
 
 }  // namespace fathom

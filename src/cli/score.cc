@@ -125,34 +125,32 @@ void Score(Arguments& arguments) {
 
 }  // namespace
 
-void AddScoreCommand(CLI::App& app) {
-  CLI::App* command = app.add_subcommand(
+void AddScoreCommand(Command app) {
+  Command command = app.AddCommand(
       "score", "The log-probability of every token of a text, in nats, at full precision.");
-  command->footer("Example: fathom score my-model --text 'int main() {' --json");
+  command.Footer("Example: fathom score my-model --text 'int main() {' --json");
   const auto arguments = std::make_shared<Arguments>();
-  command->add_option("MODEL", arguments->directory, "A model directory or a .gguf file")
-      ->required();
-  CLI::Option* text =
-      command->add_option("--text", arguments->text, "The text; - reads it on stdin");
+  command.AddOption("MODEL", arguments->directory, "A model directory or a .gguf file").Required();
+  Option text = command.AddOption("--text", arguments->text, "The text; - reads it on stdin");
   command
-      ->add_option("--tokens", arguments->tokens,
-                   "A file of token ids separated by spaces instead; - reads them on stdin")
-      ->excludes(text);
+      .AddOption("--tokens", arguments->tokens,
+                 "A file of token ids separated by spaces instead; - reads them on stdin")
+      .Excludes(text);
   command
-      ->add_option("--window", arguments->options.window,
-                   "Score a longer text in windows of so many tokens, each without what came "
-                   "before; the model's context if not given")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
+      .AddOption("--window", arguments->options.window,
+                 "Score a longer text in windows of so many tokens, each without what came "
+                 "before; the model's context if not given")
+      .InRange(1, int64_t{1} << 24);
   command
-      ->add_option("--top", arguments->options.top,
-                   "With --json, also the ids and log-probabilities of the N most likely tokens "
-                   "at every position")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
-  arguments->bos.AddTo(*command);
-  arguments->cache.AddTo(*command);
-  arguments->precision.AddTo(*command);
-  arguments->common.AddTo(*command);
-  command->callback([arguments] { Score(*arguments); });
+      .AddOption("--top", arguments->options.top,
+                 "With --json, also the ids and log-probabilities of the N most likely tokens "
+                 "at every position")
+      .InRange(0, int64_t{1} << 24);
+  arguments->bos.AddTo(command);
+  arguments->cache.AddTo(command);
+  arguments->precision.AddTo(command);
+  arguments->common.AddTo(command);
+  command.OnRun([arguments] { Score(*arguments); });
 }
 
 }  // namespace fathom

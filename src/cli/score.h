@@ -1,10 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/options/command.h"
 
 namespace fathom {
 
 // fathom score: the log-probability of every token of a text.
-void AddScoreCommand(CLI::App& app);
+void AddScoreCommand(Command app);
 
 }  // namespace fathom

@@ -190,61 +190,58 @@ void CheckHost(const Arguments& arguments) {
 
 }  // namespace
 
-void AddServeCommand(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("serve", "Serve a model through the OpenAI API.");
-  command->footer("Example: fathom serve my-model --port 8080");
+void AddServeCommand(Command app) {
+  Command command = app.AddCommand("serve", "Serve a model through the OpenAI API.");
+  command.Footer("Example: fathom serve my-model --port 8080");
   const auto arguments = std::make_shared<Arguments>();
-  command->add_option("MODEL", arguments->directory, "A model directory or a .gguf file")
-      ->required();
-  command->add_option("--host", arguments->web.host, "The address to listen on")
-      ->capture_default_str();
-  command->add_option("--port", arguments->web.port, "The port to listen on; 0: one that is free")
-      ->capture_default_str();
-  command->add_option("--name", arguments->name,
-                      "The model's name in the API; that of its directory if not given");
+  command.AddOption("MODEL", arguments->directory, "A model directory or a .gguf file").Required();
+  command.AddOption("--host", arguments->web.host, "The address to listen on").ShowDefault();
+  command.AddOption("--port", arguments->web.port, "The port to listen on; 0: one that is free")
+      .ShowDefault();
+  command.AddOption("--name", arguments->name,
+                    "The model's name in the API; that of its directory if not given");
   command
-      ->add_option("--context", arguments->context,
-                   "Tokens of prompt and answer at most; what the model is made for if not given")
-      ->check(CLI::Range(int64_t{16}, int64_t{1} << 24));
-  command->add_option("--max-running", arguments->max_running, "Answers that are written at a time")
-      ->check(CLI::Range(int64_t{1}, int64_t{4096}))
-      ->capture_default_str();
+      .AddOption("--context", arguments->context,
+                 "Tokens of prompt and answer at most; what the model is made for if not given")
+      .InRange(16, int64_t{1} << 24);
+  command.AddOption("--max-running", arguments->max_running, "Answers that are written at a time")
+      .InRange(1, 4096)
+      .ShowDefault();
   command
-      ->add_option("--max-waiting", arguments->max_waiting,
-                   "Answers that wait for their turn; beyond, requests are refused (429)")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
-      ->capture_default_str();
+      .AddOption("--max-waiting", arguments->max_waiting,
+                 "Answers that wait for their turn; beyond, requests are refused (429)")
+      .InRange(1, int64_t{1} << 20)
+      .ShowDefault();
   command
-      ->add_option("--drain-time", arguments->drain_seconds,
-                   "Seconds that answers under way may take to end after SIGTERM")
-      ->check(CLI::Range(int64_t{0}, int64_t{86400}))
-      ->capture_default_str();
-  command->add_option("--ledger", arguments->ledger,
-                      "The file with keys (`fathom keys`) and what requests took and cost; without "
-                      "it, there are none");
-  command->add_option(
+      .AddOption("--drain-time", arguments->drain_seconds,
+                 "Seconds that answers under way may take to end after SIGTERM")
+      .InRange(0, 86400)
+      .ShowDefault();
+  command.AddOption("--ledger", arguments->ledger,
+                    "The file with keys (`fathom keys`) and what requests took and cost; without "
+                    "it, there are none");
+  command.AddOption(
       "--config", arguments->config,
       "A file with prices and the objective of admission, read again at SIGHUP (docs/serving.md)");
   command
-      ->add_option("--log-format", arguments->log_format,
-                   "What the log on stderr is: text, or json (an object a line)")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->capture_default_str();
-  CLI::Option* certificate = command->add_option(
+      .AddOption("--log-format", arguments->log_format,
+                 "What the log on stderr is: text, or json (an object a line)")
+      .OneOf({"text", "json"})
+      .ShowDefault();
+  Option certificate = command.AddOption(
       "--tls-cert", arguments->web.tls.certificate,
       "Serve with TLS: the certificate and its chain (PEM), read again at SIGHUP");
-  CLI::Option* key =
-      command->add_option("--tls-key", arguments->web.tls.key, "Its private key (PEM)");
-  certificate->needs(key);
-  key->needs(certificate);
-  arguments->draft.AddTo(*command);
-  arguments->cache.AddTo(*command);
-  arguments->precision.AddTo(*command);
-  arguments->common.AddTo(*command);
-  command->get_option("--seed")->description(
+  Option key = command.AddOption("--tls-key", arguments->web.tls.key, "Its private key (PEM)");
+  certificate.Needs(key);
+  key.Needs(certificate);
+  arguments->draft.AddTo(command);
+  arguments->cache.AddTo(command);
+  arguments->precision.AddTo(command);
+  arguments->common.AddTo(command);
+  command.GetOption("--seed").Describe(
       "Seed of requests that give none; one is drawn for each if not given");
-  command->get_option("--json")->description("Print where it is served as JSON on stdout");
-  command->callback([arguments] {
+  command.GetOption("--json").Describe("Print where it is served as JSON on stdout");
+  command.OnRun([arguments] {
     StartLogging(arguments->common.quiet,
                  arguments->log_format == "json" ? LogFormat::kJson : LogFormat::kText);
     CheckHost(*arguments);

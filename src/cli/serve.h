@@ -1,10 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/options/command.h"
 
 namespace fathom {
 
 // fathom serve MODEL
-void AddServeCommand(CLI::App& app);
+void AddServeCommand(Command app);
 
 }  // namespace fathom

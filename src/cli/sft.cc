@@ -52,13 +52,12 @@ void RunSftCommand(TrainingArguments& arguments) {
 
 }  // namespace
 
-void AddSftCommand(CLI::App& app) {
+void AddSftCommand(Command app) {
   auto arguments = std::make_shared<TrainingArguments>();
-  CLI::App* command =
-      app.add_subcommand("sft", "Tune a model on conversations as an sft.toml says.");
-  arguments->AddTo(*command, "SFT.toml", "The run's configuration (docs/fine-tuning.md)");
-  command->footer("Example: fathom sft sft.toml --set optimizer.lr=1e-4 --resume");
-  command->callback([arguments] { RunSftCommand(*arguments); });
+  Command command = app.AddCommand("sft", "Tune a model on conversations as an sft.toml says.");
+  arguments->AddTo(command, "SFT.toml", "The run's configuration (docs/fine-tuning.md)");
+  command.Footer("Example: fathom sft sft.toml --set optimizer.lr=1e-4 --resume");
+  command.OnRun([arguments] { RunSftCommand(*arguments); });
 }
 
 }  // namespace fathom

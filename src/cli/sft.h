@@ -1,10 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/options/command.h"
 
 namespace fathom {
 
 // fathom train run.toml.
-void AddSftCommand(CLI::App& app);
+void AddSftCommand(Command app);
 
 }  // namespace fathom

@@ -137,77 +137,75 @@ void Decode(const std::filesystem::path& model, bool skip_special) {
   WriteStandardOutput(tokenizer.Decode(ids, skip_special));
 }
 
-void AddTrain(CLI::App& parent) {
-  CLI::App* command = parent.add_subcommand(
+void AddTrain(Command parent) {
+  Command command = parent.AddCommand(
       "train", "Train a byte-level BPE tokenizer on text files and write it into a directory.");
-  command->footer("Example: fathom tokenize train --vocab-size 4096 --out model notes/*.txt");
+  command.Footer("Example: fathom tokenize train --vocab-size 4096 --out model notes/*.txt");
   const auto arguments = std::make_shared<TrainArguments>();
-  command->add_option("--vocab-size", arguments->vocab_size, "Tokens in all, special ones included")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24))
-      ->capture_default_str();
+  command.AddOption("--vocab-size", arguments->vocab_size, "Tokens in all, special ones included")
+      .InRange(1, int64_t{1} << 24)
+      .ShowDefault();
   command
-      ->add_option("--min-frequency", arguments->min_frequency,
-                   "Do not merge pairs that are rarer than this")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+      .AddOption("--min-frequency", arguments->min_frequency,
+                 "Do not merge pairs that are rarer than this")
+      .InRange(0, int64_t{1} << 40)
+      .ShowDefault();
   command
-      ->add_option("--max-length", arguments->max_length,
-                   "The context length that tokenizer_config.json tells other programs")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command->add_option("--out", arguments->out, "Directory for tokenizer.json")->required();
-  command->add_option("--threads", arguments->threads, "Threads")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  command->add_flag("--quiet", arguments->quiet, "No progress and no summary");
-  command->add_flag("--json", arguments->json, "A summary in JSON on stdout");
-  command->add_option("FILE", arguments->files, "Text files; each is one document")->required();
-  command->callback([arguments] { Train(*arguments); });
+      .AddOption("--max-length", arguments->max_length,
+                 "The context length that tokenizer_config.json tells other programs")
+      .InRange(1, int64_t{1} << 40)
+      .ShowDefault();
+  command.AddOption("--out", arguments->out, "Directory for tokenizer.json").Required();
+  command.AddOption("--threads", arguments->threads, "Threads").InRange(1, 1024).ShowDefault();
+  command.AddFlag("--quiet", arguments->quiet, "No progress and no summary");
+  command.AddFlag("--json", arguments->json, "A summary in JSON on stdout");
+  command.AddOption("FILE", arguments->files, "Text files; each is one document").Required();
+  command.OnRun([arguments] { Train(*arguments); });
 }
 
-void AddEncode(CLI::App& parent) {
-  CLI::App* command = parent.add_subcommand(
-      "encode", "Read text on stdin, write its token ids separated by spaces.");
-  command->footer("Example: echo 'Hello, world' | fathom tokenize encode model");
+void AddEncode(Command parent) {
+  Command command =
+      parent.AddCommand("encode", "Read text on stdin, write its token ids separated by spaces.");
+  command.Footer("Example: echo 'Hello, world' | fathom tokenize encode model");
   const auto arguments = std::make_shared<EncodeArguments>();
-  command->add_flag("--plain", arguments->plain,
-                    "Treat special tokens in the text as plain text, as for what a user wrote");
-  command->add_flag("--surround", arguments->surround,
-                    "Add the tokens that tokenizer.json puts around a text, such as Llama 3's "
-                    "begin-of-text");
-  command->add_flag("--json", arguments->json, "Write a JSON array");
-  command->add_flag("--json-lines", arguments->json_lines,
-                    "Every line of stdin is a text of its own, as a JSON string; write one JSON "
-                    "array a line");
-  command->add_option("DIR", arguments->model, "Model directory, or a tokenizer.json")->required();
-  command->callback([arguments] { Encode(*arguments); });
+  command.AddFlag("--plain", arguments->plain,
+                  "Treat special tokens in the text as plain text, as for what a user wrote");
+  command.AddFlag("--surround", arguments->surround,
+                  "Add the tokens that tokenizer.json puts around a text, such as Llama 3's "
+                  "begin-of-text");
+  command.AddFlag("--json", arguments->json, "Write a JSON array");
+  command.AddFlag("--json-lines", arguments->json_lines,
+                  "Every line of stdin is a text of its own, as a JSON string; write one JSON "
+                  "array a line");
+  command.AddOption("DIR", arguments->model, "Model directory, or a tokenizer.json").Required();
+  command.OnRun([arguments] { Encode(*arguments); });
 }
 
-void AddDecode(CLI::App& parent) {
+void AddDecode(Command parent) {
   struct Arguments {
     std::filesystem::path model;
     bool skip_special = false;
   };
-  CLI::App* command =
-      parent.add_subcommand("decode", "Read token ids on stdin, write their text, byte for byte.");
-  command->footer("Example: echo '412 7 88' | fathom tokenize decode model");
+  Command command =
+      parent.AddCommand("decode", "Read token ids on stdin, write their text, byte for byte.");
+  command.Footer("Example: echo '412 7 88' | fathom tokenize decode model");
   const auto arguments = std::make_shared<Arguments>();
-  command->add_flag("--skip-special", arguments->skip_special, "Leave special tokens out");
-  command->add_option("DIR", arguments->model, "Model directory, or a tokenizer.json")->required();
-  command->callback([arguments] { Decode(arguments->model, arguments->skip_special); });
+  command.AddFlag("--skip-special", arguments->skip_special, "Leave special tokens out");
+  command.AddOption("DIR", arguments->model, "Model directory, or a tokenizer.json").Required();
+  command.OnRun([arguments] { Decode(arguments->model, arguments->skip_special); });
 }
 
 }  // namespace
 
-void AddTokenizeCommand(CLI::App& app) {
-  CLI::App* command =
-      app.add_subcommand("tokenize", "Train a tokenizer; turn text into token ids and back.");
-  command->require_subcommand(1);
-  command->footer("Example: echo 'Hello, world' | fathom tokenize encode model");
-  AddTrain(*command);
-  AddEncode(*command);
-  AddDecode(*command);
-  AddTokenizeChatCommand(*command);
+void AddTokenizeCommand(Command app) {
+  Command command =
+      app.AddCommand("tokenize", "Train a tokenizer; turn text into token ids and back.");
+  command.RequireCommand();
+  command.Footer("Example: echo 'Hello, world' | fathom tokenize encode model");
+  AddTrain(command);
+  AddEncode(command);
+  AddDecode(command);
+  AddTokenizeChatCommand(command);
 }
 
 }  // namespace fathom

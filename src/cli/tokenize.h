@@ -1,10 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/options/command.h"
 
 namespace fathom {
 
 // fathom tokenize train | encode | decode | chat.
-void AddTokenizeCommand(CLI::App& app);
+void AddTokenizeCommand(Command app);
 
 }  // namespace fathom

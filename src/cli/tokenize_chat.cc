@@ -145,42 +145,42 @@ void Run(const Arguments& arguments) {
 
 }  // namespace
 
-void AddTokenizeChatCommand(CLI::App& parent) {
-  CLI::App* command = parent.add_subcommand(
+void AddTokenizeChatCommand(Command parent) {
+  Command command = parent.AddCommand(
       "chat", "Read a conversation in JSON, write the token ids that the model sees.");
-  command->footer(
+  command.Footer(
       "The conversation is an array of messages, or an object with messages, tools,\n"
       "add_generation_prompt and chat_template_kwargs.\n"
       "Example: echo '[{\"role\": \"user\", \"content\": \"Hi\"}]' | fathom tokenize chat model "
       "--text");
   const auto arguments = std::make_shared<Arguments>();
-  command->add_option("DIR", arguments->model, "Model directory, or a GGUF file")->required();
-  command->add_option("--messages", arguments->messages, "A file instead of stdin");
-  command->add_option("--tools", arguments->tools, "A JSON array of what the model may call");
-  CLI::Option* think = command->add_flag_callback(
+  command.AddOption("DIR", arguments->model, "Model directory, or a GGUF file").Required();
+  command.AddOption("--messages", arguments->messages, "A file instead of stdin");
+  command.AddOption("--tools", arguments->tools, "A JSON array of what the model may call");
+  Option think = command.AddFlagThat(
       "--think", [arguments] { arguments->think = true; },
       "Let the model think first, where the template lets one choose");
   command
-      ->add_flag_callback(
+      .AddFlagThat(
           "--no-think", [arguments] { arguments->think = false; }, "Let it answer at once")
-      ->excludes(think);
-  command->add_flag("--no-generation-prompt", arguments->no_generation_prompt,
-                    "Do not begin the model's answer");
+      .Excludes(think);
+  command.AddFlag("--no-generation-prompt", arguments->no_generation_prompt,
+                  "Do not begin the model's answer");
   command
-      ->add_option("--engine", arguments->engine,
-                   "native, jinja (interpret the template), or auto: native where Fathom knows it")
-      ->check(CLI::IsMember({"auto", "native", "jinja"}))
-      ->capture_default_str();
-  auto* text = command->add_flag("--text", arguments->text, "Write the prompt as text");
-  auto* json = command->add_flag(
+      .AddOption("--engine", arguments->engine,
+                 "native, jinja (interpret the template), or auto: native where Fathom knows it")
+      .OneOf({"auto", "native", "jinja"})
+      .ShowDefault();
+  Option text = command.AddFlag("--text", arguments->text, "Write the prompt as text");
+  Option json = command.AddFlag(
       "--json", arguments->json,
       "Write text, ids, and which parts the template wrote and which the conversation");
   command
-      ->add_flag("--batch", arguments->batch,
-                 "Read one conversation a line on stdin, write one --json result a line")
-      ->excludes(text)
-      ->excludes(json);
-  command->callback([arguments] { Run(*arguments); });
+      .AddFlag("--batch", arguments->batch,
+               "Read one conversation a line on stdin, write one --json result a line")
+      .Excludes(text)
+      .Excludes(json);
+  command.OnRun([arguments] { Run(*arguments); });
 }
 
 }  // namespace fathom

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/options/command.h"
 
 namespace fathom {
 
 // fathom tokenize chat: what a conversation becomes for a model.
-void AddTokenizeChatCommand(CLI::App& parent);
+void AddTokenizeChatCommand(Command parent);
 
 }  // namespace fathom

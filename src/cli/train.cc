@@ -64,12 +64,12 @@ void RunTrain(TrainingArguments& arguments) {
 
 }  // namespace
 
-void AddTrainCommand(CLI::App& app) {
+void AddTrainCommand(Command app) {
   auto arguments = std::make_shared<TrainingArguments>();
-  CLI::App* command = app.add_subcommand("train", "Pre-train a model as a run.toml says.");
-  arguments->AddTo(*command, "RUN.toml", "The run's configuration (docs/training.md)");
-  command->footer("Example: fathom train run.toml --set optimizer.lr=1e-3 --resume");
-  command->callback([arguments] { RunTrain(*arguments); });
+  Command command = app.AddCommand("train", "Pre-train a model as a run.toml says.");
+  arguments->AddTo(command, "RUN.toml", "The run's configuration (docs/training.md)");
+  command.Footer("Example: fathom train run.toml --set optimizer.lr=1e-3 --resume");
+  command.OnRun([arguments] { RunTrain(*arguments); });
 }
 
 }  // namespace fathom

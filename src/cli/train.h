@@ -1,10 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/options/command.h"
 
 namespace fathom {
 
 // fathom train run.toml.
-void AddTrainCommand(CLI::App& app);
+void AddTrainCommand(Command app);
 
 }  // namespace fathom

@@ -48,16 +48,16 @@ nlohmann::ordered_json EstimateJson(const RunEstimate& estimate) {
 
 }  // namespace
 
-void TrainingArguments::AddTo(CLI::App& command, const std::string& name, const std::string& help) {
-  command.add_option(name, config, help)->required();
-  command.add_option("--set", overrides, "KEY=VALUE in place of what the file says; repeatable")
-      ->allow_extra_args(false);
-  command.add_flag("--resume", resume, "Go on from the newest checkpoint, if there is one");
-  command.add_flag("--dry-run", dry_run, "Say what the run would take (memory, time), and stop");
-  command.add_flag("--profile", profile,
-                   "Say at the end where a step's time went, operation by operation");
+void TrainingArguments::AddTo(Command command, const std::string& name, const std::string& help) {
+  command.AddOption(name, config, help).Required();
+  command.AddOption("--set", overrides, "KEY=VALUE in place of what the file says; repeatable")
+      .Repeatable();
+  command.AddFlag("--resume", resume, "Go on from the newest checkpoint, if there is one");
+  command.AddFlag("--dry-run", dry_run, "Say what the run would take (memory, time), and stop");
+  command.AddFlag("--profile", profile,
+                  "Say at the end where a step's time went, operation by operation");
   common.AddTo(command);
-  command.get_option("--seed")->description("In place of the configuration's seed");
+  command.GetOption("--seed").Describe("In place of the configuration's seed");
 }
 
 StepProfiler::StepProfiler(Device& device, TrainOptions& options) : backend_(device.Profile()) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "cli/common.h"
+#include "cli/options/command.h"
 #include "train/estimate.h"
 #include "train/trainer.h"
 
@@ -22,7 +22,7 @@ struct TrainingArguments {
   bool resume = false, dry_run = false, profile = false;
 
   // name: of the file, in the help ("RUN.toml").
-  void AddTo(CLI::App& command, const std::string& name, const std::string& help);
+  void AddTo(Command command, const std::string& name, const std::string& help);
   TrainOptions Options() const { return {.resume = resume, .quiet = common.quiet}; }
 };
 

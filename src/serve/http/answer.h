@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "serve/http/message.h"
+#include "serve/message/message.h"
 
 namespace fathom {
 

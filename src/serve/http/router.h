@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "serve/http/message.h"
+#include "serve/message/message.h"
 
 namespace fathom {
 

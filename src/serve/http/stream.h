@@ -1,17 +1,16 @@
 #pragma once
 
-// Of server.cc and stream.cc alone: it includes Asio.
+// Of this folder's .cc files alone: it includes Asio.
 
-#include <boost/asio/async_result.hpp>
+#include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/ssl/ssl_stream.hpp>
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
-#include <optional>
-#include <utility>
+#include <span>
+#include <string_view>
 
 #include "serve/http/tls.h"
 
@@ -26,65 +25,42 @@ TlsContext LoadTls(const TlsFiles& files);
 // A connection's bytes, encrypted or not; whoever reads and writes them need not know.
 class WebStream {
  public:
-  using executor_type = boost::beast::tcp_stream::executor_type;
   using Socket = boost::asio::ip::tcp::socket;
 
   // tls: null: as they are.
-  WebStream(Socket&& socket, const TlsContext& tls) : tcp_(std::move(socket)) {
-    if (tls != nullptr) tls_.emplace(tcp_, *tls);
-  }
+  WebStream(Socket&& socket, const TlsContext& tls);
+  ~WebStream();
+  WebStream(const WebStream&) = delete;
+  WebStream& operator=(const WebStream&) = delete;
 
-  executor_type get_executor() { return tcp_.get_executor(); }
-  Socket& socket() { return tcp_.socket(); }
-  // The bytes as they are on the wire.
-  boost::beast::tcp_stream& raw() { return tcp_; }
-  void expires_after(std::chrono::nanoseconds time) { tcp_.expires_after(time); }
-  void cancel() { tcp_.cancel(); }
-  void close() { tcp_.close(); }
+  // What waits longer from now on ends, as if the client had gone.
+  void ExpiresAfter(std::chrono::nanoseconds time);
+  // Ends what waits.
+  void Cancel();
+  void Close();
 
-  bool is_encrypted() const { return tls_.has_value(); }
+  bool is_encrypted() const;
+  // Begins to encrypt; false: the client does not, or has gone.
+  boost::asio::awaitable<bool> Handshake();
+  // Some bytes, once there are any; 0: the client has gone.
+  boost::asio::awaitable<size_t> Read(std::span<char> to);
+  // All of them; false: the client has gone.
+  boost::asio::awaitable<bool> Write(std::string_view bytes);
+  // Says goodbye, and then throws away what still comes, so much at most.
+  boost::asio::awaitable<void> Linger(size_t bytes);
+
+  // Calls once when something can be read, the end of the connection being something, or when the
+  // connection is closed here.
+  void OnReadable(std::function<void()> callback);
+  // Whether bytes on the wire wait to be read.
+  bool HasBytes();
   // Whether the client has closed its side; for encrypted connections, where that shows behind
   // bytes that nobody has read yet.
   bool HasHungUp();
 
-  template <typename Token>
-  auto Handshake(Token&& token) {
-    return tls_->async_handshake(boost::asio::ssl::stream_base::server, std::forward<Token>(token));
-  }
-  // Says goodbye, and waits for the client's.
-  template <typename Token>
-  auto Shutdown(Token&& token) {
-    return tls_->async_shutdown(std::forward<Token>(token));
-  }
-
-  template <typename Buffers, typename Token>
-  auto async_read_some(const Buffers& buffers, Token&& token) {
-    return boost::asio::async_initiate<Token, void(boost::beast::error_code, size_t)>(
-        [this](auto handler, const Buffers& to) {
-          if (tls_) {
-            tls_->async_read_some(to, std::move(handler));
-          } else {
-            tcp_.async_read_some(to, std::move(handler));
-          }
-        },
-        token, buffers);
-  }
-  template <typename Buffers, typename Token>
-  auto async_write_some(const Buffers& buffers, Token&& token) {
-    return boost::asio::async_initiate<Token, void(boost::beast::error_code, size_t)>(
-        [this](auto handler, const Buffers& from) {
-          if (tls_) {
-            tls_->async_write_some(from, std::move(handler));
-          } else {
-            tcp_.async_write_some(from, std::move(handler));
-          }
-        },
-        token, buffers);
-  }
-
  private:
-  boost::beast::tcp_stream tcp_;
-  std::optional<boost::beast::ssl_stream<boost::beast::tcp_stream&>> tls_;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace fathom

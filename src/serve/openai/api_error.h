@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "serve/accounts/access_error.h"
-#include "serve/http/message.h"
+#include "serve/message/message.h"
 
 namespace fathom {
 

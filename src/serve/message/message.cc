@@ -1,4 +1,4 @@
-#include "serve/http/message.h"
+#include "serve/message/message.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
