@@ -30,6 +30,8 @@ seed config "$golden"/model/*/config.json
 seed tokenizer tests/fuzz/seeds/tokenizer*.json
 seed jinja tests/fuzz/seeds/jinja_*
 seed schema tests/fuzz/seeds/schema_*
+seed request tests/fuzz/seeds/request_*
+seed answer tests/fuzz/seeds/answer_*
 
 names=("$@")
 [ ${#names[@]} -gt 0 ] || for binary in build/fuzz/tests/fuzz/*_fuzz; do names+=("$(basename "$binary" _fuzz)"); done

@@ -140,8 +140,7 @@ std::vector<Line> Measure(const Arguments& arguments, const std::vector<Benchmar
     if (measured.prompt > 0) {
       const auto tokens = static_cast<double>(measured.prompt);
       const int64_t middle = measured.depth + measured.prompt / 2;
-      const auto chunks =
-          static_cast<double>((measured.prompt + measured.chunk - 1) / measured.chunk);
+      const int64_t chunks = (measured.prompt + measured.chunk - 1) / measured.chunk;
       lines.push_back(
           {.test = "prefill",
            .depth = measured.depth,

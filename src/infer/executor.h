@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "infer/cache/prefix_cache.h"
-#include "infer/sampler.h"
+#include "infer/sampling/sampler.h"
 
 namespace fathom {
 

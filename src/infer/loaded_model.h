@@ -6,8 +6,8 @@
 #include <string>
 
 #include "formats/mapped_model.h"
-#include "infer/generation_defaults.h"
 #include "infer/inference_memory.h"
+#include "infer/sampling/generation_defaults.h"
 #include "model/transformer.h"
 #include "text/tokenizer.h"
 

@@ -1,4 +1,4 @@
-#include "infer/logit_rules.h"
+#include "infer/sampling/logit_rules.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "infer/sampler.h"
+#include "infer/sampling/sampler.h"
 #include "infer/turn_constraint.h"
 
 namespace fathom::test {

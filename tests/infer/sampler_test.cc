@@ -1,4 +1,4 @@
-#include "infer/sampler.h"
+#include "infer/sampling/sampler.h"
 
 #include <gtest/gtest.h>
 

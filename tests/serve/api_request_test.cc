@@ -1,13 +1,13 @@
 // What requests of OpenAI's clients are read as.
 
-#include "serve/openai/api_request.h"
+#include "serve/openai/request/api_request.h"
 
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "serve/openai/api_error.h"
+#include "serve/openai/request/api_error.h"
 
 namespace fathom {
 namespace {

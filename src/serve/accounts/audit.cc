@@ -48,8 +48,10 @@ std::map<int64_t, KeyAudit> AuditLedger(AccountStore& store, const LedgerFilter&
     Add(day.tokens, row.tokens);
     day.hours.set(static_cast<size_t>(row.created % kDay / kHour));
   });
-  for (const auto& [key_day, day] : days) {
-    const auto flag = [&, key = key_day.first, begin = key_day.second * kDay](const char* name) {
+  for (const auto& entry : days) {
+    const Day& day = entry.second;
+    const auto flag = [&, key = entry.first.first,
+                       begin = entry.first.second * kDay](const char* name) {
       audits[key].flags.push_back({begin, name, day.requests, day.tokens.output});
     };
     if (day.tokens.output >= rule.day_output) flag("volume");

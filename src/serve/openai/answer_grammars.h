@@ -6,8 +6,8 @@
 #include <string>
 #include <utility>
 
-#include "serve/openai/response_format.h"
-#include "serve/openai/tool_request.h"
+#include "serve/openai/request/response_format.h"
+#include "serve/openai/request/tool_request.h"
 #include "text/grammar/answer_grammar.h"
 #include "text/grammar/token_grammar.h"
 

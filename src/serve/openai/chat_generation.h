@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "serve/openai/generation.h"
-#include "serve/openai/reasoning_parts.h"
+#include "text/chat/reasoning_parts.h"
 #include "text/chat/tool_call_parser.h"
 
 namespace fathom {

@@ -3,7 +3,7 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
-#include "serve/openai/api_error.h"
+#include "serve/openai/request/api_error.h"
 #include "text/utf8.h"
 
 namespace fathom {

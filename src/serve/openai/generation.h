@@ -11,10 +11,10 @@
 #include "serve/accounts/accounts.h"
 #include "serve/http/answer.h"
 #include "serve/openai/admission.h"
-#include "serve/openai/api_error.h"
-#include "serve/openai/api_request.h"
 #include "serve/openai/engine_service.h"
-#include "serve/openai/stop_finder.h"
+#include "serve/openai/request/api_error.h"
+#include "serve/openai/request/api_request.h"
+#include "text/chat/stop_finder.h"
 #include "text/stream_decoder.h"
 
 namespace fathom {

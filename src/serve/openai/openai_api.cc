@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "serve/openai/api_error.h"
-#include "serve/openai/api_request.h"
 #include "serve/openai/chat_generation.h"
 #include "serve/openai/completion_generation.h"
+#include "serve/openai/request/api_error.h"
+#include "serve/openai/request/api_request.h"
 #include "serve/openai/reserved_start.h"
 #include "text/chat/prompt.h"
 #include "text/chat/thinking_budget.h"

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "infer/generation_defaults.h"
+#include "infer/sampling/generation_defaults.h"
 #include "serve/http/router.h"
 #include "serve/openai/answer_grammars.h"
 #include "serve/openai/engine_service.h"

@@ -1,4 +1,4 @@
-#include "serve/openai/response_format.h"
+#include "serve/openai/request/response_format.h"
 
 #include "base/error.h"
 

@@ -1,4 +1,4 @@
-#include "infer/logit_rules.h"
+#include "infer/sampling/logit_rules.h"
 
 #include <algorithm>
 #include <limits>

@@ -6,7 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "infer/sampling_params.h"
+#include "infer/sampling/sampling_params.h"
 #include "text/token_constraint.h"
 
 namespace fathom {

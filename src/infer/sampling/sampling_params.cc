@@ -1,4 +1,4 @@
-#include "infer/sampling_params.h"
+#include "infer/sampling/sampling_params.h"
 
 #include <string_view>
 

@@ -1,4 +1,4 @@
-#include "infer/generation_defaults.h"
+#include "infer/sampling/generation_defaults.h"
 
 #include "base/error.h"
 #include "base/json.h"

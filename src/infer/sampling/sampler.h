@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "infer/logit_rules.h"
-#include "infer/sampling_params.h"
+#include "infer/sampling/logit_rules.h"
+#include "infer/sampling/sampling_params.h"
 
 namespace fathom {
 

@@ -1,4 +1,4 @@
-#include "serve/openai/reasoning_parts.h"
+#include "text/chat/reasoning_parts.h"
 
 #include <utility>
 

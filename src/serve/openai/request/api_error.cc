@@ -1,4 +1,4 @@
-#include "serve/openai/api_error.h"
+#include "serve/openai/request/api_error.h"
 
 #include <nlohmann/json.hpp>
 

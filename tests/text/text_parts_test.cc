@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "serve/openai/reasoning_parts.h"
-#include "serve/openai/stop_finder.h"
+#include "text/chat/reasoning_parts.h"
+#include "text/chat/stop_finder.h"
 
 namespace fathom {
 namespace {

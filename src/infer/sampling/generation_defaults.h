@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "formats/model_source.h"
-#include "infer/sampler.h"
+#include "infer/sampling/sampler.h"
 
 namespace fathom {
 

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "base/json.h"
-#include "infer/generation_defaults.h"
-#include "infer/sampling_params.h"
-#include "serve/openai/response_format.h"
-#include "serve/openai/tool_request.h"
+#include "infer/sampling/generation_defaults.h"
+#include "infer/sampling/sampling_params.h"
+#include "serve/openai/request/response_format.h"
+#include "serve/openai/request/tool_request.h"
 #include "text/chat/prompt.h"
 #include "text/jinja/data.h"
 

@@ -1,4 +1,4 @@
-#include "serve/openai/api_request.h"
+#include "serve/openai/request/api_request.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <random>
 
 #include "base/error.h"
-#include "serve/openai/api_error.h"
+#include "serve/openai/request/api_error.h"
 #include "text/chat/chat_message.h"
 
 namespace fathom {

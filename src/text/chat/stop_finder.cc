@@ -1,4 +1,4 @@
-#include "serve/openai/stop_finder.h"
+#include "text/chat/stop_finder.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "serve/openai/tool_request.h"
+#include "serve/openai/request/tool_request.h"
 
 #include <algorithm>
 #include <cctype>
