@@ -132,6 +132,51 @@ def tools(client):
         check(error.param == "tools", "a tool that is not there is refused")
 
 
+def responses(client):
+    import openai
+    import pydantic
+
+    chat = client.chat.completions.create(model="model", messages=[{"role": "system", "content": "Be brief."}] + HELLO, max_tokens=30, seed=7)
+    request = dict(model="model", instructions="Be brief.", input="hello", max_output_tokens=30, extra_body={"seed": 7})
+    whole = client.responses.create(**request)
+    check(whole.output_text == chat.choices[0].message.content, "responses: the words of a chat that asks the same")
+    check(whole.usage.output_tokens == chat.usage.completion_tokens and whole.object == "response", "responses: usage")
+    check(whole.status == ("completed" if chat.choices[0].finish_reason == "stop" else "incomplete"), "responses: how it ended")
+    events = list(client.responses.create(**request, stream=True))
+    text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    last = events[-1].response
+    check(text == whole.output_text == last.output_text and last.status == whole.status, "responses: a stream says what a whole answer does")
+    check([event.sequence_number for event in events] == list(range(len(events))), "responses: events are numbered")
+    thinking = client.responses.create(**(request | {"max_output_tokens": 90, "extra_body": {
+        "seed": 7, "thinking_budget": 40, "chat_template_kwargs": {"thinking": True}}}))
+    check([item.type for item in thinking.output] == ["reasoning", "message"] and thinking.output[0].content[0].text != "" and
+          40 <= thinking.usage.output_tokens_details.reasoning_tokens <= 42, "responses: thoughts are an item of their own")
+
+    class Point(pydantic.BaseModel):
+        x: int = pydantic.Field(ge=0, le=99)
+
+    parsed = client.responses.parse(model="model", input="hello", text_format=Point, max_output_tokens=300, extra_body=NOT_THINKING)
+    check(isinstance(parsed.output_parsed, Point), "responses: a pydantic class comes back")
+    with client.responses.stream(model="model", input="hello", text_format=Point, max_output_tokens=300, extra_body=NOT_THINKING) as stream:
+        check(isinstance(stream.get_final_response().output_parsed, Point), "responses: and out of a stream")
+    add = {"type": "function", "name": "add", "strict": True, "parameters": {
+        "type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False}}
+    request = dict(model="model", tools=[add], max_output_tokens=300, parallel_tool_calls=False, extra_body=NOT_THINKING)
+    asked = [{"role": "user", "content": [{"type": "input_text", "text": "hello"}]}]
+    called = client.responses.create(input=asked, tool_choice={"type": "function", "name": "add"}, **request)
+    call = called.output[-1]
+    check(call.type == "function_call" and isinstance(json.loads(call.arguments)["a"], int), "responses: a function is called")
+    output = {"type": "function_call_output", "call_id": call.call_id, "output": "3"}
+    items = [item.model_dump(exclude_none=True) for item in called.output]
+    answer = client.responses.create(input=asked + items + [output], tool_choice="none", **request)
+    check(answer.output[-1].type == "message", "responses: a conversation goes on after a call")
+    try:
+        client.responses.create(model="model", input="hello", previous_response_id="resp_1")
+        check(False, "responses: what is not kept is refused")
+    except openai.BadRequestError as error:
+        check(error.param == "previous_response_id", "responses: what is not kept is refused")
+
+
 def langchain(url):
     from langchain_core.tools import tool
     from langchain_openai import ChatOpenAI
@@ -147,6 +192,8 @@ def langchain(url):
     check(text == model.invoke("hello").content, "LangChain: a stream")
     calls = model.bind_tools([add], tool_choice="add", parallel_tool_calls=False).invoke("hello").tool_calls
     check(len(calls) == 1 and isinstance(calls[0]["args"]["a"], int), "LangChain: a tool")
+    model = ChatOpenAI(model="model", base_url=url, api_key="none", max_tokens=30, extra_body=NOT_THINKING, use_responses_api=True)
+    check(isinstance(model.invoke("hello").text, str), "LangChain: through responses")
 
 
 def main():
@@ -162,7 +209,7 @@ def main():
         try:
             client = openai.OpenAI(base_url=server.url, api_key="none", max_retries=0)
             check([model.id for model in client.models.list()] == ["model"], "models")
-            for part in (sampling, streaming, formats, tools):
+            for part in (sampling, streaming, formats, tools, responses):
                 part(client)
             langchain(server.url)
         finally:

@@ -7,9 +7,8 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "text/chat/reasoning_parts.h"
+#include "text/chat/answer_reader.h"
 #include "text/chat/stop_finder.h"
-#include "text/chat/tool_call_parser.h"
 
 namespace fathom {
 namespace {
@@ -22,26 +21,19 @@ struct Outcome {
 
 Outcome Read(std::string_view text, size_t piece, bool inside_thinking, ToolCallForm form) {
   StopFinder stops({"</s>", "<|", "\n\n\n"});
-  ReasoningParts parts(inside_thinking);
-  ToolCallParser calls(form);
+  AnswerReader reader(inside_thinking, form, /*several_calls=*/true);
   Outcome outcome;
-  const auto take_calls = [&](ToolCallParser::Delta delta) {
-    outcome.content += delta.text;
-    for (const ToolCall& call : delta.calls) {
-      outcome.calls += call.name + '(' + call.arguments + ')';
-    }
-  };
-  const auto take = [&](const ReasoningParts::Delta& delta) {
-    outcome.reasoning += delta.reasoning;
-    take_calls(calls.Push(delta.content));
+  const auto take = [&](const AnswerReader::News& news) {
+    outcome.reasoning += news.reasoning;
+    outcome.content += news.content;
+    for (const ToolCall& call : news.calls) outcome.calls += call.name + '(' + call.arguments + ')';
   };
   for (size_t at = 0; at < text.size() && !stops.found(); at += piece) {
-    take(parts.Push(stops.Push(text.substr(at, piece))));
+    take(reader.Push(stops.Push(text.substr(at, piece))));
   }
   outcome.stopped = stops.found();
-  if (!stops.found()) take(parts.Push(stops.Finish()));
-  take(parts.Finish());
-  take_calls(calls.Finish());
+  if (!stops.found()) take(reader.Push(stops.Finish()));
+  take(reader.Finish());
   return outcome;
 }
 

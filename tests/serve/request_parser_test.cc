@@ -52,14 +52,19 @@ TEST(RequestParser, SeesTheHeadBeforeTheBody) {
 }
 
 TEST(RequestParser, PutsChunksTogether) {
-  RequestParser parser(1000, 1000);
-  Feed(parser,
-       "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-       "3\r\nabc\r\nA;name=value\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\n",
-       3);
-  ASSERT_TRUE(parser.is_done());
-  EXPECT_FALSE(parser.body_bytes().has_value());
-  EXPECT_EQ(parser.TakeBody(), "abc0123456789");
+  for (const size_t piece : {1, 3, 4, 1000}) {
+    for (const char* trailer : {"", "Trailer: x\r\n"}) {
+      RequestParser parser(1000, 1000);
+      Feed(parser,
+           "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+           "3\r\nabc\r\nA;name=value\r\n0123456789\r\n0\r\n" +
+               std::string(trailer) + "\r\n",
+           piece);
+      ASSERT_TRUE(parser.is_done()) << piece;
+      EXPECT_FALSE(parser.body_bytes().has_value());
+      EXPECT_EQ(parser.TakeBody(), "abc0123456789");
+    }
+  }
 }
 
 TEST(RequestParser, SaysWhetherTheConnectionMayGoOn) {

@@ -11,6 +11,13 @@ namespace fathom {
 
 namespace beast = boost::beast;
 namespace http = beast::http;
+namespace {
+
+// The shortest end of a body in chunks, "0\r\n\r\n". Beast's parser asserts that it is given as
+// much once it has seen the last chunk's size.
+constexpr size_t kLastChunkBytes = 5;
+
+}  // namespace
 
 struct RequestParser::State {
   uint32_t header_limit;
@@ -44,8 +51,11 @@ size_t RequestParser::Take(std::string_view bytes) {
   const bool had_head = has_head();
   size_t taken = 0;
   while (taken < bytes.size() && !is_done() && !problem_ && has_head() == had_head) {
+    const size_t left = bytes.size() - taken;
+    const bool may_be_last = had_head && state_->parser.chunked() && bytes[taken] == '0';
+    if (may_be_last && left < kLastChunkBytes) break;
     beast::error_code error;
-    taken += state_->parser.put({bytes.data() + taken, bytes.size() - taken}, error);
+    taken += state_->parser.put({bytes.data() + taken, left}, error);
     if (error == http::error::need_more) break;
     if (error) problem_ = state_->ProblemOf(error);
   }

@@ -1,37 +1,32 @@
 #pragma once
 
-#include <optional>
+#include <nlohmann/json.hpp>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
-#include "serve/openai/generation.h"
-#include "text/chat/reasoning_parts.h"
-#include "text/chat/tool_call_parser.h"
+#include "serve/openai/choice_generation.h"
+#include "text/chat/answer_reader.h"
 
 namespace fathom {
 
 // The answer to POST /v1/chat/completions.
-class ChatGeneration : public Generation {
+class ChatGeneration : public ChoiceGeneration {
  public:
-  // inside_thinking: the prompt has opened the thoughts. form: how the model calls tools, where the
-  // request has some.
+  // inside_thinking: the prompt has opened the thoughts. form: how the model calls tools; kNone
+  // where it may not.
   ChatGeneration(const ServedModel& model, const ChatRequest& request,
                  const std::string& request_id, int64_t prompt_tokens, bool inside_thinking,
                  ToolCallForm form);
 
  private:
   struct Message {
-    explicit Message(bool inside_thinking) : parts(inside_thinking) {}
-    ReasoningParts parts;
-    std::optional<ToolCallParser> parser;
-    ReasoningParts::Delta whole;  // unless it is streamed
-    std::vector<ToolCall> calls;  // all so far
+    explicit Message(AnswerReader answer) : reader(std::move(answer)) {}
+    AnswerReader reader;
+    std::string reasoning, content;  // unless it is streamed
+    nlohmann::ordered_json calls;    // all so far, as the API has them
     bool begun = false;
-  };
-  // What is new in a message.
-  struct News {
-    ReasoningParts::Delta text;
-    size_t first_call;  // of the message's calls
   };
 
   void OnText(size_t choice, std::string_view text) override;
@@ -40,12 +35,6 @@ class ChatGeneration : public Generation {
   const char* ChunkObject() const override { return "chat.completion.chunk"; }
   int64_t reasoning_tokens() const override { return reasoning_tokens_; }
 
-  // Takes more text of a choice; at its end, what was held back too.
-  News Take(Choice& choice, Message& message, std::string_view text) const;
-  static nlohmann::ordered_json CallJson(const ToolCall& call);
-  nlohmann::ordered_json LogprobsJson(const std::vector<Token>& tokens) const;
-
-  const bool several_calls_;
   std::vector<Message> messages_;
   int64_t reasoning_tokens_ = 0;
 };

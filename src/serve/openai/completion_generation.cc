@@ -28,8 +28,8 @@ CompletionGeneration::CompletionGeneration(const ServedModel& model,
                                            const CompletionRequest& request,
                                            const std::string& request_id,
                                            const std::vector<std::vector<int32_t>>& prompts)
-    : Generation(model, request, "cmpl-" + request_id,
-                 prompts.size() * static_cast<size_t>(request.n), Total(prompts)),
+    : ChoiceGeneration(model, request, "cmpl-" + request_id,
+                       prompts.size() * static_cast<size_t>(request.n), Total(prompts)),
       texts_(choices_.size()) {
   if (!request.echo) return;
   for (size_t i = 0; i < choices_.size(); ++i) {

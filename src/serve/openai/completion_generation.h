@@ -1,11 +1,11 @@
 #pragma once
 
-#include "serve/openai/generation.h"
+#include "serve/openai/choice_generation.h"
 
 namespace fathom {
 
 // The answer to POST /v1/completions.
-class CompletionGeneration : public Generation {
+class CompletionGeneration : public ChoiceGeneration {
  public:
   // prompts: the ids of each prompt; choices are n of the first, then n of the second, and so on.
   CompletionGeneration(const ServedModel& model, const CompletionRequest& request,

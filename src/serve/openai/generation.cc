@@ -1,6 +1,8 @@
 #include "serve/openai/generation.h"
 
+#include <algorithm>
 #include <ctime>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "serve/openai/request/api_error.h"
@@ -8,7 +10,19 @@
 
 namespace fathom {
 
+namespace {
+
 using nlohmann::ordered_json;
+
+// The text of a token for logprobs: ill-formed UTF-8 replaced. "bytes" has what it is.
+ordered_json TokenJson(const Tokenizer& tokenizer, int32_t id, float logprob) {
+  const std::string_view bytes = tokenizer.TokenBytes(id);
+  ordered_json values = ordered_json::array();
+  for (const char byte : bytes) values.push_back(static_cast<unsigned char>(byte));
+  return {{"token", ReplaceInvalidUtf8(bytes)}, {"logprob", logprob}, {"bytes", std::move(values)}};
+}
+
+}  // namespace
 
 Generation::Generation(const ServedModel& model, const ApiRequest& request, std::string id,
                        size_t choices, int64_t prompt_tokens)
@@ -72,55 +86,25 @@ void Generation::Count(size_t number, const EngineEvent& event) {
   bill_->Note(tokens_);
 }
 
-ordered_json Generation::Frame(const char* object) const {
-  return {{"id", id_}, {"object", object}, {"created", created_}, {"model", model_.name}};
-}
-
-ordered_json Generation::Usage() const {
-  return {{"prompt_tokens", prompt_tokens_},
-          {"completion_tokens", tokens_.output},
-          {"total_tokens", prompt_tokens_ + tokens_.output},
-          {"prompt_tokens_details", {{"cached_tokens", tokens_.cache_hit}}},
-          {"completion_tokens_details", {{"reasoning_tokens", reasoning_tokens()}}},
-          {"prompt_cache_hit_tokens", tokens_.cache_hit},
-          {"prompt_cache_miss_tokens", tokens_.cache_miss}};
-}
-
-void Generation::SendJson(const ordered_json& json) {
+void Generation::SendEvents(std::string_view events) {
   if (!begun_) {
     begun_ = true;
     answer_->Begin({.type = "text/event-stream; charset=utf-8",
                     .headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}}});
   }
-  answer_->Write("data: " + JsonText(json) + "\n\n");
-}
-
-void Generation::SendChunk(ordered_json choice) {
-  ordered_json json = Frame(ChunkObject());
-  json["choices"] = ordered_json::array({std::move(choice)});
-  if (request_.stream_usage) json["usage"] = nullptr;
-  SendJson(json);
+  answer_->Write(events);
 }
 
 // The client learns that its answer is whole when that is in the ledger, and not before.
 void Generation::Complete() {
   if (!request_.stream) {
-    ordered_json json = Frame(WholeObject());
-    json["choices"] = WholeChoices();
-    json["usage"] = Usage();
-    bill_->Settle(Outcome::kDone, [answer = answer_, body = JsonText(json)] {
+    bill_->Settle(Outcome::kDone, [answer = answer_, body = WholeAnswer()] {
       answer->Send({.type = "application/json", .body = body});
     });
     return;
   }
-  if (request_.stream_usage) {
-    ordered_json json = Frame(ChunkObject());
-    json["choices"] = ordered_json::array();
-    json["usage"] = Usage();
-    SendJson(json);
-  }
-  bill_->Settle(Outcome::kDone, [answer = answer_] {
-    answer->Write("data: [DONE]\n\n");
+  bill_->Settle(Outcome::kDone, [answer = answer_, events = LastEvents()] {
+    answer->Write(events);
     answer->Close();
   });
 }
@@ -131,15 +115,35 @@ void Generation::Fail(const ApiError& error) {
     answer_->Send(error.Response());
     return;
   }
-  answer_->Write("data: " + error.Json() + "\n\n");
+  answer_->Write(FailedEvents(error));
   answer_->Close();
 }
 
-ordered_json TokenJson(const Tokenizer& tokenizer, int32_t id, float logprob) {
-  const std::string_view bytes = tokenizer.TokenBytes(id);
-  ordered_json values = ordered_json::array();
-  for (const char byte : bytes) values.push_back(static_cast<unsigned char>(byte));
-  return {{"token", ReplaceInvalidUtf8(bytes)}, {"logprob", logprob}, {"bytes", std::move(values)}};
+AnswerReader::News Generation::ReadAnswer(Choice& choice, AnswerReader& reader,
+                                          std::string_view text) {
+  AnswerReader::News news = reader.Push(text);
+  if (choice.finish != nullptr) {
+    AnswerReader::News rest = reader.Finish();
+    news.reasoning += rest.reasoning;
+    news.content += rest.content;
+    std::ranges::move(rest.calls, std::back_inserter(news.calls));
+  }
+  const bool stopped = choice.finish != nullptr && std::string_view(choice.finish) == "stop";
+  if (reader.has_enough() || (stopped && reader.calls() > 0)) choice.finish = "tool_calls";
+  return news;
+}
+
+ordered_json Generation::LogprobsJson(const std::vector<Token>& tokens) const {
+  ordered_json list = ordered_json::array();
+  for (const Token& token : tokens) {
+    ordered_json json = TokenJson(*model_.tokenizer, token.id, token.logprob);
+    json["top_logprobs"] = ordered_json::array();
+    for (const RankedToken& ranked : token.top) {
+      json["top_logprobs"].push_back(TokenJson(*model_.tokenizer, ranked.token, ranked.logprob));
+    }
+    list.push_back(std::move(json));
+  }
+  return list;
 }
 
 }  // namespace fathom

@@ -14,6 +14,7 @@
 #include "serve/openai/engine_service.h"
 #include "serve/openai/request/api_error.h"
 #include "serve/openai/request/api_request.h"
+#include "text/chat/answer_reader.h"
 #include "text/chat/stop_finder.h"
 #include "text/stream_decoder.h"
 
@@ -29,7 +30,7 @@ struct ServedModel {
 };
 
 // One request under way: takes the engine's tokens, finds stop strings, and writes the answer,
-// whole at the end or as server-sent events. The two kinds of answer are below.
+// whole at the end or as server-sent events, in the form that a class below gives it.
 class Generation : public EngineClient {
  public:
   // prompts: as many as the engine gets choices; several choices may have the same.
@@ -71,14 +72,23 @@ class Generation : public EngineClient {
   // More of a choice's text; may be empty. At its end, choice.finish says how. Streams what is
   // new, or keeps it.
   virtual void OnText(size_t choice, std::string_view text) = 0;
-  // The answer's choices, when it is not streamed.
-  virtual nlohmann::ordered_json WholeChoices() = 0;
-  virtual const char* WholeObject() const = 0;  // "chat.completion"
-  virtual const char* ChunkObject() const = 0;
+  // The answer as JSON, when it is not streamed.
+  virtual std::string WholeAnswer() = 0;
+  // What ends a streamed one: sent when it is in the ledger, and not before.
+  virtual std::string LastEvents() = 0;
+  virtual std::string FailedEvents(const ApiError& error) = 0;
   virtual int64_t reasoning_tokens() const { return 0; }
 
-  // Sends a part of a streamed answer.
-  void SendChunk(nlohmann::ordered_json choice);
+  // Takes more of a choice's text apart, and what was held back at its end; a call of a tool that
+  // ends the answer becomes choice.finish.
+  static AnswerReader::News ReadAnswer(Choice& choice, AnswerReader& reader, std::string_view text);
+  // An array, as chat completions have it.
+  nlohmann::ordered_json LogprobsJson(const std::vector<Token>& tokens) const;
+
+  // Of a streamed answer.
+  void SendEvents(std::string_view events);
+  int64_t created() const { return created_; }  // seconds since 1970
+  const TokenCounts& tokens() const { return tokens_; }
 
   const ServedModel& model_;
   const ApiRequest request_;
@@ -86,9 +96,6 @@ class Generation : public EngineClient {
 
  private:
   void Count(size_t choice, const EngineEvent& event);
-  nlohmann::ordered_json Frame(const char* object) const;
-  nlohmann::ordered_json Usage() const;
-  void SendJson(const nlohmann::ordered_json& json);
   void Complete();
 
   const std::string id_;
@@ -101,8 +108,5 @@ class Generation : public EngineClient {
   size_t left_;
   bool begun_ = false;
 };
-
-// The text of a token for logprobs: ill-formed UTF-8 replaced. "bytes" has what it is.
-nlohmann::ordered_json TokenJson(const Tokenizer& tokenizer, int32_t id, float logprob);
 
 }  // namespace fathom

@@ -9,7 +9,9 @@
 #include "serve/openai/completion_generation.h"
 #include "serve/openai/request/api_error.h"
 #include "serve/openai/request/api_request.h"
+#include "serve/openai/request/responses_request.h"
 #include "serve/openai/reserved_start.h"
+#include "serve/openai/responses_generation.h"
 #include "text/chat/prompt.h"
 #include "text/chat/thinking_budget.h"
 #include "text/grammar/grammar_constraint.h"
@@ -71,6 +73,8 @@ OpenAiApi::OpenAiApi(const ServedModel& model, const GenerationDefaults& default
 void OpenAiApi::AddTo(WebRouter& router) {
   router.Add("POST", "/v1/chat/completions",
              Guarded([this](const WebRequest& request) { return Chat(request); }));
+  router.Add("POST", "/v1/responses",
+             Guarded([this](const WebRequest& request) { return Respond(request); }));
   router.Add("POST", "/v1/completions",
              Guarded([this](const WebRequest& request) { return Complete(request); }));
   router.Add("POST", "/tokenize",
@@ -219,29 +223,45 @@ AnswerShape OpenAiApi::ShapeOf(const ChatRequest& request, bool inside_thinking)
   return shape;
 }
 
-WebResponse OpenAiApi::Chat(const WebRequest& http) {
-  const ChatRequest request = ParseChatRequest(http.body, defaults_, model_.seed);
+OpenAiApi::ChatTurn OpenAiApi::Prepare(const ChatRequest& request) {
   CheckModel(request.model);
   jinja::Text text = Render(request);
-  const bool inside =
+  ChatTurn turn{.form = ToolCallForm::kNone};
+  turn.inside_thinking =
       request.beginning ? BeginAnswer(*request.beginning, text) : EndsInsideThinking(text);
+  if (request.tools.choice != ToolRequest::Choice::kNone) turn.form = chat_->tool_call_form();
   std::vector<int32_t> prompt = EncodePrompt(*model_.tokenizer, text);
-  const auto length = static_cast<int64_t>(prompt.size());
+  turn.prompt_tokens = std::ssize(prompt);
   GenerationRequest first = EngineRequest(request, std::move(prompt));
   for (const int32_t id : chat_->StopIds(*model_.tokenizer)) {
     if (!request.ignore_eos) first.stop_ids.push_back(id);
   }
-  std::vector<GenerationRequest> choices(static_cast<size_t>(request.n), first);
-  for (size_t i = 0; i < choices.size(); ++i) choices[i].choice = i;
-  Constrain(request, ShapeOf(request, inside), choices);
-  for (GenerationRequest& choice : choices) {
+  turn.choices.assign(static_cast<size_t>(request.n), first);
+  for (size_t i = 0; i < turn.choices.size(); ++i) turn.choices[i].choice = i;
+  Constrain(request, ShapeOf(request, turn.inside_thinking), turn.choices);
+  for (GenerationRequest& choice : turn.choices) {
     if (!request.thinking_budget) break;
-    choice.constraint = std::make_shared<ThinkingBudget>(
-        *model_.tokenizer, inside, *request.thinking_budget, std::move(choice.constraint));
+    choice.constraint =
+        std::make_shared<ThinkingBudget>(*model_.tokenizer, turn.inside_thinking,
+                                         *request.thinking_budget, std::move(choice.constraint));
   }
-  return Start(http, std::move(choices),
-               std::make_shared<ChatGeneration>(model_, request, http.id, length, inside,
-                                                chat_->tool_call_form()));
+  return turn;
+}
+
+WebResponse OpenAiApi::Chat(const WebRequest& http) {
+  const ChatRequest request = ParseChatRequest(http.body, defaults_, model_.seed);
+  ChatTurn turn = Prepare(request);
+  return Start(http, std::move(turn.choices),
+               std::make_shared<ChatGeneration>(model_, request, http.id, turn.prompt_tokens,
+                                                turn.inside_thinking, turn.form));
+}
+
+WebResponse OpenAiApi::Respond(const WebRequest& http) {
+  const ResponsesRequest request = ParseResponsesRequest(http.body, defaults_, model_.seed);
+  ChatTurn turn = Prepare(request);
+  return Start(http, std::move(turn.choices),
+               std::make_shared<ResponsesGeneration>(model_, request, http.id, turn.prompt_tokens,
+                                                     turn.inside_thinking, turn.form));
 }
 
 WebResponse OpenAiApi::Complete(const WebRequest& http) {

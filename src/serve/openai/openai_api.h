@@ -14,8 +14,8 @@
 
 namespace fathom {
 
-// The OpenAI-compatible API over one model: /v1/chat/completions, /v1/completions, /v1/models,
-// /tokenize, /detokenize and /health. Handlers run on the web server's workers.
+// The OpenAI-compatible API over one model: /v1/chat/completions, /v1/responses, /v1/completions,
+// /v1/models, /tokenize, /detokenize and /health. Handlers run on the web server's workers.
 class OpenAiApi {
  public:
   // All of them have to outlive it. chat: null when the model has no chat template.
@@ -27,6 +27,7 @@ class OpenAiApi {
 
  private:
   WebResponse Chat(const WebRequest& request);
+  WebResponse Respond(const WebRequest& request);
   WebResponse Complete(const WebRequest& request);
   WebResponse Models() const;
   WebResponse Tokenize(const WebRequest& request) const;
@@ -41,6 +42,14 @@ class OpenAiApi {
                  std::vector<GenerationRequest>& choices);
   // The prompt of a conversation; ApiError (400) for messages that the template refuses.
   jinja::Text Render(const ChatRequest& request) const;
+  // What the engine is asked for a conversation.
+  struct ChatTurn {
+    std::vector<GenerationRequest> choices;
+    int64_t prompt_tokens;
+    bool inside_thinking;  // the prompt has opened the thoughts
+    ToolCallForm form;     // of calls; kNone: it may call nothing
+  };
+  ChatTurn Prepare(const ChatRequest& request);
   // How the answer has to begin and look.
   AnswerShape ShapeOf(const ChatRequest& request, bool inside_thinking) const;
   // What the engine is asked for one choice; ApiError (400) when it does not fit the context.
