@@ -177,9 +177,16 @@ def responses(client):
         check(error.param == "previous_response_id", "responses: what is not kept is refused")
 
 
+def embeddings(client):
+    ask = lambda **more: client.embeddings.create(model="model", input=["class Error", "int main"], **more)
+    vectors = [item.embedding for item in ask().data]  # the client asks for base64
+    check([item.embedding for item in ask(encoding_format="float").data] == vectors, "embeddings: base64 and numbers are the same")
+    check(all(abs(sum(x * x for x in vector) - 1) < 1e-5 for vector in vectors), "embeddings: of length 1")
+
+
 def langchain(url):
     from langchain_core.tools import tool
-    from langchain_openai import ChatOpenAI
+    from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 
     @tool
     def add(a: int) -> int:
@@ -194,6 +201,8 @@ def langchain(url):
     check(len(calls) == 1 and isinstance(calls[0]["args"]["a"], int), "LangChain: a tool")
     model = ChatOpenAI(model="model", base_url=url, api_key="none", max_tokens=30, extra_body=NOT_THINKING, use_responses_api=True)
     check(isinstance(model.invoke("hello").text, str), "LangChain: through responses")
+    vectors = OpenAIEmbeddings(model="model", base_url=url, api_key="none", check_embedding_ctx_length=False).embed_documents(["a", "b"])
+    check(len(vectors) == 2 and len(vectors[0]) == len(vectors[1]) > 0, "LangChain: embeddings")
 
 
 def main():
@@ -209,7 +218,7 @@ def main():
         try:
             client = openai.OpenAI(base_url=server.url, api_key="none", max_retries=0)
             check([model.id for model in client.models.list()] == ["model"], "models")
-            for part in (sampling, streaming, formats, tools, responses):
+            for part in (sampling, streaming, formats, tools, responses, embeddings):
                 part(client)
             langchain(server.url)
         finally:

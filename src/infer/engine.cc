@@ -56,7 +56,10 @@ void Engine::Check(const GenerationRequest& request) const {
     throw UsageError("prompt", "is empty", "give at least one token, for instance the begin token");
   }
   const bool scores = request.score_from > 0;
-  if (request.max_tokens < (scores ? 0 : 1)) {
+  if (request.embeds && (request.max_tokens != 0 || scores)) {
+    throw UsageError("max_tokens", "a hidden state is asked for alone", "it has to be 0");
+  }
+  if (request.max_tokens < (scores || request.embeds ? 0 : 1)) {
     throw UsageError("max_tokens", fmt::format("{} is out of range", request.max_tokens),
                      "it has to be at least 1");
   }
@@ -81,8 +84,10 @@ void Engine::Check(const GenerationRequest& request) const {
                                                  one.token, vocabulary));
     }
   }
-  RequireContext(prompt, request.max_tokens, options_.max_length);
-  const int64_t pages = cache_.Pages(prompt + request.max_tokens - 1);
+  // A prompt's last token has a row if something is made of it.
+  const int64_t after = request.embeds ? 1 : request.max_tokens;
+  RequireContext(request.embeds ? prompt - 1 : prompt, after, options_.max_length);
+  const int64_t pages = cache_.Pages(prompt + after - 1);
   if (pages > cache_.pages()) {
     throw Error(
         "request",
@@ -180,7 +185,10 @@ Piece Engine::MakePiece(Sequence& sequence, const Scheduler::Grant& grant, bool 
               .first_position = grant.first,
               .pages = sequence.cache.pages,
               .top = sequence.request.top_logprobs};
-  if (end == sequence.length()) piece.sampler = &sequence.sampler;
+  if (end == sequence.length()) {
+    piece.embeds = sequence.request.embeds;
+    if (!piece.embeds) piece.sampler = &sequence.sampler;
+  }
   if (drafts && sequence.request.max_tokens > 0) {
     piece.draft = &sequence.draft;
     // There is no use for guesses beyond the answer's last token.
@@ -305,6 +313,13 @@ bool Engine::Take(Sequence& sequence, const Scheduler::Grant& grant, PieceResult
                       .sampled_logprob = drawn[i].sampled_logprob,
                       .top = std::move(drawn[i].score.top),
                       .usage = usage});
+  }
+  if (!result.hidden.empty()) {
+    events.push_back({.request = sequence.id,
+                      .scored = true,
+                      .token = sequence.tokens.back(),
+                      .position = sequence.length() - 1,
+                      .hidden = std::move(result.hidden)});
   }
   const bool failed = !result.error.empty() && !stopped && usage.answer_tokens < most;
   if (failed) events.push_back({.request = sequence.id, .position = sequence.length()});

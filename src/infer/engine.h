@@ -47,6 +47,8 @@ struct GenerationRequest {
   uint64_t choice = 0;            // which of several answers to the same prompt; see Sampler
   int64_t max_tokens = 256;       // of the answer; 0: the prompt is scored, nothing is written
   std::vector<int32_t> stop_ids;  // the answer ends with the first of these
+  // The hidden state of the prompt's last token is wanted, and nothing else: max_tokens is 0.
+  bool embeds = false;
   // Tokens of the prompt from this position on (at least 1) are scored; 0: none.
   int64_t score_from = 0;
   int64_t top_logprobs = 0;  // also the most likely tokens at each scored and written position
@@ -81,7 +83,8 @@ struct RequestUsage {
   double seconds = 0;              // from its arrival to its end
 };
 
-// One token that was written, or scored; or only the end of a request that failed.
+// One token that was written, or scored, or whose hidden state was asked for; or only the end of a
+// request that failed.
 struct EngineEvent {
   int64_t request = 0;
   bool scored = false;  // it is one of the prompt
@@ -94,6 +97,7 @@ struct EngineEvent {
   // greedy sampling, `logprob`.
   float sampled_logprob = 0;
   std::vector<RankedToken> top;
+  std::vector<float> hidden;  // [hidden], what the head reads, after the final norm
   FinishReason finish = FinishReason::kNone;
   std::string error;
   RequestUsage usage;  // of a written token: so far; whole when it is finished
@@ -183,7 +187,9 @@ class Engine : private SequencePages {
     int64_t length() const { return static_cast<int64_t>(tokens.size()); }
     // Rows that have to be computed before the next token is drawn: nobody needs that of the last
     // token of a prompt which is only scored.
-    int64_t rows() const { return request.max_tokens > 0 ? length() : length() - 1; }
+    int64_t rows() const {
+      return request.max_tokens > 0 || request.embeds ? length() : length() - 1;
+    }
     // Rows that may come out of the cache: what is wanted of a token needs its row computed.
     int64_t cacheable() const;
   };

@@ -43,6 +43,8 @@ struct Piece {
   std::span<const int32_t> targets;
   // Also the most likely tokens in the place of each drawn or scored one, so many.
   int64_t top = 0;
+  // The hidden state of the last of `tokens` is wanted.
+  bool embeds = false;
 };
 
 struct ScoredToken {
@@ -64,6 +66,7 @@ struct PieceResult {
   std::vector<ScoredToken> scores;  // of the targets
   std::vector<DrawnToken> drawn;    // one, and one for each guess that holds
   std::vector<int32_t> guesses;     // of the tokens after those
+  std::vector<float> hidden;        // [hidden], what the head reads, after the final norm
   std::string error;                // why no more could be drawn: logits that are no numbers
 };
 

@@ -94,6 +94,13 @@ std::vector<PieceResult> TransformerExecutor::Compute(std::span<const Piece> pie
   const auto all = static_cast<int64_t>(rows.size());
   std::vector<int32_t> batch_rows;
   for (const Row& row : rows) batch_rows.push_back(row.batch_row);
+  std::vector<size_t> embedded;  // pieces
+  for (size_t p = 0; p < pieces.size(); ++p) {
+    if (!pieces[p].embeds) continue;
+    embedded.push_back(p);
+    batch_rows.push_back(static_cast<int32_t>(batch[p].begin + batch[p].count - 1));
+  }
+  const auto before_drafts = static_cast<int64_t>(batch_rows.size());
   // Of pieces that draft all hidden states are wanted.
   for (size_t p = 0; p < pieces.size(); ++p) {
     if (pieces[p].draft == nullptr) continue;
@@ -114,8 +121,20 @@ std::vector<PieceResult> TransformerExecutor::Compute(std::span<const Piece> pie
   if (all > with_logits) {
     ReadLogProbs({rows.data() + with_logits, lone.size()}, h.Rows(with_logits, all), results);
   }
-  if (h.dim(0) > all) drafter_->Draft(pieces, h.Rows(all, h.dim(0)), results);
+  for (size_t i = 0; i < embedded.size(); ++i) {
+    results[embedded[i]].hidden = ReadHidden(h.Rows(all + static_cast<int64_t>(i), before_drafts));
+  }
+  if (h.dim(0) > before_drafts) {
+    drafter_->Draft(pieces, h.Rows(before_drafts, h.dim(0)), results);
+  }
   return results;
+}
+
+std::vector<float> TransformerExecutor::ReadHidden(ConstTensor h) {
+  ArenaScope scope(*context_.workspace);
+  const Tensor row = context_.workspace->New(DType::kF32, Shape({1, h.dim(1)}));
+  context_.backend->Cast(context_, h.Rows(0, 1), row);
+  return Download(context_, row);
 }
 
 int32_t TransformerExecutor::Draw(const Piece& piece, std::span<const float> logits,

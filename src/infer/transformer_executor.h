@@ -46,6 +46,8 @@ class TransformerExecutor : public Executor {
   void ReadWithLogits(std::span<const Piece> pieces, std::span<const Row> rows, ConstTensor h,
                       std::vector<PieceResult>& results);
   void ReadLogProbs(std::span<const Row> rows, ConstTensor h, std::vector<PieceResult>& results);
+  // The first row of h.
+  std::vector<float> ReadHidden(ConstTensor h);
   // Draws the token at a position and adds it to the piece's; -1 when there is none, as after a
   // guess that does not hold.
   static int32_t Draw(const Piece& piece, std::span<const float> logits, int64_t position,

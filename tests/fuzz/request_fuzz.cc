@@ -10,6 +10,7 @@
 #include "serve/message/request_parser.h"
 #include "serve/openai/request/api_error.h"
 #include "serve/openai/request/api_request.h"
+#include "serve/openai/request/responses_request.h"
 
 namespace fathom {
 namespace {
@@ -66,5 +67,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view body = whole.done ? std::string_view(whole.body) : input;
   fathom::Try(fathom::ParseChatRequest, body);
   fathom::Try(fathom::ParseCompletionRequest, body);
+  fathom::Try(fathom::ParseResponsesRequest, body);
+  fathom::Try([](std::string_view text, auto&&...) { fathom::ParseEmbeddingRequest(text); }, body);
   return 0;
 }

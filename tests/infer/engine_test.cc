@@ -16,6 +16,7 @@
 #include "backend/reference/reference_backend.h"
 #include "base/temporary_directory.h"
 #include "infer/answer.h"
+#include "infer/forward.h"
 #include "infer/scorer.h"
 #include "infer/transformer_executor.h"
 #include "model/tiny_model.h"
@@ -124,6 +125,51 @@ TEST_P(EngineTest, OutputDoesNotDependOnBatchOrChunks) {
       }
     }
   }
+}
+
+TEST_P(EngineTest, AHiddenStateIsWhatTheHeadReads) {
+  const auto embed = [&](Engine& engine, const std::vector<std::vector<int32_t>>& prompts) {
+    std::map<int64_t, std::vector<float>> hidden;
+    for (const auto& prompt : prompts) {
+      engine.AddRequest({.prompt = prompt, .max_tokens = 0, .embeds = true});
+    }
+    while (!engine.idle()) {
+      for (const EngineEvent& event : engine.Step()) {
+        if (event.hidden.empty()) continue;
+        EXPECT_EQ(event.finish, FinishReason::kLength);
+        EXPECT_TRUE(hidden.emplace(event.request, event.hidden).second);
+      }
+      engine.CheckInvariants();
+    }
+    std::vector<std::vector<float>> list;
+    for (auto& [id, values] : hidden) list.push_back(std::move(values));
+    return list;
+  };
+  const std::vector<std::vector<int32_t>> prompts = {
+      RandomPrompt(config_, 1, 1), RandomPrompt(config_, 70, 2), RandomPrompt(config_, 64, 3)};
+  TransformerExecutor executor = NewExecutor(32);
+  Engine together(executor, {.step_tokens = 5});
+  const auto all = embed(together, prompts);
+  ASSERT_EQ(all.size(), prompts.size());
+  EXPECT_EQ(embed(together, prompts), all) << "out of the cache";
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    TransformerExecutor own = NewExecutor(32);
+    Engine alone(own, {.step_tokens = 1 << 20});
+    EXPECT_EQ(embed(alone, {prompts[i]})[0], all[i]);
+    // The row of a forward of its own.
+    ArenaScope scope(*run_.context().workspace);
+    KvCache cache(config_, precision_, GetParam().format, 2, run_.context().backend->allocator());
+    const auto count = static_cast<int64_t>(prompts[i].size());
+    const std::array<int32_t, 2> pages = {0, 1};
+    const std::array<int32_t, 1> last = {static_cast<int32_t>(count - 1)};
+    const Tensor h = ForwardRows(run_.context(), tiny_.model, cache, prompts[i],
+                                 {{.begin = 0, .count = count, .pages = pages}}, last);
+    const Tensor row = run_.context().workspace->New(DType::kF32, h.shape());
+    run_.context().backend->Cast(run_.context(), h, row);
+    EXPECT_EQ(Download(run_.context(), row), all[i]);
+  }
+  EXPECT_THROW(together.AddRequest({.prompt = prompts[0], .max_tokens = 1, .embeds = true}),
+               UsageError);
 }
 
 TEST_P(EngineTest, OutputDoesNotDependOnWherePagesLie) {

@@ -61,8 +61,12 @@ bool Generation::OnEvent(size_t number, const EngineEvent& event) {
   }
   OnText(number, text);
   if (choice.finish == nullptr) return true;
-  if (--left_ == 0) Complete();
+  EndChoice();
   return false;
+}
+
+void Generation::EndChoice() {
+  if (--left_ == 0) Complete();
 }
 
 void Generation::OnRefused(const Error& error, bool queue_full) {

@@ -85,6 +85,11 @@ class Generation : public EngineClient {
   // An array, as chat completions have it.
   nlohmann::ordered_json LogprobsJson(const std::vector<Token>& tokens) const;
 
+  // What an event says of tokens and cost.
+  void Count(size_t choice, const EngineEvent& event);
+  // The end of one of the choices; the last one's ends the answer.
+  void EndChoice();
+
   // Of a streamed answer.
   void SendEvents(std::string_view events);
   int64_t created() const { return created_; }  // seconds since 1970
@@ -95,7 +100,6 @@ class Generation : public EngineClient {
   std::vector<Choice> choices_;
 
  private:
-  void Count(size_t choice, const EngineEvent& event);
   void Complete();
 
   const std::string id_;

@@ -7,6 +7,7 @@
 
 #include "serve/openai/chat_generation.h"
 #include "serve/openai/completion_generation.h"
+#include "serve/openai/embedding_generation.h"
 #include "serve/openai/request/api_error.h"
 #include "serve/openai/request/api_request.h"
 #include "serve/openai/request/responses_request.h"
@@ -77,6 +78,8 @@ void OpenAiApi::AddTo(WebRouter& router) {
              Guarded([this](const WebRequest& request) { return Respond(request); }));
   router.Add("POST", "/v1/completions",
              Guarded([this](const WebRequest& request) { return Complete(request); }));
+  router.Add("POST", "/v1/embeddings",
+             Guarded([this](const WebRequest& request) { return Embed(request); }));
   router.Add("POST", "/tokenize",
              Guarded([this](const WebRequest& request) { return Tokenize(request); }));
   router.Add("POST", "/detokenize",
@@ -106,6 +109,10 @@ void OpenAiApi::CheckModel(const std::string& name) const {
   if (name.empty() || name == model_.name) return;
   throw ApiError(404, fmt::format("there is no model '{}' here; it is '{}'", name, model_.name),
                  "model", "model_not_found");
+}
+
+std::vector<int32_t> OpenAiApi::Encode(const PlainPrompt& prompt) const {
+  return prompt.is_text ? Encode(prompt.text) : prompt.ids;
 }
 
 std::vector<int32_t> OpenAiApi::Encode(const std::string& text) const {
@@ -269,8 +276,8 @@ WebResponse OpenAiApi::Complete(const WebRequest& http) {
   CheckModel(request.model);
   std::vector<std::vector<int32_t>> prompts;
   std::vector<GenerationRequest> choices;
-  for (const CompletionRequest::Prompt& prompt : request.prompts) {
-    prompts.push_back(prompt.is_text ? Encode(prompt.text) : prompt.ids);
+  for (const PlainPrompt& prompt : request.prompts) {
+    prompts.push_back(Encode(prompt));
     GenerationRequest choice = EngineRequest(request, prompts.back());
     if (request.echo && request.logprobs) choice.score_from = 1;
     for (int64_t i = 0; i < request.n; ++i) {
@@ -281,6 +288,20 @@ WebResponse OpenAiApi::Complete(const WebRequest& http) {
   Constrain(request, {.format = request.format}, choices);
   return Start(http, std::move(choices),
                std::make_shared<CompletionGeneration>(model_, request, http.id, prompts));
+}
+
+WebResponse OpenAiApi::Embed(const WebRequest& http) {
+  const EmbeddingRequest request = ParseEmbeddingRequest(http.body);
+  CheckModel(request.model);
+  std::vector<GenerationRequest> texts;
+  int64_t tokens = 0;
+  for (const PlainPrompt& input : request.inputs) {
+    texts.push_back(EngineRequest(request, Encode(input)));
+    texts.back().embeds = true;
+    tokens += std::ssize(texts.back().prompt);
+  }
+  return Start(http, std::move(texts),
+               std::make_shared<EmbeddingGeneration>(model_, request, http.id, tokens));
 }
 
 WebResponse OpenAiApi::Models() const {

@@ -10,12 +10,14 @@
 #include "serve/openai/answer_grammars.h"
 #include "serve/openai/engine_service.h"
 #include "serve/openai/generation.h"
+#include "serve/openai/request/api_request.h"
 #include "text/chat/chat_template.h"
 
 namespace fathom {
 
 // The OpenAI-compatible API over one model: /v1/chat/completions, /v1/responses, /v1/completions,
-// /v1/models, /tokenize, /detokenize and /health. Handlers run on the web server's workers.
+// /v1/embeddings, /v1/models, /tokenize, /detokenize and /health. Handlers run on the web server's
+// workers.
 class OpenAiApi {
  public:
   // All of them have to outlive it. chat: null when the model has no chat template.
@@ -29,6 +31,7 @@ class OpenAiApi {
   WebResponse Chat(const WebRequest& request);
   WebResponse Respond(const WebRequest& request);
   WebResponse Complete(const WebRequest& request);
+  WebResponse Embed(const WebRequest& request);
   WebResponse Models() const;
   WebResponse Tokenize(const WebRequest& request) const;
   WebResponse Detokenize(const WebRequest& request) const;
@@ -37,6 +40,7 @@ class OpenAiApi {
   // ApiError (404) unless it is this model, or none was named.
   void CheckModel(const std::string& name) const;
   std::vector<int32_t> Encode(const std::string& text) const;
+  std::vector<int32_t> Encode(const PlainPrompt& prompt) const;
   // Keeps each choice to what an answer has to look like; ApiError (400) when that cannot be.
   void Constrain(const ApiRequest& request, const AnswerShape& shape,
                  std::vector<GenerationRequest>& choices);

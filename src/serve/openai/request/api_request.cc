@@ -152,15 +152,16 @@ void ReadMaxTokens(const JsonValue& root, const char* name, int64_t least, ApiRe
        [&](const JsonValue& value) { request.max_tokens = IntIn(value, least, int64_t{1} << 40); });
 }
 
-CompletionRequest::Prompt IdsOf(const std::vector<JsonValue>& ids) {
-  CompletionRequest::Prompt prompt{.is_text = false};
+PlainPrompt IdsOf(const std::vector<JsonValue>& ids) {
+  PlainPrompt prompt{.is_text = false};
   for (const JsonValue& id : ids)
     prompt.ids.push_back(static_cast<int32_t>(IntIn(id, 0, INT32_MAX)));
   return prompt;
 }
 
 // A text, several, token ids, or several lists of them.
-void ReadPrompts(const JsonValue& value, std::vector<CompletionRequest::Prompt>& prompts) {
+void ReadPrompts(const JsonValue& value, std::vector<PlainPrompt>& prompts) {
+  const std::string field = FieldOf(value);
   if (value.IsString()) {
     prompts.push_back({.text = std::string(value.String())});
     return;
@@ -172,8 +173,8 @@ void ReadPrompts(const JsonValue& value, std::vector<CompletionRequest::Prompt>&
   }
   if (items.empty() || items.size() > kMostPrompts) {
     throw ApiError(
-        400, fmt::format("prompt has {} prompts; it can have 1 to {}", items.size(), kMostPrompts),
-        "prompt");
+        400, fmt::format("{} has {} texts; it can have 1 to {}", field, items.size(), kMostPrompts),
+        field);
   }
   for (const JsonValue& item : items) {
     if (item.IsString()) {
@@ -301,6 +302,28 @@ CompletionRequest ParseCompletionRequest(std::string_view body, const Generation
   });
   if (!root.Find("prompt")) throw ApiError(400, "prompt is missing", "prompt");
   With(root, "prompt", [&](const JsonValue& value) { ReadPrompts(value, request.prompts); });
+  return request;
+}
+
+EmbeddingRequest ParseEmbeddingRequest(std::string_view body) {
+  const JsonDocument document = ParseBody(body);
+  const JsonValue& root = document.root();
+  EmbeddingRequest request;
+  request.max_tokens = 0;
+  With(root, "model", [&](const JsonValue& value) { request.model = value.String(); });
+  With(root, "user", [&](const JsonValue& value) { request.user = value.String(); });
+  With(root, "dimensions", [](const JsonValue&) {
+    Unsupported("dimensions", "an embedding of another size than the model's");
+  });
+  With(root, "encoding_format", [&](const JsonValue& value) {
+    request.base64 = value.String() == "base64";
+    if (!request.base64 && value.String() != "float") {
+      throw Error(value.path(), fmt::format("'{}' is no encoding", value.String()),
+                  "float or base64");
+    }
+  });
+  if (!root.Find("input")) throw ApiError(400, "input is missing", "input");
+  With(root, "input", [&](const JsonValue& value) { ReadPrompts(value, request.inputs); });
   return request;
 }
 

@@ -43,25 +43,33 @@ struct ChatRequest : ApiRequest {
   std::optional<AnswerBeginning> beginning;  // of the answer: messages end before it
 };
 
+// What a model is given as it is: a text, or token ids.
+struct PlainPrompt {
+  std::string text;
+  std::vector<int32_t> ids;
+  bool is_text = true;
+};
+
 // POST /v1/completions
 struct CompletionRequest : ApiRequest {
-  // Each is a text or token ids.
-  struct Prompt {
-    std::string text;
-    std::vector<int32_t> ids;
-    bool is_text = true;
-  };
-  std::vector<Prompt> prompts;
+  std::vector<PlainPrompt> prompts;
   bool echo = false;
 };
 
-// Both throw ApiError (400) for what is wrong or not supported, naming the field. What a field
+// POST /v1/embeddings
+struct EmbeddingRequest : ApiRequest {
+  std::vector<PlainPrompt> inputs;
+  bool base64 = false;  // encoding_format
+};
+
+// All throw ApiError (400) for what is wrong or not supported, naming the field. What a field
 // leaves out comes from the model's generation defaults; a missing seed is `seed`, or drawn.
 // Fields that are unknown are ignored, as OpenAI's clients send many.
 ChatRequest ParseChatRequest(std::string_view body, const GenerationDefaults& defaults,
                              std::optional<uint64_t> seed);
 CompletionRequest ParseCompletionRequest(std::string_view body, const GenerationDefaults& defaults,
                                          std::optional<uint64_t> seed);
+EmbeddingRequest ParseEmbeddingRequest(std::string_view body);
 
 // The body as a JSON object; ApiError (400) when it is none.
 JsonDocument ParseBody(std::string_view body);
