@@ -401,6 +401,12 @@ TEST_F(ServeTest, SaysWhatItIsAndWhatIsWrong) {
             "context_length_exceeded");
   EXPECT_EQ(Ask("/v1/completions", {{"prompt", {0, 5000}}}, 400)["error"]["type"],
             "invalid_request_error");
+  // What the HTTP server says itself has the API's shape, too.
+  EXPECT_EQ(Ask("/v1/nothing", {{"prompt", "a"}}, 404)["error"]["type"], "invalid_request_error");
+  EXPECT_EQ(Ask("/v1/models", json::object(), 405)["error"]["type"], "invalid_request_error");
+  EXPECT_TRUE(
+      Ask("/v1/completions", {{"prompt", std::string(17 << 20, 'x')}}, 413)["error"].contains(
+          "param"));
   const json ids = Ask("/tokenize", {{"prompt", "int x;"}})["tokens"];
   EXPECT_FALSE(ids.empty());
   EXPECT_TRUE(Has(Ask("/detokenize", {{"tokens", ids}})["prompt"].get<std::string>(), "int x;"));

@@ -116,7 +116,7 @@ asio::awaitable<bool> WebConnection::ServeOne() {
   bool is_head = false;
   WebResponse answer;
   if (parser.problem()) {
-    answer = *parser.problem();
+    answer = server_.router.ErrorResponse(parser.problem()->status, parser.problem()->message);
   } else {
     framing.version = parser.version();
     framing.keep_alive = parser.wants_keep_alive() && parser.is_done();
@@ -183,17 +183,18 @@ asio::awaitable<bool> WebConnection::ReadBody(RequestParser& parser) {
 }
 
 std::optional<WebResponse> WebConnection::Refusal(WebRequest& head) const {
-  if (!head.path.starts_with('/')) return WebError(400, "the address has no path");
+  const WebRouter& router = server_.router;
+  if (!head.path.starts_with('/')) return router.ErrorResponse(400, "the address has no path");
   if (server_.loopback && !NamesThisMachine(head.Header("Host"), server_.options)) {
-    return WebError(421, "this server is for this machine only");
+    return router.ErrorResponse(421, "this server is for this machine only");
   }
-  return server_.router.Guard(head);
+  return router.Guard(head);
 }
 
 asio::awaitable<WebResponse> WebConnection::Answer(WebRequest request) {
   if (server_.in_work >= server_.options.workers + server_.options.waiting) {
-    WebResponse busy = WebError(503, "too many requests wait already");
-    busy.headers.emplace_back("Retry-After", "1");
+    WebResponse busy = server_.router.ErrorResponse(503, "too many requests wait already");
+    if (busy.Header("Retry-After").empty()) busy.headers.emplace_back("Retry-After", "1");
     co_return busy;
   }
   ++server_.in_work;

@@ -21,12 +21,16 @@ std::optional<WebResponse> WebRouter::Guard(WebRequest& head) const {
   return guard_(head, route == nullptr ? WebAccess::kUser : route->access);
 }
 
+WebResponse WebRouter::ErrorResponse(int status, std::string_view message) const {
+  return error_form_ ? error_form_(status, message) : WebError(status, message);
+}
+
 WebResponse WebRouter::Answer(const WebRequest& request) const {
   const auto methods = routes_.find(request.path);
-  if (methods == routes_.end()) return WebError(404, "there is nothing at this address");
+  if (methods == routes_.end()) return ErrorResponse(404, "there is nothing at this address");
   const Route* route = Find(request);
   if (route == nullptr) {
-    WebResponse response = WebError(405, "this address does not take that method");
+    WebResponse response = ErrorResponse(405, "this address does not take that method");
     std::string allowed;
     for (const auto& [method, unused] : methods->second) {
       allowed += (allowed.empty() ? "" : ", ") + method + (method == "GET" ? ", HEAD" : "");
@@ -38,7 +42,7 @@ WebResponse WebRouter::Answer(const WebRequest& request) const {
     return route->handler(request);
   } catch (const std::exception& error) {
     spdlog::error("{} {}: {}", request.method, request.path, error.what());
-    return WebError(500, "the server failed; its log says how");
+    return ErrorResponse(500, "the server failed; its log says how");
   }
 }
 

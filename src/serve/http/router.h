@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "serve/message/message.h"
@@ -22,6 +23,9 @@ enum class WebAccess : uint8_t { kOpen, kUser, kAdmin };
 // not taken. Called on the server's thread: it must not wait.
 using WebGuard = std::function<std::optional<WebResponse>(WebRequest&, WebAccess)>;
 
+// An error that the server itself answers with, in the form that its clients know.
+using WebErrorForm = std::function<WebResponse(int status, std::string_view message)>;
+
 // Which handler answers what. Paths are compared as they were sent.
 class WebRouter {
  public:
@@ -29,6 +33,9 @@ class WebRouter {
            WebAccess access = WebAccess::kUser);
   // Without one, everybody may call everything.
   void SetGuard(WebGuard guard) { guard_ = std::move(guard); }
+  // Without one, WebError's.
+  void SetErrorForm(WebErrorForm form) { error_form_ = std::move(form); }
+  WebResponse ErrorResponse(int status, std::string_view message) const;
   // What the guard says of a request's head. What nothing handles is for users.
   std::optional<WebResponse> Guard(WebRequest& head) const;
   // 404 for a path that nothing handles, 405 with Allow for a method that it does not take. HEAD
@@ -45,6 +52,7 @@ class WebRouter {
 
   std::map<std::string, std::map<std::string, Route>, std::less<>> routes_;  // path, method
   WebGuard guard_;
+  WebErrorForm error_form_;
 };
 
 }  // namespace fathom

@@ -5,7 +5,7 @@
 
 namespace fathom {
 
-std::string_view WebRequest::Header(std::string_view name) const {
+std::string_view FindHeader(const WebHeaders& headers, std::string_view name) {
   const auto same = [](char a, char b) {
     const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
     return lower(a) == lower(b);

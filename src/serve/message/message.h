@@ -12,6 +12,8 @@
 namespace fathom {
 
 using WebHeaders = std::vector<std::pair<std::string, std::string>>;
+// The first one of that name (any case); empty when there is none.
+std::string_view FindHeader(const WebHeaders& headers, std::string_view name);
 
 // A request, read whole and within the server's limits. Everything in it is untrusted.
 struct WebRequest {
@@ -30,8 +32,7 @@ struct WebRequest {
   // What the guard holds for it, as long as somebody has the request or this.
   std::shared_ptr<void> place = nullptr;
 
-  // The first header of that name (any case); empty when there is none.
-  std::string_view Header(std::string_view name) const;
+  std::string_view Header(std::string_view name) const { return FindHeader(headers, name); }
 };
 
 class WebAnswer;
@@ -43,6 +44,8 @@ struct WebResponse {
   WebHeaders headers = {};  // besides Content-Type, Content-Length and Connection
   // Not null: the answer comes from there, and what is above does not count (serve/http/answer.h).
   std::shared_ptr<WebAnswer> later = nullptr;
+
+  std::string_view Header(std::string_view name) const { return FindHeader(headers, name); }
 };
 
 // Without white space; what is not UTF-8 in it is replaced by U+FFFD.

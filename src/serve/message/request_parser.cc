@@ -26,14 +26,14 @@ struct RequestParser::State {
 
   const http::request<http::string_body>& request() const { return parser.get(); }
 
-  WebResponse ProblemOf(const beast::error_code& error) const {
+  Problem ProblemOf(const beast::error_code& error) const {
     if (error == http::error::header_limit) {
-      return WebError(431, fmt::format("headers are longer than {} bytes", header_limit));
+      return {431, fmt::format("headers are longer than {} bytes", header_limit)};
     }
     if (error == http::error::body_limit) {
-      return WebError(413, fmt::format("the body is longer than {} bytes", body_limit));
+      return {413, fmt::format("the body is longer than {} bytes", body_limit)};
     }
-    return WebError(400, fmt::format("this is not HTTP: {}", error.message()));
+    return {400, fmt::format("this is not HTTP: {}", error.message())};
   }
 };
 

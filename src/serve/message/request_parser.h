@@ -28,7 +28,11 @@ class RequestParser {
   bool has_head() const;
   bool is_done() const;
   // What the client is told when this is not a request, or is too large.
-  const std::optional<WebResponse>& problem() const { return problem_; }
+  struct Problem {
+    int status;
+    std::string message;
+  };
+  const std::optional<Problem>& problem() const { return problem_; }
 
   // Of the head; once it is there.
   WebRequest Head() const;
@@ -44,7 +48,7 @@ class RequestParser {
  private:
   struct State;  // Beast's
   std::unique_ptr<State> state_;
-  std::optional<WebResponse> problem_;
+  std::optional<Problem> problem_;
 };
 
 }  // namespace fathom

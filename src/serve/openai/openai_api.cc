@@ -87,6 +87,9 @@ void OpenAiApi::AddTo(WebRouter& router) {
   router.Add("GET", "/v1/models", [this](const WebRequest&) { return Models(); });
   router.Add(
       "GET", "/health", [this](const WebRequest&) { return Health(); }, WebAccess::kOpen);
+  router.SetErrorForm([](int status, std::string_view message) {
+    return ApiError(status, std::string(message)).Response();
+  });
   router.SetGuard([this](WebRequest& head, WebAccess access) { return Guard(head, access); });
 }
 
