@@ -2,6 +2,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "base/error.h"
 #include "tensor/block_formats.h"
@@ -95,7 +96,8 @@ void EncodeQ8_0(const float* x, std::byte* y) {
   float largest = 0;
   for (int i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(x[i]));
   const float d = largest / 127;
-  const float inverse = d != 0 ? 1 / d : 0;
+  // Of a subnormal one the inverse is infinite; in half precision it is zero anyway.
+  const float inverse = d >= std::numeric_limits<float>::min() ? 1 / d : 0;
   StoreHalf(F16(d), y);
   for (int i = 0; i < 32; ++i) {
     const float scaled = x[i] * inverse;
