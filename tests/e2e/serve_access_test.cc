@@ -77,10 +77,17 @@ TEST_F(ServeAccessTest, TheLedgerHasWhatTheClientWasTold) {
     EXPECT_EQ(one["usage"]["completion_tokens"], 14);
     EXPECT_DOUBLE_EQ(std::stod(row.at("cost")),
                      static_cast<double>(2 * hit + 3 * miss + 5 * 14) / 1e6);
+    EXPECT_EQ(one["usage"]["cost"], static_cast<double>(2 * hit + 3 * miss + 5 * 14) / 1e6);
   }
+  // All kinds of answers say it, streamed ones too.
+  json chat = {{"messages", UserSays("a")}, {"max_tokens", 3}};
+  chat["stream_options"]["include_usage"] = true;
+  EXPECT_GT(Stream("/v1/chat/completions", chat).back()["usage"]["cost"], 0);
+  EXPECT_GT(Ask("/v1/responses", {{"input", "a"}, {"max_output_tokens", 3}})["usage"]["cost"], 0);
+  EXPECT_GT(Ask("/v1/embeddings", {{"input", "a"}})["usage"]["cost"], 0);
   const json audit = RunJson({"ledger", "audit", "--ledger", Ledger(), "--json"});
   EXPECT_EQ(audit["keys"][0]["key"], "alice");
-  EXPECT_EQ(audit["keys"][0]["output_tokens"], 28);
+  EXPECT_EQ(audit["keys"][0]["output_tokens"], 28 + 3 + 3);
 }
 
 TEST_F(ServeAccessTest, WhoLeavesPaysForWhatWasWritten) {

@@ -395,6 +395,9 @@ TEST_F(ServeTest, SaysWhatItIsAndWhatIsWrong) {
   const json models = json::parse(Body(client.Receive()));
   EXPECT_EQ(models["data"][0]["id"], "mine");
   EXPECT_EQ(models["data"][0]["max_model_len"], 100);
+  EXPECT_EQ(models["data"][0]["default_sampling"]["top_p"], 1);
+  // Nobody has said what it costs.
+  EXPECT_FALSE(Ask("/v1/completions", {{"prompt", "a"}})["usage"].contains("cost"));
   EXPECT_EQ(Ask("/v1/completions", {{"prompt", "a"}, {"model", "other"}}, 404)["error"]["code"],
             "model_not_found");
   EXPECT_EQ(Ask("/v1/completions", {{"prompt", "a"}, {"max_tokens", 101}}, 400)["error"]["code"],

@@ -10,6 +10,11 @@ Bill::~Bill() {
   if (!settled_) Settle(Outcome::kCancelled, nullptr);
 }
 
+std::optional<MicroDollars> Bill::CostOf(const TokenCounts& tokens) const {
+  if (row_.prices == Prices{}) return std::nullopt;
+  return row_.prices.Cost(tokens);
+}
+
 void Bill::Settle(Outcome outcome, std::function<void()> then) {
   settled_ = true;
   row_.outcome = outcome;

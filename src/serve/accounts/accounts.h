@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -34,6 +35,8 @@ class Bill {
 
   // What has been computed and generated so far.
   void Note(const TokenCounts& tokens) { meter_->Set(tokens); }
+  // What those tokens cost; nothing where no prices are configured.
+  std::optional<MicroDollars> CostOf(const TokenCounts& tokens) const;
   // The end. then: called once the row is durable, on the ledger's thread; without a ledger at
   // once. Called once.
   void Settle(Outcome outcome, std::function<void()> then);

@@ -17,13 +17,15 @@ ordered_json ChoiceGeneration::Frame(const char* object) const {
 }
 
 ordered_json ChoiceGeneration::Usage() const {
-  return {{"prompt_tokens", prompt_tokens()},
-          {"completion_tokens", tokens().output},
-          {"total_tokens", prompt_tokens() + tokens().output},
-          {"prompt_tokens_details", {{"cached_tokens", tokens().cache_hit}}},
-          {"completion_tokens_details", {{"reasoning_tokens", reasoning_tokens()}}},
-          {"prompt_cache_hit_tokens", tokens().cache_hit},
-          {"prompt_cache_miss_tokens", tokens().cache_miss}};
+  ordered_json usage = {{"prompt_tokens", prompt_tokens()},
+                        {"completion_tokens", tokens().output},
+                        {"total_tokens", prompt_tokens() + tokens().output},
+                        {"prompt_tokens_details", {{"cached_tokens", tokens().cache_hit}}},
+                        {"completion_tokens_details", {{"reasoning_tokens", reasoning_tokens()}}},
+                        {"prompt_cache_hit_tokens", tokens().cache_hit},
+                        {"prompt_cache_miss_tokens", tokens().cache_miss}};
+  AddCost(usage);
+  return usage;
 }
 
 void ChoiceGeneration::SendChunk(ordered_json choice) {

@@ -46,13 +46,14 @@ std::string EmbeddingGeneration::WholeAnswer() {
         base64_ ? ordered_json(Base64(embeddings_[i])) : ordered_json(embeddings_[i]);
     data.push_back({{"object", "embedding"}, {"index", i}, {"embedding", std::move(values)}});
   }
+  ordered_json usage = {{"prompt_tokens", prompt_tokens()},
+                        {"total_tokens", prompt_tokens()},
+                        {"prompt_tokens_details", {{"cached_tokens", tokens().cache_hit}}}};
+  AddCost(usage);
   return JsonText({{"object", "list"},
                    {"data", std::move(data)},
                    {"model", model_.name},
-                   {"usage",
-                    {{"prompt_tokens", prompt_tokens()},
-                     {"total_tokens", prompt_tokens()},
-                     {"prompt_tokens_details", {{"cached_tokens", tokens().cache_hit}}}}}});
+                   {"usage", std::move(usage)}});
 }
 
 std::string Base64(const std::vector<float>& values) {

@@ -90,6 +90,11 @@ void Generation::Count(size_t number, const EngineEvent& event) {
   bill_->Note(tokens_);
 }
 
+void Generation::AddCost(ordered_json& usage) const {
+  // Whole millionths, so that the shortest number that reads back as this one has six decimals.
+  if (const auto cost = bill_->CostOf(tokens_)) usage["cost"] = static_cast<double>(*cost) / 1e6;
+}
+
 void Generation::SendEvents(std::string_view events) {
   if (!begun_) {
     begun_ = true;

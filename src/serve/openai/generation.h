@@ -87,6 +87,8 @@ class Generation : public EngineClient {
 
   // What an event says of tokens and cost.
   void Count(size_t choice, const EngineEvent& event);
+  // Adds "cost", in dollars, to the answer's usage, where prices are configured.
+  void AddCost(nlohmann::ordered_json& usage) const;
   // The end of one of the choices; the last one's ends the answer.
   void EndChoice();
 

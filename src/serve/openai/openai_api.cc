@@ -308,13 +308,20 @@ WebResponse OpenAiApi::Embed(const WebRequest& http) {
 }
 
 WebResponse OpenAiApi::Models() const {
+  const SamplingParams& sampling = defaults_.sampling;
   return JsonResponse({{"object", "list"},
                        {"data",
                         {{{"id", model_.name},
                           {"object", "model"},
                           {"created", model_.created},
                           {"owned_by", "fathom"},
-                          {"max_model_len", model_.max_length}}}}});
+                          {"max_model_len", model_.max_length},
+                          {"default_sampling",
+                           {{"temperature", sampling.temperature},
+                            {"top_p", sampling.top_p},
+                            {"top_k", sampling.top_k},
+                            {"min_p", sampling.min_p},
+                            {"repetition_penalty", sampling.repetition_penalty}}}}}}});
 }
 
 WebResponse OpenAiApi::Tokenize(const WebRequest& http) const {

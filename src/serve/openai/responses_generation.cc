@@ -138,6 +138,7 @@ ResponsesGeneration::Json ResponsesGeneration::Response(const char* status) cons
                    {"output_tokens", tokens().output},
                    {"output_tokens_details", {{"reasoning_tokens", reasoning_tokens()}}},
                    {"total_tokens", prompt_tokens() + tokens().output}};
+  AddCost(json["usage"]);
   return json;
 }
 
