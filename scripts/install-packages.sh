@@ -8,6 +8,7 @@ packages=(
   g++ cmake ninja-build make pkg-config clang-format clang-tidy
   libhwy-dev libcli11-dev libtomlplusplus-dev libsimdjson-dev nlohmann-json3-dev libfmt-dev libspdlog-dev
   libpcre2-dev libutf8proc-dev libzstd-dev libcurl4-openssl-dev libssl-dev libboost1.81-dev libsqlite3-dev prometheus-cpp-dev ca-certificates libgtest-dev libbenchmark-dev
+  libjs-marked node-dompurify libjs-katex fonts-katex node-highlight.js
 )
 [ "${1:-}" = test ] && packages+=(chromium)
 [ "${1:-}" = bench ] && packages+=(libdnnl-dev)

@@ -1,7 +1,7 @@
 // The planner page: scenarios, their link, and what the server says about them.
 
 import {showControls, showFault} from './controls.js';
-import {element} from './dom.js';
+import {element} from './shared/dom.js';
 import {QUESTIONS} from './questions.js';
 import {LETTERS, showResults} from './results.js';
 

@@ -1,6 +1,6 @@
 // Charts of the page, as SVG. Classes and colours are those of the report's style sheet.
 
-import {svg} from './dom.js';
+import {svg} from './shared/dom.js';
 import {cell, short} from './format.js';
 
 const WIDTH = 760;

@@ -1,6 +1,6 @@
 // Sliders, lists and boxes of one scenario, made from the table of options that the server gives.
 
-import {element} from './dom.js';
+import {element} from './shared/dom.js';
 import {short} from './format.js';
 
 // Where a slider goes when the whole range of an option is too wide to be one; the number box beside

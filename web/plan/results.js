@@ -1,7 +1,7 @@
 // What the server answered, for all scenarios side by side.
 
 import * as charts from './charts.js';
-import {element} from './dom.js';
+import {element} from './shared/dom.js';
 import {cell, change, range, short} from './format.js';
 
 export const LETTERS = ['A', 'B', 'C', 'D'];

@@ -213,7 +213,8 @@ asio::awaitable<bool> WebConnection::Write(WebResponse answer, ResponseFraming f
                                            bool is_head) {
   status_ = answer.status;
   framing.chunked = false;
-  framing.length = answer.body.size();
+  // Of an answer that says "not modified" it would be the length of what is not sent (RFC 9110).
+  if (answer.status != 304) framing.length = answer.body.size();
   stream_.ExpiresAfter(server_.options.write_time);
   std::string bytes = ResponseHead(answer, framing);
   if (!is_head) bytes += answer.body;

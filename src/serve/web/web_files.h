@@ -6,11 +6,12 @@
 namespace fathom {
 
 struct WebFile {
-  std::string_view name;  // under web/: "plan/app.js"
-  std::string_view text;
+  // Under web/: "plan/app.js"; of what comes from the distribution, "libraries/marked.js".
+  std::string_view name;
+  std::string_view bytes;
 };
 
-// What the build put into the binary from web/.
+// What the build put into the binary.
 std::span<const WebFile> WebFiles();
 
 }  // namespace fathom
