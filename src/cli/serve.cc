@@ -22,6 +22,7 @@
 #include "serve/http/server.h"
 #include "serve/metrics/server_metrics.h"
 #include "serve/openai/openai_api.h"
+#include "serve/web/pages.h"
 
 namespace fathom {
 namespace {
@@ -107,6 +108,7 @@ class Serving {
     WebRouter router;
     api.AddTo(router);
     metrics.AddTo(router);
+    AddPages("chat", router);
     arguments_.web.answered = [&metrics](const WebRecord& record) {
       metrics.OnAnswered(record);
       LogAnswer(record);
@@ -115,11 +117,13 @@ class Serving {
     WebServer server(arguments_.web, std::move(router));
     spdlog::info("{} tokens of context, {} for the cache", options.max_length,
                  FormatBytes(static_cast<double>(pages * page_bytes)));
-    const std::string url = server.Address() + "/v1";
+    const std::string page = server.Address() + "/", url = page + "v1";
     if (arguments_.common.json) {
-      WriteJson({{"model", Name()}, {"url", url}, {"max_model_len", options.max_length}});
+      WriteJson(
+          {{"model", Name()}, {"url", url}, {"page", page}, {"max_model_len", options.max_length}});
     } else {
-      WriteStandardOutput(fmt::format("{} is served at {} (Ctrl-C ends it)\n", Name(), url));
+      WriteStandardOutput(fmt::format("{} is served at {}, and to talk to at {} (Ctrl-C ends it)\n",
+                                      Name(), url, page));
     }
     server.Run();
   }

@@ -10,10 +10,14 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace fathom::test {
 
@@ -61,6 +65,8 @@ class Browser {
                    .at("sessionId")
                    .get<std::string>();
     Call("Page.enable", nlohmann::json::object());
+    Call("Log.enable", nlohmann::json::object());
+    Call("Runtime.enable", nlohmann::json::object());
     // A window is not made narrower than some 500 pixels; a page is.
     Call("Emulation.setDeviceMetricsOverride",
          {{"width", width_}, {"height", height_}, {"deviceScaleFactor", 1}, {"mobile", false}});
@@ -68,6 +74,19 @@ class Browser {
     Call("Page.navigate", {{"url", address}});
     while (!loaded_) Note(Receive());
   }
+  // Of pages that are opened from now on, in pixels.
+  void Resize(int width, int height) {
+    width_ = width;
+    height_ = height;
+  }
+  void Reload() {
+    loaded_ = false;
+    Call("Page.reload", nlohmann::json::object());
+    while (!loaded_) Note(Receive());
+  }
+  // What the page's author has to know: exceptions, and what the content security policy forbade.
+  // Answers that are errors do not count.
+  const std::vector<std::string>& faults() const { return faults_; }
 
   // The value of a JavaScript expression in the page; a promise is awaited.
   nlohmann::json Evaluate(const std::string& expression) {
@@ -88,6 +107,47 @@ class Browser {
         expression +
         "); } catch { is = false; } if (is) done(true); else if (Date.now() > end) "
         "fail(new Error('never true')); else setTimeout(look, 20); }; look(); })");
+  }
+  // As from a keyboard: a text, and one key.
+  void Type(const std::string& text) { Call("Input.insertText", {{"text", text}}); }
+  void Press(const std::string& key, bool shift = false) {
+    const bool is_enter = key == "Enter";
+    nlohmann::json event = {{"type", is_enter ? "keyDown" : "rawKeyDown"},
+                            {"key", key},
+                            {"code", key},
+                            {"modifiers", shift ? 8 : 0},
+                            {"windowsVirtualKeyCode", is_enter          ? 13
+                                                      : key == "Escape" ? 27
+                                                      : key == "Tab"    ? 9
+                                                                        : 0}};
+    if (is_enter) event["text"] = "\r";
+    Call("Input.dispatchKeyEvent", event);
+    event["type"] = "keyUp";
+    event.erase("text");
+    Call("Input.dispatchKeyEvent", event);
+  }
+  void PreferDark(bool dark) {
+    Call("Emulation.setEmulatedMedia",
+         {{"features", {{{"name", "prefers-color-scheme"}, {"value", dark ? "dark" : "light"}}}}});
+  }
+  // The page as a PNG.
+  void Photograph(const std::filesystem::path& path) {
+    const nlohmann::json picture = Call("Page.captureScreenshot", {{"format", "png"}});
+    const std::string base64 = picture.at("data");
+    std::ofstream file(path, std::ios::binary);
+    uint32_t bits = 0;
+    int held = 0;
+    for (const char digit : base64) {
+      static constexpr std::string_view kDigits =
+          "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+      const size_t value = kDigits.find(digit);
+      if (value == std::string_view::npos) break;
+      bits = bits << 6 | static_cast<uint32_t>(value);
+      held += 6;
+      if (held < 8) continue;
+      held -= 8;
+      file.put(static_cast<char>(bits >> held & 0xff));
+    }
   }
   // Presses, moves and lets go, as a hand does; in pixels of the page.
   void Drag(double from_x, double from_y, double to_x, double to_y) {
@@ -126,7 +186,14 @@ class Browser {
   }
 
   void Note(const nlohmann::json& message) {
-    loaded_ = loaded_ || message.value("method", "") == "Page.loadEventFired";
+    const std::string method = message.value("method", "");
+    loaded_ = loaded_ || method == "Page.loadEventFired";
+    if (method == "Runtime.exceptionThrown") faults_.push_back(message["params"].dump());
+    if (method != "Log.entryAdded") return;
+    const nlohmann::json& entry = message["params"]["entry"];
+    if (entry.value("level", "") == "error" && entry.value("source", "") != "network") {
+      faults_.push_back(entry.dump());
+    }
   }
 
   nlohmann::json Receive() {
@@ -155,6 +222,7 @@ class Browser {
   int to_ = -1, from_ = -1, id_ = 0;
   bool loaded_ = false;  // the page that was navigated to
   std::string session_, received_;
+  std::vector<std::string> faults_;
 };
 
 }  // namespace fathom::test

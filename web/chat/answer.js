@@ -1,0 +1,161 @@
+// A message of the model's as it is shown: thoughts, text, what it took, and what one can do with it.
+
+import {say} from './announce.js';
+import {copyButton} from './copy.js';
+import {hasText} from './conversation.js';
+import {count, dollars, rate, seconds, tokens} from './format.js';
+import {iconButton} from './icons.js';
+import {GrowingMarkdown} from './markdown.js';
+import {element} from './shared/dom.js';
+import {Thoughts} from './thoughts.js';
+import {versionSwitch} from './versions.js';
+
+// Of the time, what drawing may take while more is coming: a long block, which is made anew each time, is drawn less often.
+const SHARE = 0.25;
+const TICK = 100;  // milliseconds
+
+// Why an answer has not all that one would want.
+function remark(message) {
+  switch (message.state) {
+    case 'stopped': return 'Stopped';
+    case 'interrupted': return 'Interrupted: the page was closed while this was being written';
+    default: return message.finish === 'length' ? 'Cut off: no more tokens were allowed' : '';
+  }
+}
+
+export class AnswerView {
+  // actions: {retry(message), goOn(message), show(message)}
+  constructor(chat, message, actions) {
+    Object.assign(this, {chat, message, actions, answering: null, frame: 0, next: 0, whole: false, shown: -1});
+    this.thoughts = new Thoughts();
+    this.body = element('div', {class: 'prose'});
+    this.waiting = element('p', {class: 'waiting', hidden: true});
+    this.remark = element('p', {class: 'remark', hidden: true});
+    this.failure = element('div', {class: 'failure', role: 'alert', hidden: true});
+    this.tools = element('div', {class: 'tools'});
+    this.numbers = element('p', {class: 'numbers'});
+    this.foot = element('div', {class: 'foot'}, this.tools, this.numbers);
+    this.node = element('article', {class: 'message answer', 'data-message': message.id},
+      element('h2', {class: 'unseen'}, 'Answer'), this.thoughts.node, this.body, this.waiting, this.remark, this.failure, this.foot);
+    this.restart();
+    this.render();
+    this.showTools();
+  }
+
+  restart() {
+    this.text = new GrowingMarkdown(this.body, (block) => this.isHeard && say(block));
+    this.whole = false;
+    this.shown = -1;
+  }
+
+  // From now on it is written, or no longer.
+  follow(answering) {
+    this.isHeard = Boolean(answering ?? this.answering);
+    this.answering = answering;
+    clearInterval(this.ticking);
+    if (answering) {
+      if (this.whole) this.restart();
+      this.ticking = setInterval(() => this.schedule(), TICK);
+    } else {
+      cancelAnimationFrame(this.frame);
+      this.frame = 0;
+    }
+    this.node.setAttribute('aria-busy', String(Boolean(answering)));
+    this.render();
+    this.showTools();
+  }
+
+  schedule() {
+    if (this.frame !== 0) return;
+    this.frame = requestAnimationFrame((now) => {
+      this.frame = 0;
+      if (now < this.next) {
+        this.schedule();
+        return;
+      }
+      const begin = performance.now();
+      this.render();
+      this.onRendered?.();
+      const end = performance.now();
+      this.next = end + (end - begin) * (1 / SHARE - 1);
+    });
+  }
+
+  render() {
+    const {message, answering} = this;
+    this.thoughts.update(message, answering);
+    const isWhole = !answering;
+    if (message.content.length !== this.shown || isWhole !== this.whole) {
+      // What another page has changed is made anew.
+      if (this.whole) this.restart();
+      this.text.update(message.content, isWhole);
+      this.shown = message.content.length;
+      this.whole = isWhole;
+    }
+    this.waiting.hidden = !(answering && answering.first === 0);
+    if (!this.waiting.hidden) this.waiting.textContent = `Reading · ${seconds(answering.seconds)}`;
+    this.remark.textContent = answering ? '' : remark(message);
+    this.remark.hidden = !this.remark.textContent;
+    this.numbers.textContent = (answering ? this.live() : this.past()).join(' · ');
+  }
+
+  live() {
+    const {answering} = this;
+    if (answering.answer === 0) return [];
+    const speed = answering.tokensPerSecond;
+    return [seconds(answering.seconds), ...speed ? [rate(speed)] : [], `${tokens(answering.tokens)} out`];
+  }
+
+  past() {
+    const {usage = {}, timing} = this.message;
+    const parts = [];
+    if (timing) {
+      parts.push(`${seconds(timing.first)} to the first token`);
+      if (timing.steps > 0 && timing.writing > 0) parts.push(rate(timing.steps / timing.writing));
+    }
+    if (usage.input) parts.push(`${tokens(usage.input)} in${usage.cached ? ` (${count(usage.cached)} cached)` : ''}`);
+    if (usage.output) parts.push(`${count(usage.output)} out`);
+    if (usage.cost !== undefined) parts.push(dollars(usage.cost));
+    return parts;
+  }
+
+  showTools() {
+    const {chat, message, actions, answering} = this;
+    clearInterval(this.countdown);
+    this.failure.hidden = !message.failure || Boolean(answering);
+    if (!this.failure.hidden) this.showFailure(message.failure);
+    if (answering) {
+      this.tools.replaceChildren();
+      return;
+    }
+    const canGoOn = hasText(message) && (message.state !== 'done' || message.finish === 'length');
+    this.tools.replaceChildren(...[
+      versionSwitch(chat, message, actions.show),
+      message.content ? copyButton(() => message.content, 'Copy answer') : null,
+      iconButton('retry', 'Retry', () => actions.retry(message), {class: 'icon retry'}),
+      canGoOn ? iconButton('more', 'Go on from here', () => actions.goOn(message), {class: 'icon go-on'}) : null,
+    ].filter(Boolean));
+  }
+
+  showFailure({status, text, until}) {
+    const when = element('span', {class: 'when'});
+    this.failure.replaceChildren(
+      element('p', {}, element('strong', {}, status === 429 ? 'Not now: ' : status === 0 ? '' : `Error ${status}: `), text, when),
+      element('button', {type: 'button', onclick: () => this.actions.retry(this.message)}, 'Try again'));
+    const show = () => {
+      const left = Math.ceil((until - Date.now()) / 1000);
+      when.textContent = left > 0 ? `. It can be tried again in ${left < 60 ? `${left} s` : seconds(left)}.` : '. It can be tried again now.';
+      if (left <= 0) clearInterval(this.countdown);
+    };
+    if (!until) return;
+    show();
+    this.countdown = setInterval(show, 1000);
+  }
+
+  // It is no longer shown.
+  drop() {
+    clearInterval(this.ticking);
+    clearInterval(this.countdown);
+    cancelAnimationFrame(this.frame);
+  }
+}
