@@ -195,7 +195,8 @@ void CheckHost(const Arguments& arguments) {
 }  // namespace
 
 void AddServeCommand(Command app) {
-  Command command = app.AddCommand("serve", "Serve a model through the OpenAI API.");
+  Command command =
+      app.AddCommand("serve", "Serve a model through the OpenAI API, with a page to chat with it.");
   command.Footer("Example: fathom serve my-model --port 8080");
   const auto arguments = std::make_shared<Arguments>();
   command.AddOption("MODEL", arguments->directory, "A model directory or a .gguf file").Required();

@@ -358,7 +358,7 @@ TEST_F(ChatPage, SaysWhyAndWhenItCanBeTriedAgain) {
   Ask("Now").Refuse(429, "too many requests wait", {{"Retry-After", "7"}});
   browser_.WaitFor(
       "/Not now: too many requests wait.*again in [1-7][^\\d]/"
-      ".test(document.querySelector('.answer [role=alert]').textContent)");
+      ".test(document.querySelector('.answer .failure').textContent)");
   Click(".failure button");
   Asked& again = api_.Next();
   EXPECT_EQ(again.body["messages"], UserSays("Now"));
@@ -476,7 +476,7 @@ TEST_F(ChatPageOnAPhone, FitsAndItsDrawersCover) {
 class ServedChatPage : public ServeTest {};
 
 TEST_F(ServedChatPage, AnswersInTheBrowser) {
-  Serve();
+  Serve({"--seed", "1"});
   Browser browser(own_.path(), 1280, 860);
   browser.Open("http://127.0.0.1:" + std::to_string(port_) + "/");
   browser.WaitFor("document.getElementById('model').textContent === 'model'");
@@ -485,8 +485,9 @@ TEST_F(ServedChatPage, AnswersInTheBrowser) {
       "Event('input')); document.getElementById('prompt').focus(); }");
   browser.Type("Hello");
   browser.Press("Enter");
-  browser.WaitFor("document.querySelector('.numbers').textContent.includes('40 out')");
-  browser.WaitFor("document.querySelector('.answer > .prose').textContent.length > 0");
+  browser.WaitFor("/\\d out$/.test(document.querySelector('.numbers').textContent)");
+  browser.WaitFor(
+      "[...document.querySelectorAll('.answer .prose')].some((one) => one.textContent.length > 0)");
   EXPECT_EQ(browser.Evaluate("document.querySelectorAll('.failure:not([hidden])').length"), 0);
   for (const std::string& fault : browser.faults()) ADD_FAILURE() << fault;
 }

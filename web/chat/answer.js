@@ -31,7 +31,7 @@ export class AnswerView {
     this.body = element('div', {class: 'prose'});
     this.waiting = element('p', {class: 'waiting', hidden: true});
     this.remark = element('p', {class: 'remark', hidden: true});
-    this.failure = element('div', {class: 'failure', role: 'alert', hidden: true});
+    this.failure = element('div', {class: 'failure', hidden: true});
     this.tools = element('div', {class: 'tools'});
     this.numbers = element('p', {class: 'numbers'});
     this.foot = element('div', {class: 'foot'}, this.tools, this.numbers);
@@ -132,19 +132,20 @@ export class AnswerView {
     this.tools.replaceChildren(...[
       versionSwitch(chat, message, actions.show),
       message.content ? copyButton(() => message.content, 'Copy answer') : null,
-      iconButton('retry', 'Retry', () => actions.retry(message), {class: 'icon retry'}),
+      message.failure && !hasText(message) ? null : iconButton('retry', 'Retry', () => actions.retry(message), {class: 'icon retry'}),
       canGoOn ? iconButton('more', 'Go on from here', () => actions.goOn(message), {class: 'icon go-on'}) : null,
     ].filter(Boolean));
   }
 
   showFailure({status, text, until}) {
-    const when = element('span', {class: 'when'});
+    // What changes every second is told to nobody who does not look for it.
+    const when = element('p', {class: 'when'});
     this.failure.replaceChildren(
-      element('p', {}, element('strong', {}, status === 429 ? 'Not now: ' : status === 0 ? '' : `Error ${status}: `), text, when),
+      element('p', {role: 'alert'}, element('strong', {}, status === 429 ? 'Not now: ' : status === 0 ? '' : `Error ${status}: `), `${text}.`), when,
       element('button', {type: 'button', onclick: () => this.actions.retry(this.message)}, 'Try again'));
     const show = () => {
       const left = Math.ceil((until - Date.now()) / 1000);
-      when.textContent = left > 0 ? `. It can be tried again in ${left < 60 ? `${left} s` : seconds(left)}.` : '. It can be tried again now.';
+      when.textContent = left > 0 ? `It can be tried again in ${left < 60 ? `${left} s` : seconds(left)}.` : 'It can be tried again now.';
       if (left <= 0) clearInterval(this.countdown);
     };
     if (!until) return;
