@@ -62,6 +62,7 @@ function(fathom_precompile target group)
     endif()
     target_precompile_headers(${shared} PRIVATE ${headers})
   endif()
+  target_link_libraries(${target} PRIVATE fmt::fmt)
   target_precompile_headers(${target} REUSE_FROM ${shared})
 endfunction()
 
