@@ -246,13 +246,7 @@ void AddChatCommand(Command app) {
                  "Tokens of the conversation that are kept, at most the model's context")
       .InRange(16, int64_t{1} << 24)
       .ShowDefault();
-  Option think = command.AddFlagThat(
-      "--think", [arguments] { arguments->think = true; },
-      "Let the model think first, where its template lets one choose");
-  command
-      .AddFlagThat(
-          "--no-think", [arguments] { arguments->think = false; }, "Let it answer at once")
-      .Excludes(think);
+  AddThinkFlags(command, arguments->think);
   arguments->sampling.AddTo(command);
   arguments->draft.AddTo(command);
   arguments->cache.AddTo(command);

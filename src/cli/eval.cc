@@ -310,14 +310,7 @@ void AddTaskOptions(Command command, const std::shared_ptr<Arguments>& arguments
   command.AddOption("--system", options.prompt.system, "A system prompt for problems without one");
   command.AddOption("--instruction", options.prompt.instruction,
                     "Put behind every question, such as 'Put your final answer within \\boxed{}.'");
-  Option think = command.AddFlagThat(
-      "--think", [arguments] { arguments->options.prompt.think = true; },
-      "Let the model think first, where its template lets one choose");
-  command
-      .AddFlagThat(
-          "--no-think", [arguments] { arguments->options.prompt.think = false; },
-          "Let it answer at once")
-      .Excludes(think);
+  AddThinkFlags(command, options.prompt.think);
   command.AddOption("--extract", arguments->extract,
                     "Where answers are looked for, in order: boxed, tags, hash, sentence, number, "
                     "line, whole; boxed,tags,hash,sentence,number,line if not given");

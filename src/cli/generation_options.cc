@@ -60,6 +60,16 @@ void DraftOptions::Apply(const LoadedModel& model, EngineOptions& options) const
   options.draft_tokens = tokens;
 }
 
+void AddThinkFlags(Command command, std::optional<bool>& think) {
+  const Option first = command.AddFlagThat(
+      "--think", [&think] { think = true; },
+      "Let the model think first, where its template lets one choose");
+  command
+      .AddFlagThat(
+          "--no-think", [&think] { think = false; }, "Let it answer at once")
+      .Excludes(first);
+}
+
 void BosOption::AddTo(Command command) {
   Option option = command.AddFlag(
       "--bos", always,

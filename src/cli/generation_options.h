@@ -33,6 +33,9 @@ struct DraftOptions {
   void Apply(const LoadedModel& model, EngineOptions& options) const;
 };
 
+// --think, --no-think: neither leaves it to the model's template.
+void AddThinkFlags(Command command, std::optional<bool>& think);
+
 // --bos, --no-bos: whether a text begins with the begin token; as tokenizer_config.json says if
 // neither is given.
 struct BosOption {

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/common.h"
+#include "cli/generation_options.h"
 #include "formats/model_source.h"
 #include "text/chat/chat_template.h"
 #include "text/tokenizer.h"
@@ -157,13 +158,7 @@ void AddTokenizeChatCommand(Command parent) {
   command.AddOption("DIR", arguments->model, "Model directory, or a GGUF file").Required();
   command.AddOption("--messages", arguments->messages, "A file instead of stdin");
   command.AddOption("--tools", arguments->tools, "A JSON array of what the model may call");
-  Option think = command.AddFlagThat(
-      "--think", [arguments] { arguments->think = true; },
-      "Let the model think first, where the template lets one choose");
-  command
-      .AddFlagThat(
-          "--no-think", [arguments] { arguments->think = false; }, "Let it answer at once")
-      .Excludes(think);
+  AddThinkFlags(command, arguments->think);
   command.AddFlag("--no-generation-prompt", arguments->no_generation_prompt,
                   "Do not begin the model's answer");
   command

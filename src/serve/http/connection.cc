@@ -95,7 +95,7 @@ asio::awaitable<bool> WebConnection::ServeOne() {
   in_work_ = true;
   RequestParser parser(options.header_bytes, options.body_bytes);
   stream_.ExpiresAfter(options.header_time);
-  const bool has_come = co_await ReadHead(parser);
+  const bool has_come = co_await ReadUntil(parser, &RequestParser::has_head);
   if (!has_come) co_return false;
   WebRequest request;
   WebRecord record;
@@ -156,9 +156,10 @@ asio::awaitable<bool> WebConnection::ReadMore() {
   co_return count > 0;
 }
 
-asio::awaitable<bool> WebConnection::ReadHead(RequestParser& parser) {
+asio::awaitable<bool> WebConnection::ReadUntil(RequestParser& parser,
+                                               bool (RequestParser::*is_reached)() const) {
   bytes_.erase(0, parser.Take(bytes_));
-  while (!parser.has_head() && !parser.problem()) {
+  while (!(parser.*is_reached)() && !parser.problem()) {
     const bool is_here = co_await ReadMore();
     if (!is_here) co_return false;
     bytes_.erase(0, parser.Take(bytes_));
@@ -173,13 +174,7 @@ asio::awaitable<bool> WebConnection::ReadBody(RequestParser& parser) {
     const bool is_here = co_await stream_.Write(kContinue);
     if (!is_here) co_return false;
   }
-  bytes_.erase(0, parser.Take(bytes_));
-  while (!parser.is_done() && !parser.problem()) {
-    const bool is_here = co_await ReadMore();
-    if (!is_here) co_return false;
-    bytes_.erase(0, parser.Take(bytes_));
-  }
-  co_return true;
+  co_return co_await ReadUntil(parser, &RequestParser::is_done);
 }
 
 std::optional<WebResponse> WebConnection::Refusal(WebRequest& head) const {

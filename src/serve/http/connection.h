@@ -58,8 +58,9 @@ class WebConnection {
   boost::asio::awaitable<bool> ServeOne();
   // More of what the client sends; false: it has gone.
   boost::asio::awaitable<bool> ReadMore();
-  // Reads until there is a head, or a problem; false: the client has gone.
-  boost::asio::awaitable<bool> ReadHead(RequestParser& parser);
+  // Reads until the parser has what is asked about, or a problem; false: the client has gone.
+  boost::asio::awaitable<bool> ReadUntil(RequestParser& parser,
+                                         bool (RequestParser::*is_reached)() const);
   // Asks for the body if the client waits for that, and reads it.
   boost::asio::awaitable<bool> ReadBody(RequestParser& parser);
   // What can be said of a request by its head.

@@ -258,20 +258,21 @@ OpenAiApi::ChatTurn OpenAiApi::Prepare(const ChatRequest& request) {
   return turn;
 }
 
-WebResponse OpenAiApi::Chat(const WebRequest& http) {
-  const ChatRequest request = ParseChatRequest(http.body, defaults_, model_.seed);
+template <typename ItsGeneration, typename Request>
+WebResponse OpenAiApi::StartTurn(const WebRequest& http, const Request& request) {
   ChatTurn turn = Prepare(request);
   return Start(http, std::move(turn.choices),
-               std::make_shared<ChatGeneration>(model_, request, http.id, turn.prompt_tokens,
-                                                turn.inside_thinking, turn.form));
+               std::make_shared<ItsGeneration>(model_, request, http.id, turn.prompt_tokens,
+                                               turn.inside_thinking, turn.form));
+}
+
+WebResponse OpenAiApi::Chat(const WebRequest& http) {
+  return StartTurn<ChatGeneration>(http, ParseChatRequest(http.body, defaults_, model_.seed));
 }
 
 WebResponse OpenAiApi::Respond(const WebRequest& http) {
-  const ResponsesRequest request = ParseResponsesRequest(http.body, defaults_, model_.seed);
-  ChatTurn turn = Prepare(request);
-  return Start(http, std::move(turn.choices),
-               std::make_shared<ResponsesGeneration>(model_, request, http.id, turn.prompt_tokens,
-                                                     turn.inside_thinking, turn.form));
+  return StartTurn<ResponsesGeneration>(http,
+                                        ParseResponsesRequest(http.body, defaults_, model_.seed));
 }
 
 WebResponse OpenAiApi::Complete(const WebRequest& http) {

@@ -54,6 +54,9 @@ class OpenAiApi {
     ToolCallForm form;     // of calls; kNone: it may call nothing
   };
   ChatTurn Prepare(const ChatRequest& request);
+  // Its answer has the form of a class.
+  template <typename ItsGeneration, typename Request>
+  WebResponse StartTurn(const WebRequest& http, const Request& request);
   // How the answer has to begin and look.
   AnswerShape ShapeOf(const ChatRequest& request, bool inside_thinking) const;
   // What the engine is asked for one choice; ApiError (400) when it does not fit the context.

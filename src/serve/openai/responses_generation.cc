@@ -14,7 +14,7 @@ ResponsesGeneration::ResponsesGeneration(const ServedModel& model, const Respons
                                          bool inside_thinking, ToolCallForm form)
     : Generation(model, request, "resp_" + request_id, 1, prompt_tokens),
       request_id_(request_id),
-      echo_(request.echo),
+      echo_(Json::parse(request.echo)),
       reader_(inside_thinking, form, request.tools.several) {}
 
 void ResponsesGeneration::OnText(size_t number, std::string_view text) {
@@ -130,7 +130,7 @@ ResponsesGeneration::Json ResponsesGeneration::Response(const char* status) cons
                {"incomplete_details", cut ? Json{{"reason", "max_output_tokens"}} : Json(nullptr)},
                {"model", model_.name},
                {"output", is_over ? output_ : Json::array()}};
-  json.update(Json::parse(echo_));
+  json.update(echo_);
   json["usage"] = nullptr;
   if (!is_over) return json;
   json["usage"] = {{"input_tokens", prompt_tokens()},

@@ -46,7 +46,8 @@ class ResponsesGeneration : public Generation {
   // Of the item that is being written: where it is.
   Json Place() const;
 
-  const std::string request_id_, echo_;
+  const std::string request_id_;
+  const Json echo_;  // of the request
   AnswerReader reader_;
   Json output_ = Json::array();
   bool is_open_ = false;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "serve/message/message.h"
 #include "serve/openai/request/api_error.h"
 
 namespace fathom {
@@ -266,12 +267,9 @@ ResponsesRequest ParseResponsesRequest(std::string_view body, const GenerationDe
                                        std::optional<uint64_t> seed) {
   ParseBody(body);  // its limits and its words for what is no JSON
   const ordered_json root = ordered_json::parse(body);
-  ResponsesRequest request{
-      ParseChatRequest(ChatBody(root).dump(-1, ' ', false, ordered_json::error_handler_t::replace),
-                       defaults, seed),
-      {}};
+  ResponsesRequest request{ParseChatRequest(JsonText(ChatBody(root)), defaults, seed), {}};
   if (request.beginning) Refuse("input", "the beginning of an answer");
-  request.echo = Echo(root, request).dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  request.echo = JsonText(Echo(root, request));
   return request;
 }
 
