@@ -22,12 +22,13 @@ test: all check-format
 	@scripts/install-packages.sh test
 	@ctest --preset $(PRESET) -j 2
 
-# The engine for a million steps, a server killed a hundred times and one with ten times the load that it can take, the
-# tests under the sanitizers, and a million executions of every fuzzer.
+# The engine for a million steps, a server killed a hundred times, one with ten times the load that it can take and one
+# with half an hour of clients that come and go, the tests under the sanitizers, and a million executions of every fuzzer.
 test-long: test
 	@FATHOM_SOAK_STEPS=1000000 build/$(PRESET)/tests/infer_test --gtest_filter='EngineSoak.*'
 	@FATHOM_KILL_ROUNDS=100 build/$(PRESET)/tests/e2e_test --gtest_filter='LedgerKillTest.*'
 	@FATHOM_OVERLOAD_SECONDS=120 build/$(PRESET)/tests/e2e_test --gtest_filter='OverloadTest.*'
+	@FATHOM_SOAK_SECONDS=1800 build/$(PRESET)/tests/e2e_test --gtest_filter='ServeSoakTest.*'
 	@$(MAKE) --no-print-directory all PRESET=asan && ctest --preset asan -j 2
 	@$(MAKE) --no-print-directory all PRESET=tsan && ctest --preset tsan -j 1
 	@scripts/fuzz.sh 1000000

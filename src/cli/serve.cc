@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/open_files.h"
 #include "cli/common.h"
 #include "cli/generation_options.h"
 #include "cli/model_engine.h"
@@ -39,12 +40,13 @@ struct Arguments {
   int64_t context = 0;
   int64_t max_running = 64, max_waiting = 256;
   int64_t drain_seconds = 30;
-  WebServerOptions web{.host = "127.0.0.1",
-                       .port = 8080,
-                       .body_bytes = 16 << 20,
-                       .connections = 4096,
-                       .stop_at_signals = true};
+  WebServerOptions web{
+      .host = "127.0.0.1", .port = 8080, .body_bytes = 16 << 20, .stop_at_signals = true};
+  int64_t max_connections = 4096;
 };
+
+// What is open besides connections: the model, the ledger, files of the disk cache.
+constexpr int64_t kOtherFiles = 128;
 
 // Sequences of full length that the cache has room for, if nothing else is said and memory allows.
 constexpr int64_t kWholeContexts = 16;
@@ -109,6 +111,7 @@ class Serving {
     api.AddTo(router);
     metrics.AddTo(router);
     AddPages("chat", router);
+    arguments_.web.connections = Connections();
     arguments_.web.answered = [&metrics](const WebRecord& record) {
       metrics.OnAnswered(record);
       LogAnswer(record);
@@ -129,6 +132,23 @@ class Serving {
   }
 
  private:
+  // As many as were asked for, or as the system allows.
+  size_t Connections() const {
+    const int64_t files = AllowOpenFiles(arguments_.max_connections + kOtherFiles);
+    const int64_t connections = std::min(arguments_.max_connections, files - kOtherFiles);
+    if (connections < 1) {
+      throw Error("open files", fmt::format("the system allows {}, which is too few", files),
+                  "`ulimit -n` raises that, and LimitNOFILE= of systemd");
+    }
+    if (connections < arguments_.max_connections) {
+      spdlog::warn(
+          "{} connections instead of {}: the system allows no more than {} open files (`ulimit "
+          "-Hn`)",
+          connections, arguments_.max_connections, files);
+    }
+    return static_cast<size_t>(connections);
+  }
+
   void CheckKeys() const {
     const std::string& host = arguments_.web.host;
     if (IsThisMachine(host)) return;
@@ -215,6 +235,11 @@ void AddServeCommand(Command app) {
   command
       .AddOption("--max-waiting", arguments->max_waiting,
                  "Answers that wait for their turn; beyond, requests are refused (429)")
+      .InRange(1, int64_t{1} << 20)
+      .ShowDefault();
+  command
+      .AddOption("--max-connections", arguments->max_connections,
+                 "Connections at a time; beyond, they are closed at once")
       .InRange(1, int64_t{1} << 20)
       .ShowDefault();
   command

@@ -34,6 +34,7 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   bool connected() const { return connected_; }
+  int descriptor() const { return descriptor_; }
 
   void Send(std::string_view bytes) {
     while (!bytes.empty()) {
