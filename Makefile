@@ -1,7 +1,7 @@
 # The few commands of the project; CMake does the work. PRESET picks release, debug, asan or tsan.
 PRESET ?= release
 
-.PHONY: configure build all test test-long demo bench parity claims claims-report format check-format tidy clean
+.PHONY: configure build all test test-long demo bench parity claims claims-report package format check-format tidy clean
 
 # Where `make parity` finds deepseek-v3.tokenizer.json.gz, tinyshakespeare.txt and gsm8k-*.jsonl.
 DATA ?= ../shared/data
@@ -74,6 +74,11 @@ claims: build
 
 claims-report:
 	@scripts/claims/claims.py report
+
+# build/release/fathom_VERSION_ARCHITECTURE.deb
+package: build
+	@scripts/install-packages.sh package
+	@cd build/$(PRESET) && cpack
 
 demo: build
 	@scripts/demo.sh build/$(PRESET)/fathom

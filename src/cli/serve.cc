@@ -18,6 +18,7 @@
 #include "cli/generation_options.h"
 #include "cli/model_engine.h"
 #include "cli/serve_settings.h"
+#include "cli/service_manager.h"
 #include "serve/accounts/accounts.h"
 #include "serve/accounts/sqlite_store.h"
 #include "serve/http/server.h"
@@ -117,6 +118,7 @@ class Serving {
       LogAnswer(record);
     };
     arguments_.web.reload = [this] { Reload(); };
+    arguments_.web.stopping = NotifyStopping;
     WebServer server(arguments_.web, std::move(router));
     spdlog::info("{} tokens of context, {} for the cache", options.max_length,
                  FormatBytes(static_cast<double>(pages * page_bytes)));
@@ -128,6 +130,8 @@ class Serving {
       WriteStandardOutput(fmt::format("{} is served at {}, and to talk to at {} (Ctrl-C ends it)\n",
                                       Name(), url, page));
     }
+    const Watchdog watchdog([&service] { return !service.state().is_stuck(); });
+    NotifyReady(fmt::format("{} is served at {}", Name(), url));
     server.Run();
   }
 
@@ -274,6 +278,10 @@ void AddServeCommand(Command app) {
   command.OnRun([arguments] {
     StartLogging(arguments->common.quiet,
                  arguments->log_format == "json" ? LogFormat::kJson : LogFormat::kText);
+    if (const auto socket = TakeInheritedSocket()) {
+      arguments->web.listening = socket->descriptor;
+      arguments->web.host = socket->host;
+    }
     CheckHost(*arguments);
     arguments->web.drain_time = std::chrono::seconds(arguments->drain_seconds);
     Serving(*arguments).Run();

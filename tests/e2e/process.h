@@ -19,14 +19,14 @@
 
 namespace fathom::test {
 
-// A process of FATHOM_BINARY with its output in files of a directory.
+// A process of FATHOM_BINARY, or of another program, with its output in files of a directory.
 class Process {
  public:
   // file_limit: no file grows beyond it (what a full disk looks like to a program); 0: none.
   Process(const std::filesystem::path& directory, std::vector<std::string> arguments,
-          rlim_t file_limit = 0)
+          rlim_t file_limit = 0, const std::string& program = FATHOM_BINARY)
       : out_(directory / "stdout.txt"), err_(directory / "stderr.txt") {
-    arguments.insert(arguments.begin(), FATHOM_BINARY);
+    arguments.insert(arguments.begin(), program);
     std::vector<char*> argv;
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);

@@ -34,7 +34,9 @@ json Short(int max_tokens = 5) {
 TEST_F(ServeAccessTest, EverythingButHealthNeedsAKeyOnceThereAreSome) {
   const std::string alice = CreateKey("alice");
   Serve({"--ledger", Ledger()});
-  EXPECT_EQ(Status(GetAs("/health", "")), 200);
+  for (const char* path : {"/health", "/health/live", "/health/ready"}) {
+    EXPECT_EQ(Status(GetAs(path, "")), 200);
+  }
   EXPECT_EQ(Status(GetAs("/v1/models", alice)), 200);
   for (const char* path : {"/v1/models", "/nothing"}) {
     const std::string refused = GetAs(path, "");

@@ -44,18 +44,13 @@ class WebServer::Listener {
  public:
   Listener(const WebServerOptions& options, WebRouter router)
       : state_(options, std::move(router)), tls_(LoadTls(options.tls)) {
-    const tcp::endpoint endpoint = Endpoint(options);
-    state_.loopback = endpoint.address().is_loopback();
-    error_code error;
-    acceptor_.open(endpoint.protocol(), error);
-    if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
-    if (!error) acceptor_.bind(endpoint, error);
-    if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
-    if (error) {
-      throw Error(fmt::format("{} port {}", options.host, options.port),
-                  fmt::format("cannot listen: {}", error.message()), "another --port may be free");
+    if (options.listening) {
+      TakeOver(*options.listening);
+    } else {
+      Listen(Endpoint(options), options);
     }
     endpoint_ = acceptor_.local_endpoint();
+    state_.loopback = endpoint_.address().is_loopback();
   }
 
   const tcp::endpoint& endpoint() const { return endpoint_; }
@@ -81,9 +76,36 @@ class WebServer::Listener {
   }
 
  private:
+  void Listen(const tcp::endpoint& endpoint, const WebServerOptions& options) {
+    error_code error;
+    acceptor_.open(endpoint.protocol(), error);
+    if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error) acceptor_.bind(endpoint, error);
+    if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+    if (error) {
+      throw Error(fmt::format("{} port {}", options.host, options.port),
+                  fmt::format("cannot listen: {}", error.message()), "another --port may be free");
+    }
+  }
+
+  void TakeOver(int socket) {
+    error_code error;
+    acceptor_.assign(tcp::v4(), socket, error);
+    // Asio is told the family, and the socket knows it.
+    if (!error && acceptor_.local_endpoint(error).protocol() == tcp::v6()) {
+      acceptor_.release();
+      acceptor_.assign(tcp::v6(), socket, error);
+    }
+    if (error) {
+      throw Error(fmt::format("file descriptor {}", socket),
+                  fmt::format("cannot be listened on: {}", error.message()));
+    }
+  }
+
   void BeginStop() {
     if (state_.stopping) return;
     state_.stopping = true;
+    if (state_.options.stopping) state_.options.stopping();
     signals_.clear();
     signals_.cancel();
     hangup_.cancel();

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "serve/http/router.h"
@@ -26,6 +27,8 @@ struct WebServerOptions {
   // name this machine in Host: a page of another site whose name was made to point here is refused.
   std::string host = "127.0.0.1";
   uint16_t port = 0;  // 0: one that is free
+  // A socket that listens already, on `host`: the server takes it over. Otherwise it makes its own.
+  std::optional<int> listening;
   // A request that is larger is refused: 431, 413.
   uint32_t header_bytes = 16 << 10;
   size_t body_bytes = 1 << 20;
@@ -49,6 +52,8 @@ struct WebServerOptions {
   // stays as it was.
   std::function<void()> reload;
   TlsFiles tls;  // empty: without TLS
+  // Called on the server's thread when it begins to stop.
+  std::function<void()> stopping;
   // Called on the server's thread for every request whose head could be read; it must not wait.
   std::function<void(const WebRecord&)> answered;
 };

@@ -58,6 +58,8 @@ class EngineService {
     int64_t running = 0, waiting = 0;  // choices
     // Since the last step ended, while there is something to do; 0 otherwise.
     std::chrono::milliseconds stalled{0};
+    // No step takes so long: something is wrong that a restart may mend.
+    bool is_stuck() const { return stalled >= std::chrono::minutes(5); }
   };
   State state() const;
 

@@ -25,7 +25,6 @@ namespace {
 using nlohmann::ordered_json;
 
 // An engine that has done nothing for so long although it has work is reported as not healthy.
-constexpr std::chrono::seconds kStalled{300};
 
 WebResponse JsonResponse(const ordered_json& json) {
   return {.type = "application/json", .body = JsonText(json) + "\n"};
@@ -85,8 +84,14 @@ void OpenAiApi::AddTo(WebRouter& router) {
   router.Add("POST", "/detokenize",
              Guarded([this](const WebRequest& request) { return Detokenize(request); }));
   router.Add("GET", "/v1/models", [this](const WebRequest&) { return Models(); });
+  for (const char* path : {"/health", "/health/ready"}) {
+    router.Add(
+        "GET", path, [this](const WebRequest&) { return Health(/*ready=*/true); },
+        WebAccess::kOpen);
+  }
   router.Add(
-      "GET", "/health", [this](const WebRequest&) { return Health(); }, WebAccess::kOpen);
+      "GET", "/health/live", [this](const WebRequest&) { return Health(/*ready=*/false); },
+      WebAccess::kOpen);
   router.SetErrorForm([](int status, std::string_view message) {
     return ApiError(status, std::string(message)).Response();
   });
@@ -356,14 +361,15 @@ WebResponse OpenAiApi::Detokenize(const WebRequest& http) const {
   }
 }
 
-WebResponse OpenAiApi::Health() const {
+WebResponse OpenAiApi::Health(bool ready) const {
   const EngineService::State state = engine_.state();
   const Ledger* ledger = accounts_.ledger();
-  const bool no_ledger = ledger != nullptr && ledger->statistics().failing;
-  const char* status = state.stalled >= kStalled ? "stalled" : no_ledger ? "no ledger" : "ok";
+  // What a restart of the server would not mend.
+  const bool no_ledger = ready && ledger != nullptr && ledger->statistics().failing;
+  const char* status = state.is_stuck() ? "stalled" : no_ledger ? "no ledger" : "ok";
   WebResponse response =
       JsonResponse({{"status", status}, {"running", state.running}, {"waiting", state.waiting}});
-  if (state.stalled >= kStalled || no_ledger) response.status = 503;
+  if (state.is_stuck() || no_ledger) response.status = 503;
   return response;
 }
 

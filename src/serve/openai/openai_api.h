@@ -35,7 +35,8 @@ class OpenAiApi {
   WebResponse Models() const;
   WebResponse Tokenize(const WebRequest& request) const;
   WebResponse Detokenize(const WebRequest& request) const;
-  WebResponse Health() const;
+  // Whether the engine works; ready: and whether requests can be taken.
+  WebResponse Health(bool ready) const;
 
   // ApiError (404) unless it is this model, or none was named.
   void CheckModel(const std::string& name) const;
