@@ -161,6 +161,7 @@ class Engine : private SequencePages {
   const Statistics& statistics() const { return statistics_; }
   const Scheduler& scheduler() const { return scheduler_; }
   const PrefixCache& cache() const { return cache_; }
+  const ExpertLoad& expert_load() const { return executor_.expert_load(); }
 
   // Aborts when pages are lost, owned twice, or counted wrongly. For tests; between steps.
   void CheckInvariants() const;

@@ -7,6 +7,7 @@
 
 #include "infer/cache/prefix_cache.h"
 #include "infer/sampling/sampler.h"
+#include "model/expert_load.h"
 
 namespace fathom {
 
@@ -77,6 +78,8 @@ class Executor : public PageMemory {
   virtual int64_t vocabulary() const = 0;
   virtual int64_t max_length() const = 0;  // tokens of a sequence
   virtual bool drafts() const = 0;         // whether it can guess
+  // Of all steps so far; MTP modules' guesses are not counted.
+  virtual const ExpertLoad& expert_load() const = 0;
   // Computes the pieces as one batch and writes their rows to their pages. What it throws leaves
   // rows below first_position as they were.
   virtual std::vector<PieceResult> Compute(std::span<const Piece> pieces) = 0;

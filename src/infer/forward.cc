@@ -13,7 +13,7 @@ std::vector<float> Download(Context& context, ConstTensor x) {
 
 Tensor ForwardRows(Context& context, const Transformer& transformer, KvCache& cache,
                    std::span<const int32_t> tokens, std::vector<BatchSequence> sequences,
-                   std::span<const int32_t> rows) {
+                   std::span<const int32_t> rows, ExpertLoad* expert_load) {
   const Precision precision = transformer.precision();
   const auto count = static_cast<int64_t>(rows.size());
   const int64_t hidden = transformer.config().hidden_size;
@@ -21,8 +21,8 @@ Tensor ForwardRows(Context& context, const Transformer& transformer, KvCache& ca
   const Tensor h = workspace.New(precision.act, Shape({count, hidden}));
   ArenaScope scope(workspace);
   const Batch batch = MakeBatch(context, workspace, tokens, std::move(sequences));
-  const Pass pass =
-      transformer.MakePass(context, batch, &cache, AttentionForm::kAbsorbed, workspace);
+  Pass pass = transformer.MakePass(context, batch, &cache, AttentionForm::kAbsorbed, workspace);
+  pass.expert_load = expert_load;
   const Tensor x = transformer.Forward(context, pass, nullptr);
   if (count == 0) return h;
   const Tensor wanted = workspace.New(precision.sum, Shape({count, hidden}));

@@ -110,8 +110,8 @@ std::vector<PieceResult> TransformerExecutor::Compute(std::span<const Piece> pie
   }
 
   ArenaScope scope(*context_.workspace);
-  const Tensor h =
-      ForwardRows(context_, transformer_, cache_, tokens, std::move(batch), batch_rows);
+  const Tensor h = ForwardRows(context_, transformer_, cache_, tokens, std::move(batch), batch_rows,
+                               &expert_load_);
   std::vector<PieceResult> results(pieces.size());
   for (int64_t begin = 0; begin < with_logits; begin += kLogitRows) {
     const int64_t end = std::min(with_logits, begin + kLogitRows);

@@ -30,6 +30,7 @@ class TransformerExecutor : public Executor {
   int64_t vocabulary() const override { return transformer_.config().vocab_size; }
   int64_t max_length() const override { return transformer_.config().max_position_embeddings; }
   bool drafts() const override { return drafter_.has_value(); }
+  const ExpertLoad& expert_load() const override { return expert_load_; }
   std::vector<PieceResult> Compute(std::span<const Piece> pieces) override;
 
   const KvCache& cache() const { return cache_; }
@@ -57,6 +58,7 @@ class TransformerExecutor : public Executor {
   const Transformer& transformer_;
   KvCache cache_;
   std::optional<MtpDrafter> drafter_;  // of models with MTP modules
+  ExpertLoad expert_load_;
 };
 
 }  // namespace fathom

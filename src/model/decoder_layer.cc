@@ -21,7 +21,7 @@ DecoderLayer::DecoderLayer(const ModelConfig& config, Precision precision, Param
     gqa_.emplace(config, precision, store, attention);
   }
   if (config.IsMoeLayer(layer)) {
-    moe_.emplace(config, precision, store, LayerPrefix(layer) + "mlp.");
+    moe_.emplace(config, precision, store, layer, LayerPrefix(layer) + "mlp.");
   } else {
     mlp_.emplace(precision, store, LayerPrefix(layer) + "mlp.");
   }

@@ -16,10 +16,11 @@ RouterOptions MakeRouterOptions(const ModelConfig& config) {
 
 }  // namespace
 
-Moe::Moe(const ModelConfig& config, Precision precision, ParameterStore& store,
+Moe::Moe(const ModelConfig& config, Precision precision, ParameterStore& store, int64_t layer,
          const std::string& prefix)
     : config_(config),
       precision_(precision),
+      layer_(layer),
       options_(MakeRouterOptions(config)),
       router_bias_(config.has_router_bias() ? &store.Get(prefix + "gate.e_score_correction_bias")
                                             : nullptr),
@@ -87,6 +88,7 @@ void Moe::Forward(Context& context, const Pass& pass, const NormedInput& h, Tens
                         s.balance_f, s.balance_loss);
   }
   backend.SortByExpert(context, s.expert_ids, experts, &s.rows);
+  if (pass.expert_load != nullptr) pass.expert_load->Add(layer_, s.rows.offsets);
 
   const Tensor gate_up =
       kept_as_made ? s.gate_up : context.workspace->New(precision_.act, s.gate_up.shape());

@@ -28,8 +28,8 @@ struct MoeSaved {
 // section 2.1.2) by softmax affinity.
 class Moe {
  public:
-  // prefix: "model.layers.1.mlp."
-  Moe(const ModelConfig& config, Precision precision, ParameterStore& store,
+  // prefix: that of its parameters, "model.layers.1.mlp."
+  Moe(const ModelConfig& config, Precision precision, ParameterStore& store, int64_t layer,
       const std::string& prefix);
 
   void Pack(Context& context, PackedUse use, Arena& arena);
@@ -52,6 +52,7 @@ class Moe {
 
   ModelConfig config_;
   Precision precision_;
+  int64_t layer_;
   RouterOptions options_;
   Parameter* router_bias_;
   Linear router_;

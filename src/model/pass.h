@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "model/batch.h"
+#include "model/expert_load.h"
 #include "model/kv_cache.h"
 #include "model/precision.h"
 
@@ -18,6 +19,7 @@ struct Pass {
   double balance_alpha = 0;  // of the sequence-wise balance loss; 0: without
   Tensor balance_group;      // i32 [tokens], ascending: the sequence in the sense of that loss
   int64_t balance_groups = 0;
+  ExpertLoad* expert_load = nullptr;  // not null: what experts get is added to it
 };
 
 // Where a layer puts its activations: `kept` lives until backward (or, in inference, until the

@@ -1,5 +1,6 @@
 // What `fathom serve` tells those who watch it.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <csignal>
@@ -67,6 +68,13 @@ TEST_F(ServeMetricsTest, CountsWhatItAnswered) {
   EXPECT_EQ(values.at("vllm:inter_token_latency_seconds_count"), 10);
   EXPECT_EQ(values.at("vllm:e2e_request_latency_seconds_count"), 2);
   EXPECT_EQ(values.at("vllm:request_generation_tokens_sum"), 12);
+  // Of the one layer with experts, of which a token uses two.
+  double expert_tokens = 0;
+  for (int expert = 0; expert < 16; ++expert) {
+    expert_tokens +=
+        values.at(fmt::format("fathom_expert_tokens_total{{expert=\"{}\",layer=\"1\"}}", expert));
+  }
+  EXPECT_EQ(expert_tokens, 2 * values.at("fathom_engine_computed_tokens_total"));
   EXPECT_EQ(values.at("vllm:num_requests_running"), 0);
   EXPECT_EQ(values.at("vllm:kv_cache_usage_perc"), 0);
   EXPECT_EQ(values.at("fathom_ledger_open_requests"), 0);

@@ -59,6 +59,7 @@ class StubExecutor : public Executor {
   int64_t vocabulary() const override { return vocabulary_; }
   int64_t max_length() const override { return 1 << 20; }
   bool drafts() const override { return true; }
+  const ExpertLoad& expert_load() const override { return expert_load_; }
   std::vector<PieceResult> Compute(std::span<const Piece> pieces) override {
     std::vector<PieceResult> results;
     std::set<std::pair<int32_t, int64_t>> written;
@@ -109,6 +110,7 @@ class StubExecutor : public Executor {
   int32_t vocabulary_;
   std::vector<uint64_t> rows_;
   int64_t overwritten_ = 0;
+  ExpertLoad expert_load_;  // it has no experts
 };
 
 }  // namespace fathom::test

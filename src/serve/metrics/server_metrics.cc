@@ -163,7 +163,8 @@ void ServerMetrics::OnStep(const Engine& engine) {
                     .free_pages = engine.cache().pool().free(),
                     .kept_pages = engine.cache().tree().evictable(),
                     .page_tokens = engine.cache().page_tokens(),
-                    .statistics = engine.statistics()};
+                    .statistics = engine.statistics(),
+                    .expert_load = engine.expert_load()};
   const std::lock_guard lock(mutex_);
   const int64_t computed =
       snapshot.statistics.computed_tokens - snapshot_.statistics.computed_tokens;
@@ -257,6 +258,16 @@ std::string ServerMetrics::Text() const {
   counter("fathom_engine_steps_total", "Batches computed.", statistics.steps);
   counter("fathom_engine_computed_tokens_total", "Rows computed, those of preempted answers again.",
           statistics.computed_tokens);
+  Family experts = add(MetricType::Counter, "fathom_expert_tokens_total",
+                       "Rows that a routed expert got, by layer.");
+  const auto& expert_tokens = snapshot_.expert_load.tokens;
+  for (size_t layer = 0; layer < expert_tokens.size(); ++layer) {
+    for (size_t expert = 0; expert < expert_tokens[layer].size(); ++expert) {
+      experts.Add(static_cast<double>(expert_tokens[layer][expert]),
+                  {{"layer", std::to_string(layer)}, {"expert", std::to_string(expert)}});
+    }
+  }
+  families.push_back(experts.Take());
   Family requests = add(MetricType::Counter, "fathom_http_requests_total",
                         "Answered HTTP requests, by route and status.");
   for (const auto& [route, count] : answered_) {

@@ -43,6 +43,7 @@ class ServerMetrics : public EngineObserver {
     int64_t running = 0, waiting = 0;
     int64_t pages = 0, free_pages = 0, kept_pages = 0, page_tokens = 0;
     Engine::Statistics statistics;
+    ExpertLoad expert_load;
   };
 
   void CountPrompt(const RequestUsage& usage);
