@@ -53,7 +53,8 @@ bench:
 # Against the original implementations, in virtual environments that the scripts make: the goldens are made again and
 # compared, transformers loads what the demo trained and what `fathom convert` makes of it, llama.cpp loads its GGUF
 # export, the tokenizer is compared on large texts, chat templates of some seventy models are compared with Python's
-# Jinja, and OpenAI's client and LangChain talk to the server. Wants what `make demo` trained.
+# Jinja, and OpenAI's client, LangChain and
+# lm-evaluation-harness talk to the server. Wants what `make demo` trained.
 parity: all
 	@[ -d runs/demo/model ] || { echo "runs/demo/model is not there: make demo trains it" >&2; exit 1; }
 	@scripts/parity/make_goldens.sh build/parity-venv build/parity-goldens
@@ -65,6 +66,7 @@ parity: all
 		--bench build/$(PRESET)/bench/fathom_tokenizer_bench --data $(DATA)
 	@scripts/parity/chat_templates.py compare --fathom build/$(PRESET)/fathom --data $(DATA)
 	@scripts/parity/openai_client.py --fathom build/$(PRESET)/fathom
+	@scripts/parity/lm_eval_api.py runs/demo/model --fathom build/$(PRESET)/fathom
 
 # The experiments of docs/claims.md that have no committed log yet, one after the other; stopped at any time, it goes on
 # where it was. Pictures and tables are made again from the logs.

@@ -119,6 +119,24 @@ TEST_F(ServeTest, EchoScoresThePrompt) {
   EXPECT_GE(top.begin()->get<float>(), logprobs[1].get<float>());
 }
 
+TEST_F(ServeTest, LogprobsOfACompletionHaveItsEndToken) {
+  Serve();
+  const json end = Ask(
+      "/tokenize", {{"prompt", "<｜end▁of▁sentence｜>"}, {"add_special_tokens", false}})["tokens"];
+  ASSERT_EQ(end.size(), 1U);
+  const json answer = Ask("/v1/completions", {{"prompt", {5, 6, 7}},
+                                              {"max_tokens", 1},
+                                              {"echo", true},
+                                              {"logprobs", 1},
+                                              {"logit_bias", {{end[0].dump(), 100}}}});
+  const json& choice = answer["choices"][0];
+  EXPECT_EQ(choice["finish_reason"], "stop");
+  EXPECT_FALSE(Has(choice["text"].get<std::string>(), "end"));
+  ASSERT_EQ(choice["logprobs"]["token_logprobs"].size(), 4U);
+  EXPECT_EQ(choice["logprobs"]["tokens"][3], "<｜end▁of▁sentence｜>");
+  EXPECT_EQ(choice["logprobs"]["text_offset"].size(), 4U);
+}
+
 TEST_F(ServeTest, StopsBeforeAStopString) {
   Serve();
   const json request = {{"prompt", "class Error"}, {"max_tokens", 60}, {"seed", 5}};
@@ -410,6 +428,11 @@ TEST_F(ServeTest, SaysWhatItIsAndWhatIsWrong) {
   EXPECT_TRUE(
       Ask("/v1/completions", {{"prompt", std::string(17 << 20, 'x')}}, 413)["error"].contains(
           "param"));
+  Client asking(port_);
+  asking.Send(Get("/tokenizer_info"));
+  const json info = json::parse(Body(asking.Receive()));
+  EXPECT_EQ(info["eos_token"], "<｜end▁of▁sentence｜>");
+  EXPECT_TRUE(Has(info["chat_template"].get<std::string>(), "messages"));
   const json ids = Ask("/tokenize", {{"prompt", "int x;"}})["tokens"];
   EXPECT_FALSE(ids.empty());
   EXPECT_TRUE(Has(Ask("/detokenize", {{"tokens", ids}})["prompt"].get<std::string>(), "int x;"));

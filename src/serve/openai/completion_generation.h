@@ -23,6 +23,8 @@ class CompletionGeneration : public ChoiceGeneration {
   nlohmann::ordered_json WholeChoices() override;
   const char* WholeObject() const override { return "text_completion"; }
   const char* ChunkObject() const override { return "text_completion"; }
+  // As vLLM does: programs that score texts by `echo` count on one more than there are.
+  bool tells_end_token() const override { return true; }
 
   nlohmann::ordered_json ChoiceJson(size_t choice, std::string text);
   nlohmann::ordered_json LogprobsJson(const std::vector<Token>& tokens, int64_t& offset) const;

@@ -50,8 +50,8 @@ bool Generation::OnEvent(size_t number, const EngineEvent& event) {
     ++choice.tokens;
     if (event.finish != FinishReason::kStop) {
       text = choice.finder.Push(choice.decoder.Push(event.token));
-    } else if (request_.logprobs) {
-      choice.logprobs.pop_back();  // the end token is no part of the text
+    } else if (request_.logprobs && !tells_end_token()) {
+      choice.logprobs.pop_back();
     }
   }
   const bool stopped = choice.finder.found();

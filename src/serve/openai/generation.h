@@ -78,6 +78,8 @@ class Generation : public EngineClient {
   virtual std::string LastEvents() = 0;
   virtual std::string FailedEvents(const ApiError& error) = 0;
   virtual int64_t reasoning_tokens() const { return 0; }
+  // Whether the token that ends an answer, which is no part of its text, is among the log-probs.
+  virtual bool tells_end_token() const { return false; }
 
   // Takes more of a choice's text apart, and what was held back at its end; a call of a tool that
   // ends the answer becomes choice.finish.

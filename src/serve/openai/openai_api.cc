@@ -83,6 +83,7 @@ void OpenAiApi::AddTo(WebRouter& router) {
              Guarded([this](const WebRequest& request) { return Tokenize(request); }));
   router.Add("POST", "/detokenize",
              Guarded([this](const WebRequest& request) { return Detokenize(request); }));
+  router.Add("GET", "/tokenizer_info", [this](const WebRequest&) { return TokenizerInfo(); });
   router.Add("GET", "/v1/models", [this](const WebRequest&) { return Models(); });
   for (const char* path : {"/health", "/health/ready"}) {
     router.Add(
@@ -359,6 +360,17 @@ WebResponse OpenAiApi::Detokenize(const WebRequest& http) const {
   } catch (const Error& error) {
     throw ApiError(400, error.what());
   }
+}
+
+// As vLLM has it: what a client needs that renders conversations itself.
+WebResponse OpenAiApi::TokenizerInfo() const {
+  ordered_json info = {{"chat_template", nullptr}};
+  if (chat_ != nullptr) {
+    if (!chat_->text().empty()) info["chat_template"] = chat_->text();
+    for (const auto& [name, content] : chat_->special_tokens()) info[name] = content;
+  }
+  info["model_max_length"] = model_.max_length;
+  return JsonResponse(info);
 }
 
 WebResponse OpenAiApi::Health(bool ready) const {

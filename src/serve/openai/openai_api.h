@@ -16,8 +16,8 @@
 namespace fathom {
 
 // The OpenAI-compatible API over one model: /v1/chat/completions, /v1/responses, /v1/completions,
-// /v1/embeddings, /v1/models, /tokenize, /detokenize and /health. Handlers run on the web server's
-// workers.
+// /v1/embeddings, /v1/models, /tokenize, /detokenize, /tokenizer_info and /health. Handlers run on
+// the web server's workers.
 class OpenAiApi {
  public:
   // All of them have to outlive it. chat: null when the model has no chat template.
@@ -35,6 +35,7 @@ class OpenAiApi {
   WebResponse Models() const;
   WebResponse Tokenize(const WebRequest& request) const;
   WebResponse Detokenize(const WebRequest& request) const;
+  WebResponse TokenizerInfo() const;
   // Whether the engine works; ready: and whether requests can be taken.
   WebResponse Health(bool ready) const;
 

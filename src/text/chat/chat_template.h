@@ -76,6 +76,12 @@ class ChatTemplate {
 
   // "deepseek-v3", "qwen2.5", ..., or "jinja".
   std::string_view name() const;
+  // In Jinja; empty where the format is known by the vocabulary alone.
+  const std::string& text() const { return text_; }
+  // (name, content), such as ("bos_token", "<s>").
+  const std::vector<std::pair<std::string, std::string>>& special_tokens() const {
+    return special_tokens_;
+  }
 
   // The prompt, with what the conversation's participants wrote told apart from what the template
   // did. messages: an array (chat_message.h). Throws Error when the template refuses them.
