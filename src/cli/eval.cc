@@ -252,6 +252,10 @@ ordered_json TextJson(const std::filesystem::path& model, const TextScore& score
 
 void EvaluateText(Arguments& arguments) {
   SourceSpec source{.path = arguments.text};
+  // A file that is named is meant, whatever its name.
+  if (!std::filesystem::is_directory(arguments.text)) {
+    source.extensions.push_back(arguments.text.extension().string());
+  }
   std::vector<std::string> texts;
   double bytes = 0;
   ForEachDocument(source, ListFiles(source), [&](const Document& document, const ReadStatistics&) {

@@ -171,16 +171,17 @@ TEST_F(EvalTest, ChoicesHaveTheProbabilitiesThatScoreGives) {
 }
 
 TEST_F(EvalTest, TextsHaveTheBitsThatScoreGives) {
-  Put("text.txt", "#include <vector>\nint main() { return 0; }\n");
+  // A file of any name, when it is named.
+  Put("text.h", "#include <vector>\nint main() { return 0; }\n");
   const json score = RunJson("score " + Path("model3") + " --bos --quiet --json --text '" +
-                             ReadFile(Path("text.txt")) + "'");
+                             ReadFile(Path("text.h")) + "'");
   const json whole =
-      RunJson("eval " + Path("model3") + " --quiet --json --text " + Path("text.txt"))["result"];
+      RunJson("eval " + Path("model3") + " --quiet --json --text " + Path("text.h"))["result"];
   EXPECT_NEAR(whole["bits_per_byte"].get<double>(), score["bits_per_byte"].get<double>(), 1e-6);
   EXPECT_NEAR(whole["perplexity"].get<double>(), score["perplexity"].get<double>(), 1e-4);
   // In windows every token is scored once as well.
   const json windows = RunJson("eval " + Path("model3") + " --quiet --json --window 8 --text " +
-                               Path("text.txt"))["result"];
+                               Path("text.h"))["result"];
   EXPECT_EQ(windows["scored_tokens"], whole["scored_tokens"]);
   EXPECT_EQ(windows["scored_bytes"], whole["scored_bytes"]);
   ExpectFailure("eval " + Path("model3"), 2, "wants one of --task and --text");
