@@ -3,7 +3,10 @@
 namespace fathom {
 
 void AddLedgerOption(Command command, std::string& ledger) {
-  command.AddOption("--ledger", ledger, "The file with keys and ledger").Required();
+  command
+      .AddOption("--ledger", ledger,
+                 "Keys and ledger: a file, or the postgresql:// address of a database")
+      .Required();
 }
 
 }  // namespace fathom

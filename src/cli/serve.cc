@@ -251,8 +251,9 @@ void AddServeCommand(Command app) {
       .InRange(0, 86400)
       .ShowDefault();
   command.AddOption("--ledger", arguments->ledger,
-                    "The file with keys (`fathom keys`) and what requests took and cost; without "
-                    "it, there are none");
+                    "Keys (`fathom keys`) and what requests took and cost: a file, or the "
+                    "postgresql:// address of a database, for several servers; without it, there "
+                    "are none");
   command.AddOption(
       "--config", arguments->config,
       "A file with prices and the objective of admission, read again at SIGHUP (docs/serving.md)");

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/temporary_directory.h"
 #include "serve/accounts/open_store.h"
+#include "serve/postgres_cluster.h"
 
 namespace fathom {
 namespace {
@@ -22,8 +23,13 @@ using Changes = std::vector<LedgerChange>;
 // 28 November 2026, 12:00 UTC, and the beginning of December.
 constexpr int64_t kNoon = 1'795'867'200'000, kDecember = 1'796'083'200'000;
 
-class AccountStoreTest : public testing::Test {
+// The parameter: whether it is PostgreSQL.
+class AccountStoreTest : public testing::TestWithParam<bool> {
  protected:
+  AccountStoreTest()
+      : ledger_(GetParam() ? test::PostgresCluster::Shared().NewDatabase()
+                           : (directory_ / "ledger.db").string()) {}
+
   std::unique_ptr<AccountStore> Open(StoreMode mode) const { return OpenStore(ledger_, mode); }
   static std::vector<LedgerRow> Rows(AccountStore& store, const LedgerFilter& filter = {}) {
     std::vector<LedgerRow> rows;
@@ -52,10 +58,10 @@ class AccountStoreTest : public testing::Test {
   }
 
   TemporaryDirectory directory_;
-  const std::string ledger_ = (directory_ / "ledger.db").string();
+  const std::string ledger_;
 };
 
-TEST_F(AccountStoreTest, KeepsKeysWithEverythingButTheKey) {
+TEST_P(AccountStoreTest, KeepsKeysWithEverythingButTheKey) {
   const std::string key = NewKey();
   ApiKey mine = {.name = "mine",
                  .role = KeyRole::kAdmin,
@@ -95,7 +101,7 @@ TEST_F(AccountStoreTest, KeepsKeysWithEverythingButTheKey) {
   EXPECT_EQ(keys[1].first.limits.period, BudgetPeriod::kTotal);
 }
 
-TEST_F(AccountStoreTest, ARevokedKeysHashIsForgotten) {
+TEST_P(AccountStoreTest, ARevokedKeysHashIsForgotten) {
   const auto store = Open(StoreMode::kCreate);
   ApiKey key = {.name = "mine"};
   key.id = store->AddKey(key, HashOf("sk-mine"));
@@ -111,7 +117,7 @@ TEST_F(AccountStoreTest, ARevokedKeysHashIsForgotten) {
   EXPECT_EQ(store->Keys()[0].second, KeyHash{});
 }
 
-TEST_F(AccountStoreTest, ARowIsSettledOnce) {
+TEST_P(AccountStoreTest, ARowIsSettledOnce) {
   const auto store = Open(StoreMode::kServe);
   store->AddKey({.name = "mine"}, HashOf("sk-mine"));
   const LedgerRow row = {.id = "cmpl-1",
@@ -153,7 +159,7 @@ TEST_F(AccountStoreTest, ARowIsSettledOnce) {
   EXPECT_EQ(store->Use(1, 0).spent, 17);
 }
 
-TEST_F(AccountStoreTest, AServersOwnWordCountsMoreThanThatItWasInterrupted) {
+TEST_P(AccountStoreTest, AServersOwnWordCountsMoreThanThatItWasInterrupted) {
   const auto store = Open(StoreMode::kServe);
   store->AddKey({.name = "mine"}, HashOf("sk-mine"));
   store->Apply(Changes{Reserve("a", 50)});
@@ -165,7 +171,7 @@ TEST_F(AccountStoreTest, AServersOwnWordCountsMoreThanThatItWasInterrupted) {
   EXPECT_EQ(store->Use(1, 0).spent, 30);
 }
 
-TEST_F(AccountStoreTest, ACommitIsAllOrNothing) {
+TEST_P(AccountStoreTest, ACommitIsAllOrNothing) {
   const auto store = Open(StoreMode::kServe);
   store->Apply(Changes{Reserve("a", 0, 0)});
   // Ids are unique.
@@ -175,7 +181,7 @@ TEST_F(AccountStoreTest, ACommitIsAllOrNothing) {
   EXPECT_EQ(Rows(*store).size(), 2U);
 }
 
-TEST_F(AccountStoreTest, WhatIsGivenUpAtOnceIsSettledInTheCommitThatReservesIt) {
+TEST_P(AccountStoreTest, WhatIsGivenUpAtOnceIsSettledInTheCommitThatReservesIt) {
   const auto store = Open(StoreMode::kServe);
   store->AddKey({.name = "mine", .limits = {.budget = 100}}, HashOf("sk-mine"));
   EXPECT_EQ(Told(store->Apply(Changes{Reserve("a", 60), Settle("a", 5, Outcome::kCancelled)})),
@@ -188,7 +194,7 @@ TEST_F(AccountStoreTest, WhatIsGivenUpAtOnceIsSettledInTheCommitThatReservesIt) 
   EXPECT_EQ(Rows(*store).size(), 1U);
 }
 
-TEST_F(AccountStoreTest, ABudgetHasWhatIsSpentAndWhatCanBe) {
+TEST_P(AccountStoreTest, ABudgetHasWhatIsSpentAndWhatCanBe) {
   const auto store = Open(StoreMode::kServe);
   store->AddKey({.name = "mine", .limits = {.budget = 1000}}, HashOf("sk-mine"));
   store->AddKey({.name = "other"}, HashOf("sk-other"));
@@ -209,7 +215,7 @@ TEST_F(AccountStoreTest, ABudgetHasWhatIsSpentAndWhatCanBe) {
   EXPECT_EQ(Rows(*store).size(), 6U);
 }
 
-TEST_F(AccountStoreTest, AMonthsBudgetIsWholeAgainInTheNext) {
+TEST_P(AccountStoreTest, AMonthsBudgetIsWholeAgainInTheNext) {
   const auto store = Open(StoreMode::kServe);
   store->AddKey({.name = "mine", .limits = {.budget = 1000, .period = BudgetPeriod::kMonth}},
                 HashOf("sk-mine"));
@@ -229,7 +235,7 @@ TEST_F(AccountStoreTest, AMonthsBudgetIsWholeAgainInTheNext) {
   EXPECT_EQ(store->Use(1, PeriodStart(BudgetPeriod::kMonth, kNoon)).spent, 1001);
 }
 
-TEST_F(AccountStoreTest, SoManyRequestsAtATime) {
+TEST_P(AccountStoreTest, SoManyRequestsAtATime) {
   const auto store = Open(StoreMode::kServe);
   store->AddKey({.name = "mine", .limits = {.concurrency = 2}}, HashOf("sk-mine"));
   const auto refusals = store->Apply(Changes{Reserve("a"), Reserve("b"), Reserve("c")});
@@ -239,7 +245,7 @@ TEST_F(AccountStoreTest, SoManyRequestsAtATime) {
 }
 
 // Whatever a server has read of keys: what the store says now counts.
-TEST_F(AccountStoreTest, AKeyThatOpensNothingReservesNothing) {
+TEST_P(AccountStoreTest, AKeyThatOpensNothingReservesNothing) {
   const auto store = Open(StoreMode::kServe);
   ApiKey key = {.name = "mine", .expires = kNoon / 1000 + 1};
   key.id = store->AddKey(key, HashOf("sk-mine"));
@@ -256,7 +262,7 @@ TEST_F(AccountStoreTest, AKeyThatOpensNothingReservesNothing) {
   EXPECT_EQ(store->Use(1, 0).spent, 3);
 }
 
-TEST_F(AccountStoreTest, FiltersByTimeAndKey) {
+TEST_P(AccountStoreTest, FiltersByTimeAndKey) {
   const auto store = Open(StoreMode::kServe);
   store->AddKey({.name = "one"}, HashOf("sk-one"));
   store->AddKey({.name = "two"}, HashOf("sk-two"));
@@ -272,11 +278,14 @@ TEST_F(AccountStoreTest, FiltersByTimeAndKey) {
   EXPECT_EQ(ids({.from = 11, .key = 1}), "c");
 }
 
-TEST_F(AccountStoreTest, WhereThereIsNoneItIsMadeOnlyIfWanted) {
+TEST_P(AccountStoreTest, WhereThereIsNoneItIsMadeOnlyIfWanted) {
   EXPECT_ERROR(Open(StoreMode::kExisting), "there is no");
   Open(StoreMode::kCreate);
   EXPECT_TRUE(Open(StoreMode::kExisting)->Keys().empty());
 }
+
+INSTANTIATE_TEST_SUITE_P(Stores, AccountStoreTest, testing::Bool(),
+                         [](const auto& store) { return store.param ? "Postgres" : "Sqlite"; });
 
 }  // namespace
 }  // namespace fathom

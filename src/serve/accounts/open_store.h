@@ -7,7 +7,8 @@
 
 namespace fathom {
 
-// The store that `--ledger` names, a SQLite file. Error when it cannot be opened.
+// The store that `--ledger` names: a database for a postgresql:// (or postgres://) address,
+// otherwise a SQLite file. Error when it cannot be opened; none has an address's password.
 std::unique_ptr<AccountStore> OpenStore(const std::string& ledger, StoreMode mode);
 
 }  // namespace fathom
