@@ -1,9 +1,11 @@
-// Several servers with one ledger, in PostgreSQL.
+// Several servers with one ledger, in PostgreSQL. FATHOM_KILL_ROUNDS: how often one of them is
+// killed (`make test-long`).
 
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <csignal>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <thread>
@@ -42,9 +44,9 @@ class SharedLedgerTest : public ServeTest {
   // Clients of a server, who ask until they are told to stop, or it is gone.
   void StartClients(const Replica& replica, int count) {
     for (int i = 0; i < count; ++i) {
-      clients_.emplace_back([this, &replica, i] {
+      clients_.emplace_back([this, port = replica.port, i] {
         for (uint32_t tokens = 1 + static_cast<uint32_t>(i); !stop_; tokens = 1 + tokens * 7 % 40) {
-          Client client(replica.port);
+          Client client(port);
           if (!client.connected()) return;
           if (const auto told = AskForStream(client, Headers(), tokens)) {
             seen_.Add(told->first, told->second);
@@ -149,21 +151,31 @@ TEST_F(SharedLedgerTest, AKilledServersRowsAreSettledByTheOther) {
   Start(other_);
   StartClients(one_, 6);
   StartClients(other_, 6);
-  AwaitSeen(60);
-  one_.process->Signal(SIGKILL);
-  EXPECT_EQ(one_.process->Status(), -SIGKILL);
-  AwaitSeen(seen_.tokens().size() + 30);
+  AwaitSeen(30);
+  const char* rounds = std::getenv("FATHOM_KILL_ROUNDS");
+  const int count = rounds == nullptr ? 3 : std::atoi(rounds);
+  for (int round = 0; round < count; ++round) {
+    Replica& victim = round % 2 == 0 ? one_ : other_;
+    victim.process->Signal(SIGKILL);
+    EXPECT_EQ(victim.process->Status(), -SIGKILL);
+    AwaitSeen(seen_.tokens().size() + 20);
+    if (round + 1 == count) break;
+    Start(victim);
+    StartClients(victim, 6);
+    AwaitSeen(seen_.tokens().size() + 20);
+  }
   StopClients();
-  // Answers of the other have ended; what is open was the killed one's.
+  // Answers of the other have ended; what is open was a killed one's.
   while (Open() > 0) std::this_thread::yield();
   size_t interrupted = 0;
   const auto rows = ExportLedger();
   for (const auto& row : rows) interrupted += row.at("outcome") == "interrupted" ? 1 : 0;
   EXPECT_GT(interrupted, 0U);
   ExpectSettledOnce(seen_, rows);
-  other_.process->Signal(SIGTERM);
-  EXPECT_EQ(other_.process->Status(), 0);
-  ExpectNoPassword(other_);
+  Replica& living = count % 2 == 0 ? one_ : other_;
+  living.process->Signal(SIGTERM);
+  EXPECT_EQ(living.process->Status(), 0);
+  ExpectNoPassword(living);
 }
 
 TEST_F(SharedLedgerTest, ADatabaseThatRestartsLosesNothing) {
