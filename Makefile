@@ -26,7 +26,7 @@ test: all check-format
 # with half an hour of clients that come and go, the tests under the sanitizers, and a million executions of every fuzzer.
 test-long: test
 	@FATHOM_SOAK_STEPS=1000000 build/$(PRESET)/tests/infer_test --gtest_filter='EngineSoak.*'
-	@FATHOM_KILL_ROUNDS=100 build/$(PRESET)/tests/e2e_test --gtest_filter='LedgerKillTest.*'
+	@FATHOM_KILL_ROUNDS=100 build/$(PRESET)/tests/e2e_test --gtest_filter='LedgerKillTest.*:SharedLedgerTest.AKilled*'
 	@FATHOM_OVERLOAD_SECONDS=120 build/$(PRESET)/tests/e2e_test --gtest_filter='OverloadTest.*'
 	@FATHOM_SOAK_SECONDS=1800 build/$(PRESET)/tests/e2e_test --gtest_filter='ServeSoakTest.*'
 	@$(MAKE) --no-print-directory all PRESET=asan && ctest --preset asan -j 2

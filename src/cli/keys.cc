@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <charconv>
 #include <ctime>
-#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -14,8 +13,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/common.h"
+#include "cli/ledger_option.h"
 #include "cli/times.h"
-#include "serve/accounts/sqlite_store.h"
+#include "serve/accounts/open_store.h"
 
 namespace fathom {
 namespace {
@@ -23,7 +23,7 @@ namespace {
 using nlohmann::ordered_json;
 
 struct Arguments {
-  std::filesystem::path ledger;
+  std::string ledger;
   std::string name;
   bool json = false;
   // What was given; the rest of a key stays as it is.
@@ -115,9 +115,9 @@ void Create(const Arguments& arguments) {
   CheckName(arguments.name);
   ApiKey key{.name = arguments.name, .created = std::time(nullptr)};
   Apply(arguments, key);
-  SqliteStore store(arguments.ledger, SqliteStore::Open::kCreate);
+  const auto store = OpenStore(arguments.ledger, StoreMode::kCreate);
   const std::string secret = NewKey();
-  key.id = store.AddKey(key, HashOf(secret));
+  key.id = store->AddKey(key, HashOf(secret));
   if (arguments.json) {
     ordered_json json = KeyJson(key);
     json["key"] = secret;
@@ -132,51 +132,59 @@ void Create(const Arguments& arguments) {
 std::string OrDash(int64_t value) { return value == 0 ? "-" : std::to_string(value); }
 
 void List(const Arguments& arguments) {
-  SqliteStore store(arguments.ledger, SqliteStore::Open::kExisting);
-  const auto keys = store.Keys();
+  const auto store = OpenStore(arguments.ledger, StoreMode::kExisting);
+  const auto keys = store->Keys();
+  const auto spent = [&](const ApiKey& key) {
+    const int64_t since = PeriodStart(key.limits.period, std::time(nullptr) * 1000);
+    return FormatDollars(store->Use(key.id, since).spent);
+  };
   if (arguments.json) {
-    ordered_json json = ordered_json::array();
-    for (const auto& [key, hash] : keys) json.push_back(KeyJson(key));
-    WriteJson({{"keys", std::move(json)}});
+    ordered_json list = ordered_json::array();
+    for (const auto& [key, hash] : keys) {
+      list.push_back(KeyJson(key));
+      list.back()["spent_dollars"] = spent(key);
+    }
+    WriteJson({{"keys", std::move(list)}});
     return;
   }
-  std::string text = fmt::format("{:20} {:6} {:9} {:12} {:>8} {:>10} {:>16}  {}\n", "name", "role",
-                                 "state", "expires", "requests", "tokens/min", "budget", "cache");
+  std::string text =
+      fmt::format("{:20} {:6} {:9} {:12} {:>8} {:>10} {:>12} {:>16}  {}\n", "name", "role", "state",
+                  "expires", "requests", "tokens/min", "spent", "budget", "cache");
   for (const auto& [key, hash] : keys) {
     const KeyLimits& limits = key.limits;
     const std::string budget =
         limits.budget ? fmt::format("${} {}", FormatDollars(*limits.budget), Name(limits.period))
                       : "-";
-    text += fmt::format("{:20} {:6} {:9} {:12} {:>8} {:>10} {:>16}  {}\n", key.name, Name(key.role),
-                        StateOf(key),
+    text += fmt::format("{:20} {:6} {:9} {:12} {:>8} {:>10} {:>12} {:>16}  {}\n", key.name,
+                        Name(key.role), StateOf(key),
                         key.expires == 0 ? "never" : FormatTime(key.expires).substr(0, 10),
-                        OrDash(limits.concurrency), OrDash(limits.tokens_per_minute), budget,
-                        key.shares_cache ? "shared" : "own");
+                        OrDash(limits.concurrency), OrDash(limits.tokens_per_minute),
+                        "$" + spent(key), budget, key.shares_cache ? "shared" : "own");
   }
   WriteStandardOutput(text);
 }
 
 void Finish(const Arguments& arguments, const ApiKey& key, const char* done) {
   if (arguments.json) WriteJson(KeyJson(key));
-  spdlog::info("the key of '{}' {}; a running server takes it over at SIGHUP", key.name, done);
+  spdlog::info("the key of '{}' {}; running servers take it over in a few seconds", key.name, done);
 }
 
 void Change(const Arguments& arguments) {
-  SqliteStore store(arguments.ledger, SqliteStore::Open::kExisting);
-  ApiKey key = FindKey(store, arguments.name);
+  const auto store = OpenStore(arguments.ledger, StoreMode::kExisting);
+  ApiKey key = FindKey(*store, arguments.name);
   if (key.revoked != 0) {
     throw Error(key.name, "the key is revoked, for good", "create another one");
   }
   Apply(arguments, key);
-  store.ChangeKey(key);
+  store->ChangeKey(key);
   Finish(arguments, key, "is changed");
 }
 
 void Revoke(const Arguments& arguments) {
-  SqliteStore store(arguments.ledger, SqliteStore::Open::kExisting);
-  ApiKey key = FindKey(store, arguments.name);
+  const auto store = OpenStore(arguments.ledger, StoreMode::kExisting);
+  ApiKey key = FindKey(*store, arguments.name);
   if (key.revoked == 0) key.revoked = std::time(nullptr);
-  store.ChangeKey(key);
+  store->ChangeKey(key);
   Finish(arguments, key, "is revoked");
 }
 
@@ -206,7 +214,7 @@ template <typename Run>
 Command AddOne(Command keys, const std::shared_ptr<Arguments>& arguments, const char* name,
                const char* description, Run run) {
   Command command = keys.AddCommand(name, description);
-  command.AddOption("--ledger", arguments->ledger, "The file with keys and ledger").Required();
+  AddLedgerOption(command, arguments->ledger);
   command.AddFlag("--json", arguments->json, "Print the result as JSON on stdout");
   command.OnRun([arguments, run] { run(*arguments); });
   return command;

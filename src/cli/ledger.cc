@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -11,9 +10,10 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/common.h"
+#include "cli/ledger_option.h"
 #include "cli/times.h"
 #include "serve/accounts/audit.h"
-#include "serve/accounts/sqlite_store.h"
+#include "serve/accounts/open_store.h"
 
 namespace fathom {
 namespace {
@@ -21,7 +21,7 @@ namespace {
 using nlohmann::ordered_json;
 
 struct Arguments {
-  std::filesystem::path ledger;
+  std::string ledger;
   std::string from, until, key;
   bool json = false;
   ExtractionRule rule;
@@ -68,12 +68,12 @@ std::string CsvLine(const LedgerRow& row, const std::string& name) {
 }
 
 void Export(const Arguments& arguments) {
-  SqliteStore store(arguments.ledger, SqliteStore::Open::kExisting);
-  const auto names = NamesOf(store);
+  const auto store = OpenStore(arguments.ledger, StoreMode::kExisting);
+  const auto names = NamesOf(*store);
   std::string text =
       "id,key,route,model,created,settled,outcome,cache_hit_tokens,cache_miss_tokens,"
       "output_tokens,cache_hit_price,cache_miss_price,output_price,cost\n";
-  store.ForEachRow(FilterOf(arguments, names), [&](const LedgerRow& row) {
+  store->ForEachRow(FilterOf(arguments, names), [&](const LedgerRow& row) {
     const auto name = names.find(row.key);
     text += CsvLine(row, name == names.end() ? std::to_string(row.key) : name->second);
     if (text.size() < kFlush) return;
@@ -114,9 +114,9 @@ std::string FlagsText(const KeyAudit& audit) {
 }
 
 void Audit(const Arguments& arguments) {
-  SqliteStore store(arguments.ledger, SqliteStore::Open::kExisting);
-  const auto names = NamesOf(store);
-  const auto audits = AuditLedger(store, FilterOf(arguments, names), arguments.rule);
+  const auto store = OpenStore(arguments.ledger, StoreMode::kExisting);
+  const auto names = NamesOf(*store);
+  const auto audits = AuditLedger(*store, FilterOf(arguments, names), arguments.rule);
   const auto name_of = [&](int64_t key) {
     const auto name = names.find(key);
     return name == names.end() ? std::to_string(key) : name->second;
@@ -143,7 +143,7 @@ template <typename Run>
 Command AddOne(Command ledger, const std::shared_ptr<Arguments>& arguments, const char* name,
                const char* description, Run run) {
   Command command = ledger.AddCommand(name, description);
-  command.AddOption("--ledger", arguments->ledger, "The file with keys and ledger").Required();
+  AddLedgerOption(command, arguments->ledger);
   command.AddOption("--from", arguments->from, "The first day, 2026-11-01 (in UTC)");
   command.AddOption("--until", arguments->until, "The day after the last one");
   command.AddOption("--key", arguments->key, "Of this key only");

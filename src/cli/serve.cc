@@ -20,7 +20,7 @@
 #include "cli/serve_settings.h"
 #include "cli/service_manager.h"
 #include "serve/accounts/accounts.h"
-#include "serve/accounts/sqlite_store.h"
+#include "serve/accounts/open_store.h"
 #include "serve/http/server.h"
 #include "serve/metrics/server_metrics.h"
 #include "serve/openai/openai_api.h"
@@ -36,7 +36,8 @@ struct Arguments {
   DraftOptions draft;
   std::filesystem::path directory;
   std::string name;
-  std::filesystem::path ledger, config;
+  std::string ledger;
+  std::filesystem::path config;
   std::string log_format = "text";
   int64_t context = 0;
   int64_t max_running = 64, max_waiting = 256;
@@ -60,9 +61,7 @@ class Serving {
  public:
   explicit Serving(Arguments& arguments)
       : arguments_(arguments),
-        store_(arguments.ledger.empty()
-                   ? nullptr
-                   : std::make_unique<SqliteStore>(arguments.ledger, SqliteStore::Open::kServe)),
+        store_(arguments.ledger.empty() ? nullptr : OpenStore(arguments.ledger, StoreMode::kServe)),
         settings_(ServeSettings::Read(arguments.config)),
         accounts_(store_.get(), settings_.prices),
         admission_({.objective = settings_.first_token, .max_running = arguments.max_running}),
@@ -157,7 +156,7 @@ class Serving {
     const std::string& host = arguments_.web.host;
     if (IsThisMachine(host)) return;
     if (accounts_.keys().usable() == 0) {
-      throw Error(arguments_.ledger.string(),
+      throw Error(store_->name(),
                   fmt::format("no key in it can be used, and {} is more than this machine", host),
                   "`fathom keys create` makes one");
     }
@@ -172,8 +171,8 @@ class Serving {
     const ServeSettings settings = ServeSettings::Read(arguments_.config);
     accounts_.SetPrices(settings.prices);
     admission_.SetObjective(settings.first_token);
-    accounts_.LoadKeys();
-    spdlog::info("keys and configuration are read again");
+    accounts_.ReloadKeys();
+    spdlog::info("the configuration is read again, and keys are");
   }
 
   // Neither what was asked nor what was answered.
@@ -199,8 +198,8 @@ class Serving {
 
   Arguments& arguments_;
   // First, so that what the engine leaves unfinished at the end is settled all the same.
-  std::unique_ptr<SqliteStore> store_;  // null without --ledger
-  const ServeSettings settings_;        // at the start
+  std::unique_ptr<AccountStore> store_;  // null without --ledger
+  const ServeSettings settings_;         // at the start
   Accounts accounts_;
   Admission admission_;
   Device device_;
@@ -252,8 +251,9 @@ void AddServeCommand(Command app) {
       .InRange(0, 86400)
       .ShowDefault();
   command.AddOption("--ledger", arguments->ledger,
-                    "The file with keys (`fathom keys`) and what requests took and cost; without "
-                    "it, there are none");
+                    "Keys (`fathom keys`) and what requests took and cost: a file, or the "
+                    "postgresql:// address of a database, for several servers; without it, there "
+                    "are none");
   command.AddOption(
       "--config", arguments->config,
       "A file with prices and the objective of admission, read again at SIGHUP (docs/serving.md)");

@@ -5,36 +5,16 @@
 
 #include <csignal>
 #include <cstdlib>
-#include <map>
-#include <mutex>
 #include <random>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "e2e/seen_answers.h"
 #include "e2e/serve_fixture.h"
 
 namespace fathom::test {
 namespace {
-
-// Streams that its clients saw whole, by id: the tokens that they were told of.
-class Seen {
- public:
-  // Returns how many there are.
-  size_t Add(const std::string& id, int64_t tokens) {
-    const std::lock_guard lock(mutex_);
-    tokens_[id] = tokens;
-    return tokens_.size();
-  }
-  std::map<std::string, int64_t> tokens() const {
-    const std::lock_guard lock(mutex_);
-    return tokens_;
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::map<std::string, int64_t> tokens_;
-};
 
 class LedgerKillTest : public ServeTest {
  protected:
@@ -44,17 +24,9 @@ class LedgerKillTest : public ServeTest {
     for (;;) {
       Client client(port_);
       if (!client.connected()) return;
-      const json request = {{"prompt", "class Error"},
-                            {"max_tokens", 1 + random() % 40},
-                            {"ignore_eos", true},
-                            {"stream", true},
-                            {"stream_options", {{"include_usage", true}}}};
-      client.Send(Post("/v1/completions", request.dump(), Headers()));
-      const std::string text = client.ReceiveUntil("[DONE]");
-      if (!Has(text, "[DONE]")) return;
-      const size_t usage = text.rfind("data: {");
-      const json event = json::parse(text.substr(usage + 6, text.find("\n\n", usage) - usage - 6));
-      const size_t count = seen.Add(event["id"], event["usage"]["completion_tokens"]);
+      const auto told = AskForStream(client, Headers(), 1 + random() % 40);
+      if (!told) return;
+      const size_t count = seen.Add(told->first, told->second);
       if (count == last) server_->Signal(SIGKILL);
     }
   }
@@ -81,21 +53,12 @@ TEST_F(LedgerKillTest, WhatClientsSawIsSettledOnce) {
   Serve({"--ledger", Ledger()});
   server_->Signal(SIGTERM);
   EXPECT_EQ(server_->Status(), 0);
-  std::map<std::string, std::map<std::string, std::string>> rows;
   size_t interrupted = 0;
-  for (auto& row : ExportLedger()) {
-    EXPECT_NE(row.at("outcome"), "open");
-    EXPECT_FALSE(row.at("settled").empty());
-    interrupted += row.at("outcome") == "interrupted" ? 1 : 0;
-    EXPECT_TRUE(rows.emplace(row.at("id"), row).second) << row.at("id");
-  }
+  const auto rows = ExportLedger();
+  for (const auto& row : rows) interrupted += row.at("outcome") == "interrupted" ? 1 : 0;
   EXPECT_GT(interrupted, 0U);
   ASSERT_GE(seen.tokens().size(), static_cast<size_t>(count));
-  for (const auto& [id, tokens] : seen.tokens()) {
-    ASSERT_TRUE(rows.contains(id)) << id;
-    EXPECT_EQ(rows[id].at("outcome"), "done") << id;
-    EXPECT_EQ(rows[id].at("output_tokens"), std::to_string(tokens)) << id;
-  }
+  ExpectSettledOnce(seen, rows);
 }
 
 }  // namespace

@@ -106,7 +106,8 @@ class ServeTest : public testing::Test {
     }
     return rows;
   }
-  std::string Ledger() const { return (own_ / "ledger.db").string(); }
+  // The --ledger of servers and commands.
+  virtual std::string Ledger() const { return (own_ / "ledger.db").string(); }
   std::string CreateKey(const std::string& name, const std::vector<std::string>& options = {}) {
     std::vector<std::string> arguments = {"keys", "create", name, "--ledger", Ledger(), "--json"};
     arguments.insert(arguments.end(), options.begin(), options.end());

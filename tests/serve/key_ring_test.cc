@@ -35,15 +35,10 @@ class KeyRingTest : public testing::Test {
   void Load(ApiKey key = {}) {
     key.id = 1;
     key.name = "one";
-    ring_.Load({{key, HashOf("sk-one")}}, [this](int64_t, int64_t from) {
-      asked_from_ = from;
-      return spent_;
-    });
+    ring_.Load({{key, HashOf("sk-one")}});
   }
 
   int64_t now_ = kNoon;
-  MicroDollars spent_ = 0;  // what the store says
-  int64_t asked_from_ = -1;
   KeyRing ring_{[this] { return now_; }};
 };
 
@@ -62,7 +57,7 @@ TEST_F(KeyRingTest, WithoutKeysEverybodyMayAsk) {
   EXPECT_TRUE(ring_.empty());
   EXPECT_EQ(ring_.Authenticate("", KeyRole::kAdmin), 0);
   ring_.CheckRoom(0);
-  ring_.Return(0, 0, 5, ring_.Take(0, 1000, 1000).id);
+  ring_.Return(ring_.Take(0, 1000).id, 5);
 }
 
 TEST_F(KeyRingTest, AKeyIsFoundByWhatItIs) {
@@ -96,80 +91,58 @@ TEST_F(KeyRingTest, RolesAndStatesCount) {
 
 // The hash of a revoked key is forgotten, and what is kept instead is nobody's.
 TEST_F(KeyRingTest, ARevokedKeysPlaceOpensNothing) {
-  ring_.Load({{{.id = 1, .revoked = 1}, KeyHash{}}}, [](int64_t, int64_t) { return 0; });
+  ring_.Load({{{.id = 1, .revoked = 1}, KeyHash{}}});
   EXPECT_REFUSED(ring_.Authenticate("", KeyRole::kUser), Reason::kNoKey);
   EXPECT_REFUSED(ring_.Authenticate("Bearer ", KeyRole::kUser), Reason::kNoKey);
 }
 
 TEST_F(KeyRingTest, SoManyRequestsAtATime) {
   Load({.limits = {.concurrency = 2}});
-  ring_.Take(1, 10, 0);
+  ring_.Take(1, 10);
   ring_.CheckRoom(1);
-  ring_.Take(1, 10, 0);
+  ring_.Take(1, 10);
   EXPECT_EQ(EXPECT_REFUSED(ring_.CheckRoom(1), Reason::kRate), 1);
-  EXPECT_REFUSED(ring_.Take(1, 10, 0), Reason::kRate);
-  ring_.Return(1, 0, 10, 0);
-  ring_.Take(1, 10, 0);
+  EXPECT_REFUSED(ring_.Take(1, 10), Reason::kRate);
+  ring_.Return(1, 10);
+  ring_.Take(1, 10);
 }
 
 TEST_F(KeyRingTest, TokensOfAMinuteFlowEvenly) {
   Load({.limits = {.tokens_per_minute = 600}});  // 10 a second
-  ring_.Take(1, 400, 0);
-  EXPECT_EQ(EXPECT_REFUSED(ring_.Take(1, 300, 0), Reason::kRate), 10);  // 200 left, 100 lacking
+  ring_.Take(1, 400);
+  EXPECT_EQ(EXPECT_REFUSED(ring_.Take(1, 300), Reason::kRate), 10);  // 200 left, 100 lacking
   now_ += 10'000;
-  ring_.Take(1, 300, 0);
+  ring_.Take(1, 300);
   EXPECT_EQ(EXPECT_REFUSED(ring_.CheckRoom(1), Reason::kRate), 1);
   // An answer takes its tokens at its end, and may leave less than nothing.
-  ring_.Return(1, 0, 50, 0);
-  EXPECT_EQ(EXPECT_REFUSED(ring_.Take(1, 1, 0), Reason::kRate), 6);  // 51 lacking
+  ring_.Return(1, 50);
+  EXPECT_EQ(EXPECT_REFUSED(ring_.Take(1, 1), Reason::kRate), 6);  // 51 lacking
   // A minute and more fill the bucket, and no further.
   now_ += 3'600'000;
-  EXPECT_EQ(EXPECT_REFUSED(ring_.Take(1, 601, 0), Reason::kTooLarge), 0);
-  ring_.Take(1, 600, 0);
+  EXPECT_EQ(EXPECT_REFUSED(ring_.Take(1, 601), Reason::kTooLarge), 0);
+  ring_.Take(1, 600);
 }
 
-TEST_F(KeyRingTest, ABudgetHasWhatIsSpentAndWhatCanBe) {
-  spent_ = 700;
-  Load({.limits = {.budget = 1000}});
-  EXPECT_EQ(asked_from_, 0);
-  EXPECT_EQ(EXPECT_REFUSED(ring_.Take(1, 1, 301), Reason::kBudget), 0);
-  ring_.Take(1, 1, 200);
-  EXPECT_REFUSED(ring_.Take(1, 1, 101), Reason::kBudget);
-  ring_.Take(1, 1, 100);
-  EXPECT_REFUSED(ring_.CheckRoom(1), Reason::kBudget);
-  ring_.Return(1, 200, 5, 50);  // it cost less than it could
-  ring_.Take(1, 1, 150);
-  EXPECT_REFUSED(ring_.Take(1, 1, 1), Reason::kBudget);
-}
-
-TEST_F(KeyRingTest, AMonthsBudgetIsWholeAgainInTheNext) {
-  spent_ = 900;
-  Load({.limits = {.budget = 1000, .period = BudgetPeriod::kMonth}});
-  EXPECT_EQ(asked_from_, 1'793'491'200'000);  // 1 November 2026, 0:00 UTC
-  EXPECT_REFUSED(ring_.Take(1, 1, 101), Reason::kBudget);
-  ring_.Take(1, 1, 100);
-  now_ += int64_t{3} * 86'400'000;  // 1 December, 12:00
-  ring_.Take(1, 1, 900);            // what is under way counts
-  ring_.Return(1, 100, 1, 100);
-  ring_.Return(1, 900, 1, 900);
-  EXPECT_REFUSED(ring_.CheckRoom(1), Reason::kBudget);
+TEST_F(KeyRingTest, WhatTheStoreRefusesHasTakenNoTokens) {
+  Load({.limits = {.tokens_per_minute = 600}});
+  ring_.Take(1, 500);
+  ring_.GiveBack(1, 500);
+  ring_.Return(1, 0);
+  ring_.Take(1, 600);
 }
 
 TEST_F(KeyRingTest, LoadingAgainKeepsWhatIsUnderWay) {
-  Load({.limits = {.concurrency = 1, .tokens_per_minute = 600, .budget = 1000}});
-  ring_.Take(1, 500, 400);
-  asked_from_ = -1;
-  Load({.limits = {.concurrency = 2, .tokens_per_minute = 1200, .budget = 500}});
-  EXPECT_EQ(asked_from_, -1);  // it knows what was spent
-  EXPECT_REFUSED(ring_.Take(1, 701, 0), Reason::kRate);
-  EXPECT_REFUSED(ring_.Take(1, 1, 101), Reason::kBudget);
-  ring_.Take(1, 700, 100);
+  Load({.limits = {.concurrency = 1, .tokens_per_minute = 600}});
+  ring_.Take(1, 500);
+  Load({.limits = {.concurrency = 2, .tokens_per_minute = 1200}});
+  EXPECT_REFUSED(ring_.Take(1, 701), Reason::kRate);
+  ring_.Take(1, 700);
   EXPECT_REFUSED(ring_.CheckRoom(1), Reason::kRate);
-  ring_.Return(1, 400, 0, 400);
+  ring_.Return(1, 0);
   // A key that the store no longer has opens nothing, and its requests end as others do.
-  ring_.Load({}, [](int64_t, int64_t) { return 0; });
+  ring_.Load({});
   EXPECT_REFUSED(ring_.Authenticate("Bearer sk-one", KeyRole::kUser), Reason::kNoKey);
-  ring_.Return(1, 100, 0, 100);
+  ring_.Return(1, 0);
 }
 
 }  // namespace

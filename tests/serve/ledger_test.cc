@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/error.h"
@@ -26,32 +27,43 @@ class MemoryStore : public AccountStore {
   std::vector<std::pair<ApiKey, KeyHash>> Keys() override { return {}; }
   int64_t AddKey(const ApiKey&, const KeyHash&) override { return 0; }
   void ChangeKey(const ApiKey&) override {}
-  MicroDollars Spent(int64_t, int64_t) override { return 0; }
+  const std::string& name() const override { return name_; }
+  KeyUse Use(int64_t, int64_t) override { return {}; }
   void ForEachRow(const LedgerFilter&, const std::function<void(const LedgerRow&)>&) override {}
-  std::vector<LedgerRow> OpenRows() override {
-    std::vector<LedgerRow> open;
-    for (const auto& [id, row] : rows_) {
-      if (row.outcome == Outcome::kOpen) open.push_back(row);
+  int64_t Tend(int64_t now) override {
+    const std::lock_guard lock(mutex_);
+    ++tended_;
+    changed_.notify_all();
+    if (full_) throw Error(name_, "the disk is full");
+    int64_t count = 0;
+    for (auto& [id, row] : rows_) {
+      if (row.outcome != Outcome::kOpen || row.route != kLeft) continue;
+      row = Interrupted(row, now);
+      ++count;
     }
-    return open;
+    changed_.notify_all();
+    return count;
   }
-  void Apply(std::span<const LedgerChange> changes) override {
+  std::vector<Refusal> Apply(std::span<const LedgerChange> changes) override {
     std::unique_lock lock(mutex_);
     ++entered_;
     changed_.notify_all();
     changed_.wait(lock, [&] { return !held_; });
-    if (full_) throw Error("ledger.db", "the disk is full");
+    if (full_) throw Error(name_, "the disk is full");
     sizes_.push_back(changes.size());
-    for (const auto& [kind, row] : changes) {
-      if (kind == Kind::kReserve) {
-        rows_[row.id] = row;
-      } else if (kind == Kind::kMark) {
+    std::vector<Refusal> refusals(changes.size());
+    for (size_t i = 0; i < changes.size(); ++i) {
+      const auto& [kind, row] = changes[i];
+      if (kind == Kind::kMark) {
         rows_[row.id].tokens = row.tokens;
+      } else if (kind == Kind::kReserve && row.reserved > most_) {
+        refusals[i] = AccessError(AccessError::Reason::kBudget, "too dear");
       } else {
         rows_[row.id] = row;
       }
     }
     changed_.notify_all();
+    return refusals;
   }
 
   void Hold(bool held) {
@@ -62,6 +74,14 @@ class MemoryStore : public AccountStore {
   void SetFull(bool full) {
     const std::lock_guard lock(mutex_);
     full_ = full;
+  }
+  void SetMost(MicroDollars most) {
+    const std::lock_guard lock(mutex_);
+    most_ = most;
+  }
+  void AwaitTended(int times) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return tended_ >= times; });
   }
   void AwaitEntered(int times) {
     std::unique_lock lock(mutex_);
@@ -81,29 +101,39 @@ class MemoryStore : public AccountStore {
     return rows_[id];
   }
 
+  // The route of rows whose server is no more.
+  static constexpr const char* kLeft = "left";
+
  private:
+  const std::string name_ = "ledger.db";
   std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::string, LedgerRow> rows_;
   std::vector<size_t> sizes_;  // of commits
-  int entered_ = 0;
+  int entered_ = 0, tended_ = 0;
+  MicroDollars most_ = INT64_MAX;  // that a request may reserve
   bool held_ = false, full_ = false;
 };
+
+// Marks and looks at no time that a test lasts, unless it says so.
+LedgerOptions Options() {
+  return {.mark_interval = std::chrono::hours(1), .look_interval = std::chrono::hours(1)};
+}
 
 std::shared_ptr<TokenMeter> Meter() { return std::make_shared<TokenMeter>(); }
 
 TEST(Ledger, WhatComesWhileItCommitsIsOneCommit) {
   MemoryStore store;
   std::latch done(101);
-  Ledger ledger(store, std::chrono::hours(1));
+  Ledger ledger(store, Options());
   store.Hold(true);
-  ledger.Reserve({.id = "first"}, Meter(), [&](bool durable) {
-    EXPECT_TRUE(durable);
+  ledger.Reserve({.id = "first"}, Meter(), [&](const Refusal& refusal) {
+    EXPECT_FALSE(refusal);
     done.count_down();
   });
   store.AwaitEntered(1);
   for (int i = 0; i < 100; ++i) {
-    ledger.Reserve({.id = std::to_string(i)}, Meter(), [&](bool) { done.count_down(); });
+    ledger.Reserve({.id = std::to_string(i)}, Meter(), [&](const Refusal&) { done.count_down(); });
   }
   store.Hold(false);
   done.wait();
@@ -114,8 +144,8 @@ TEST(Ledger, NobodyIsToldBeforeItIsDurable) {
   MemoryStore store;
   std::latch settled(1);
   std::atomic<bool> told = false;
-  Ledger ledger(store, std::chrono::hours(1));
-  ledger.Reserve({.id = "a"}, Meter(), [](bool) {});
+  Ledger ledger(store, Options());
+  ledger.Reserve({.id = "a"}, Meter(), [](const Refusal&) {});
   store.AwaitEntered(1);
   store.Hold(true);
   ledger.Settle({.id = "a", .outcome = Outcome::kDone}, [&] {
@@ -131,9 +161,11 @@ TEST(Ledger, NobodyIsToldBeforeItIsDurable) {
 
 TEST(Ledger, ARowIsMarkedWhileItsRequestRuns) {
   MemoryStore store;
-  Ledger ledger(store, std::chrono::milliseconds(1));
+  LedgerOptions options = Options();
+  options.mark_interval = std::chrono::milliseconds(1);
+  Ledger ledger(store, options);
   const auto meter = Meter();
-  ledger.Reserve({.id = "a"}, meter, [](bool) {});
+  ledger.Reserve({.id = "a"}, meter, [](const Refusal&) {});
   meter->Set({.cache_hit = 1, .cache_miss = 2, .output = 3});
   store.Await("a", [](const LedgerRow& row) { return row.tokens == TokenCounts{1, 2, 3}; });
   meter->Set({.cache_hit = 1, .cache_miss = 2, .output = 4});
@@ -141,27 +173,81 @@ TEST(Ledger, ARowIsMarkedWhileItsRequestRuns) {
   EXPECT_EQ(store.row("a").outcome, Outcome::kOpen);
 }
 
-TEST(Ledger, WhatWasLeftOpenIsSettledWithItsLastMark) {
+TEST(Ledger, WhatServersLeaveOpenIsSettledAtItsStartAndLater) {
   MemoryStore store;
-  const LedgerRow left = {.id = "a", .prices = {1'000'000, 2'000'000, 3'000'000}};
-  store.Apply(std::vector<LedgerChange>{{Kind::kReserve, left},
-                                        {Kind::kMark, {.id = "a", .tokens = {10, 20, 30}}}});
-  const Ledger ledger(store);
+  const auto leave = [&](const std::string& id) {
+    store.Apply(std::vector<LedgerChange>{
+        {Kind::kReserve,
+         {.id = id, .route = MemoryStore::kLeft, .prices = {1'000'000, 2'000'000, 3'000'000}}},
+        {Kind::kMark, {.id = id, .tokens = {10, 20, 30}}}});
+  };
+  leave("a");
+  LedgerOptions options = Options();
+  options.look_interval = std::chrono::milliseconds(1);
+  const Ledger ledger(store, options);
   EXPECT_EQ(store.row("a").outcome, Outcome::kInterrupted);
   EXPECT_EQ(store.row("a").cost, 10 + 40 + 90);
   EXPECT_GT(store.row("a").settled, 0);
+  leave("b");
+  store.Await("b", [](const LedgerRow& row) { return row.outcome == Outcome::kInterrupted; });
+}
+
+TEST(Ledger, AStoreThatIsGoneIsNoticedWithoutRequests) {
+  MemoryStore store;
+  LedgerOptions options = Options();
+  options.look_interval = std::chrono::milliseconds(1);
+  const Ledger ledger(store, options);
+  store.SetFull(true);
+  while (!ledger.statistics().failing) std::this_thread::yield();
+  store.SetFull(false);
+  while (ledger.statistics().failing) std::this_thread::yield();
+}
+
+TEST(Ledger, ItLooksWhenItIsAskedTo) {
+  MemoryStore store;
+  std::latch looked(1);
+  LedgerOptions options = Options();
+  options.look = [&] { looked.count_down(); };
+  Ledger ledger(store, options);
+  store.AwaitTended(1);
+  EXPECT_FALSE(looked.try_wait());
+  ledger.LookSoon();
+  looked.wait();
+  store.AwaitTended(2);
+}
+
+TEST(Ledger, WhatTheStoreRefusesIsNotOpen) {
+  MemoryStore store;
+  store.SetMost(10);
+  std::latch told(2);
+  Ledger ledger(store, Options());
+  store.Hold(true);
+  ledger.Reserve({.id = "a", .reserved = 11}, Meter(), [&](const Refusal& refusal) {
+    ASSERT_TRUE(refusal);
+    EXPECT_EQ(refusal->reason(), AccessError::Reason::kBudget);
+    told.count_down();
+  });
+  ledger.Reserve({.id = "b", .reserved = 10}, Meter(), [&](const Refusal& refusal) {
+    EXPECT_FALSE(refusal);
+    told.count_down();
+  });
+  store.Hold(false);
+  told.wait();
+  EXPECT_EQ(ledger.statistics().open, 1);
+  EXPECT_FALSE(ledger.statistics().failing);
 }
 
 TEST(Ledger, AFullDiskRefusesRequestsAndKeepsSettlements) {
   MemoryStore store;
   std::latch refused(1), settled(1);
-  Ledger ledger(store, std::chrono::hours(1));
-  ledger.Reserve({.id = "a"}, Meter(), [](bool durable) { EXPECT_TRUE(durable); });
+  Ledger ledger(store, Options());
+  ledger.Reserve({.id = "a"}, Meter(), [](const Refusal& refusal) { EXPECT_FALSE(refusal); });
   store.AwaitEntered(1);
   store.SetFull(true);
   ledger.Settle({.id = "a", .outcome = Outcome::kDone}, [&] { settled.count_down(); });
-  ledger.Reserve({.id = "b"}, Meter(), [&](bool durable) {
-    EXPECT_FALSE(durable);
+  ledger.Reserve({.id = "b"}, Meter(), [&](const Refusal& refusal) {
+    ASSERT_TRUE(refusal);
+    EXPECT_EQ(refusal->reason(), AccessError::Reason::kLedger);
     refused.count_down();
   });
   refused.wait();
@@ -181,7 +267,7 @@ TEST(Accounts, ABillThatIsGivenUpIsSettledWithWhatItHad) {
     {
       const Accounts::Opened opened =
           accounts.Open({.id = "a", .prompt_tokens = 10, .most_output = 100});
-      accounts.WhenReserved(*opened.bill, [&](bool) { reserved.count_down(); });
+      accounts.Reserve(*opened.bill, [&](const Refusal&) { reserved.count_down(); });
       reserved.wait();
       EXPECT_EQ(store.row("a").reserved, 10 + 200);
       opened.bill->Note({.cache_hit = 4, .cache_miss = 6, .output = 7});

@@ -117,7 +117,7 @@ TEST(StreamLoad, TwoThousandAtATime) {
       executor,
       {.step_tokens = kStreams * kPromptTokens, .max_running = kStreams, .draft = DraftMode::kOff});
   const TemporaryDirectory directory;
-  SqliteStore store(directory / "ledger.db", SqliteStore::Open::kServe);
+  SqliteStore store(directory / "ledger.db", StoreMode::kServe);
   Accounts accounts(&store, {.cache_hit = 1, .cache_miss = 2, .output = 3});
   Admission admission({.max_running = kStreams});
   ServerMetrics metrics("stub", 1024, accounts);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -30,5 +31,8 @@ class AccessError : public std::runtime_error {
   Reason reason_;
   int64_t retry_seconds_;
 };
+
+// Why something is refused; nothing: it is not.
+using Refusal = std::optional<AccessError>;
 
 }  // namespace fathom

@@ -8,58 +8,40 @@
 #include <utility>
 #include <vector>
 
+#include "serve/accounts/access_error.h"
 #include "serve/accounts/api_key.h"
+#include "serve/accounts/key_use.h"
+#include "serve/accounts/ledger_row.h"
 #include "serve/accounts/money.h"
 
 namespace fathom {
-
-// How a request ended.
-enum class Outcome : uint8_t {
-  kOpen,         // it has not
-  kDone,         // answered
-  kCancelled,    // its client went, or the server was told to stop
-  kFailed,       // the client was told an error
-  kInterrupted,  // the server ended before it; found by the next one
-};
-std::string_view Name(Outcome outcome);  // "open", "done", ...
-
-// One request. Neither what was asked nor what was answered is in it. Times are milliseconds since
-// 1970.
-struct LedgerRow {
-  std::string id;     // unique: that of the answer
-  int64_t key = 0;    // ApiKey::id; 0: there was none
-  std::string route;  // "/v1/chat/completions"
-  std::string model;
-  int64_t created = 0;
-  int64_t settled = 0;  // 0: it is open
-  Outcome outcome = Outcome::kOpen;
-  Prices prices;              // when it was admitted
-  MicroDollars reserved = 0;  // the most that it can cost
-  TokenCounts tokens;         // so far
-  MicroDollars cost = 0;      // 0 while it is open
-};
-
-// A step in a row's life.
-struct LedgerChange {
-  enum class Kind : uint8_t {
-    kReserve,  // the row is new
-    kMark,     // its tokens have become more
-    kSettle,   // outcome, tokens, cost and settled are final; one that is not open is left as it is
-  };
-  Kind kind;
-  LedgerRow row;
-};
 
 struct LedgerFilter {
   int64_t from = 0, until = INT64_MAX;  // of LedgerRow::created: [from, until)
   int64_t key = -1;                     // -1: all
 };
 
-// Where keys and the ledger are kept. Every call is durable when it returns, and throws Error when
-// the store fails; then nothing of it has happened. From any thread.
+// What a store is opened for.
+enum class StoreMode : uint8_t {
+  kExisting,  // to read it and to change keys; Error when there is none
+  kCreate,    // the same; makes it where there is none
+  kServe,     // to write requests; makes it where there is none
+};
+
+// Where keys and the ledger are kept, for one server or several. Every call is durable when it
+// returns, and throws Error when the store fails; then nothing of it has happened, or, where a
+// connection was lost in the middle of a commit, all of it: marks and settlements can be made again
+// without harm, and a reservation that is not known to be there is settled as if it were. From any
+// thread.
+//
+// An open row belongs to the store, opened with kServe, that reserved it, which is a server. Limits
+// of keys are those that the store has at that moment, and count the rows of all servers.
 class AccountStore {
  public:
   virtual ~AccountStore() = default;
+
+  // What errors call it: a file's name, an address without its password.
+  virtual const std::string& name() const = 0;
 
   // Keys and their hashes, in the order they were made; a revoked one's hash is all zero.
   virtual std::vector<std::pair<ApiKey, KeyHash>> Keys() = 0;
@@ -68,14 +50,19 @@ class AccountStore {
   // Takes over everything but id, name and creation; a revoked key's hash is forgotten.
   virtual void ChangeKey(const ApiKey& key) = 0;
 
-  // All of them, or none.
-  virtual void Apply(std::span<const LedgerChange> changes) = 0;
-  // Of a key's settled rows that were created at `from` or later.
-  virtual MicroDollars Spent(int64_t key, int64_t from) = 0;
+  // In one commit: what is settled makes room for what is reserved, whatever their order. Returns,
+  // for each change, why it was not made (RefusalOf); the others are made all the same.
+  virtual std::vector<Refusal> Apply(std::span<const LedgerChange> changes) = 0;
+  // What servers do at their start and every few seconds: settles as kInterrupted, with its last
+  // mark, every open row whose server is no more. now: what these rows say that they were settled.
+  // Returns how many there were.
+  virtual int64_t Tend(int64_t now) = 0;
+  // What a key has under way, and has spent with requests that were created at `since` (the
+  // beginning of a month, or 0) or later.
+  virtual KeyUse Use(int64_t key, int64_t since) = 0;
   // Rows in the order of their creation.
   virtual void ForEachRow(const LedgerFilter& filter,
                           const std::function<void(const LedgerRow&)>& row) = 0;
-  virtual std::vector<LedgerRow> OpenRows() = 0;
 };
 
 }  // namespace fathom

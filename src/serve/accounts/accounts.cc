@@ -4,7 +4,8 @@
 
 namespace fathom {
 
-Bill::Bill(Accounts& accounts, LedgerRow row) : accounts_(accounts), row_(std::move(row)) {}
+Bill::Bill(Accounts& accounts, LedgerRow row, int64_t prompt_tokens)
+    : accounts_(accounts), row_(std::move(row)), prompt_tokens_(prompt_tokens) {}
 
 Bill::~Bill() {
   if (!settled_) Settle(Outcome::kCancelled, nullptr);
@@ -21,7 +22,7 @@ void Bill::Settle(Outcome outcome, std::function<void()> then) {
   row_.settled = NowMilliseconds();
   row_.tokens = meter_->Get();
   row_.cost = row_.prices.Cost(row_.tokens);
-  accounts_.keys_.Return(row_.key, row_.reserved, row_.tokens.output, row_.cost);
+  accounts_.keys_.Return(row_.key, row_.tokens.output);
   if (accounts_.ledger_ != nullptr) {
     accounts_.ledger_->Settle(std::move(row_), std::move(then));
   } else if (then) {
@@ -31,15 +32,14 @@ void Bill::Settle(Outcome outcome, std::function<void()> then) {
 
 Accounts::Accounts(AccountStore* store, const Prices& prices) : store_(store), prices_(prices) {
   if (store == nullptr) return;
-  // First: it settles what was open, which belongs to what keys have spent.
-  ledger_ = std::make_unique<Ledger>(*store);
   LoadKeys();
+  ledger_ = std::make_unique<Ledger>(*store, LedgerOptions{.look = [this] { LoadKeys(); }});
 }
 
-void Accounts::LoadKeys() {
-  if (store_ == nullptr) return;
-  keys_.Load(store_->Keys(),
-             [this](int64_t key, int64_t from) { return store_->Spent(key, from); });
+void Accounts::LoadKeys() { keys_.Load(store_->Keys()); }
+
+void Accounts::ReloadKeys() {
+  if (ledger_ != nullptr) ledger_->LookSoon();
 }
 
 void Accounts::SetPrices(const Prices& prices) {
@@ -62,16 +62,21 @@ Accounts::Opened Accounts::Open(const BillRequest& request) {
   // A hit may be the dearer of the two.
   row.reserved = std::max(row.reserved, row.prices.Cost({.cache_hit = request.prompt_tokens,
                                                          .output = request.most_output}));
-  ApiKey key = keys_.Take(request.key, request.prompt_tokens, row.reserved);
-  return {std::make_unique<Bill>(*this, std::move(row)), std::move(key)};
+  ApiKey key = keys_.Take(request.key, request.prompt_tokens);
+  return {std::make_unique<Bill>(*this, std::move(row), request.prompt_tokens), std::move(key)};
 }
 
-void Accounts::WhenReserved(const Bill& bill, std::function<void(bool)> then) {
+void Accounts::Reserve(const Bill& bill, std::function<void(const Refusal&)> then) {
   if (ledger_ == nullptr) {
-    then(true);
-  } else {
-    ledger_->Reserve(bill.row_, bill.meter_, std::move(then));
+    then({});
+    return;
   }
+  ledger_->Reserve(bill.row_, bill.meter_,
+                   [this, key = bill.row_.key, prompt = bill.prompt_tokens_,
+                    then = std::move(then)](const Refusal& refusal) {
+                     if (refusal) keys_.GiveBack(key, prompt);
+                     then(refusal);
+                   });
 }
 
 }  // namespace fathom

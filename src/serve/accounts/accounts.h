@@ -28,7 +28,7 @@ struct BillRequest {
 // a time; destroyed without Settle, it settles what was noted as cancelled.
 class Bill {
  public:
-  Bill(Accounts& accounts, LedgerRow row);
+  Bill(Accounts& accounts, LedgerRow row, int64_t prompt_tokens);
   ~Bill();
   Bill(const Bill&) = delete;
   Bill& operator=(const Bill&) = delete;
@@ -46,6 +46,7 @@ class Bill {
 
   Accounts& accounts_;
   LedgerRow row_;
+  const int64_t prompt_tokens_;
   const std::shared_ptr<TokenMeter> meter_ = std::make_shared<TokenMeter>();
   bool settled_ = false;
 };
@@ -58,8 +59,9 @@ class Accounts {
   // and this all bills.
   Accounts(AccountStore* store, const Prices& prices);
 
-  // Takes over the store's keys as they are now. Error when that fails.
-  void LoadKeys();
+  // Takes over the store's keys soon, as a server does every few seconds anyway. What fails is
+  // logged, and changes nothing.
+  void ReloadKeys();
   // Of requests to come.
   void SetPrices(const Prices& prices);
 
@@ -70,15 +72,17 @@ class Accounts {
     std::unique_ptr<Bill> bill;
     ApiKey key;
   };
-  // Admits a request and reserves the most that it can cost. AccessError when the key has no room
-  // for it.
+  // Admits a request, as far as this server can tell. AccessError when its key has no room for it.
   Opened Open(const BillRequest& request);
-  // Calls then(true) once the bill's reservation is durable (without a ledger at once): only then
-  // may anything be computed for it. then(false): it cannot be written.
-  void WhenReserved(const Bill& bill, std::function<void(bool)> then);
+  // Reserves the most that it can cost, in the ledger. then: called once, with nothing when that is
+  // durable (without a ledger at once): only then may anything be computed for it. Or with why it
+  // is refused: its key has no room, counting all servers, or the ledger cannot be written.
+  void Reserve(const Bill& bill, std::function<void(const Refusal&)> then);
 
  private:
   friend class Bill;
+
+  void LoadKeys();
 
   AccountStore* store_;
   KeyRing keys_{NowMilliseconds};

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 
@@ -21,16 +20,6 @@ uint64_t FirstBytes(const KeyHash& hash) {
   return bytes;
 }
 
-// When the period of a budget has begun; milliseconds since 1970.
-int64_t PeriodStart(BudgetPeriod period, int64_t now) {
-  if (period == BudgetPeriod::kTotal) return 0;
-  using std::chrono::floor;
-  const std::chrono::sys_time<std::chrono::milliseconds> time{std::chrono::milliseconds(now)};
-  const std::chrono::year_month_day day(floor<std::chrono::days>(time));
-  const std::chrono::sys_days first(day.year() / day.month() / 1);
-  return std::chrono::duration_cast<std::chrono::milliseconds>(first.time_since_epoch()).count();
-}
-
 bool SameScheme(std::string_view authorization) {
   if (authorization.size() < kScheme.size()) return false;
   return std::equal(kScheme.begin(), kScheme.end(), authorization.begin(), [](char a, char b) {
@@ -40,23 +29,9 @@ bool SameScheme(std::string_view authorization) {
 
 }  // namespace
 
-void KeyRing::Load(const std::vector<std::pair<ApiKey, KeyHash>>& keys,
-                   const std::function<MicroDollars(int64_t, int64_t)>& spent) {
-  const int64_t now = now_();
-  std::map<int64_t, int64_t> since;  // of keys whose costs are not known
-  {
-    const std::lock_guard lock(mutex_);
-    for (const auto& [key, hash] : keys) {
-      const auto state = states_.find(key.id);
-      const bool known =
-          state != states_.end() && state->second.key.limits.period == key.limits.period;
-      if (!known) since[key.id] = PeriodStart(key.limits.period, now);
-    }
-  }
-  // Outside of the lock: the store may take its time.
-  std::map<int64_t, MicroDollars> sums;
-  for (const auto& [id, from] : since) sums[id] = spent(id, from);
+void KeyRing::Load(const std::vector<std::pair<ApiKey, KeyHash>>& keys) {
   const std::lock_guard lock(mutex_);
+  const int64_t now = now_();
   by_hash_.clear();
   for (auto& [id, state] : states_) state.key.disabled = true;
   for (const auto& [key, hash] : keys) {
@@ -67,10 +42,6 @@ void KeyRing::Load(const std::vector<std::pair<ApiKey, KeyHash>>& keys,
     state.key = key;
     state.tokens = static_cast<double>(key.limits.tokens_per_minute) - lacking;
     state.filled_at = now;
-    if (const auto sum = sums.find(key.id); sum != sums.end()) {
-      state.spent = sum->second;
-      state.since = since[key.id];
-    }
     if (key.revoked == 0) by_hash_.emplace(FirstBytes(hash), std::pair(hash, key.id));
   }
 }
@@ -125,10 +96,6 @@ void KeyRing::UseTokens(State& state, int64_t tokens) {
   state.filled_at = now_();
 }
 
-MicroDollars KeyRing::Spent(const State& state) const {
-  return PeriodStart(state.key.limits.period, now_()) > state.since ? 0 : state.spent;
-}
-
 void KeyRing::CheckRunning(const State& state) const {
   const int64_t limit = state.key.limits.concurrency;
   if (limit == 0 || state.running < limit) return;
@@ -152,54 +119,37 @@ void KeyRing::CheckTokens(const State& state, int64_t wanted) const {
                     std::max<int64_t>(1, static_cast<int64_t>(seconds)));
 }
 
-void KeyRing::CheckBudget(const State& state, MicroDollars wanted) const {
-  const KeyLimits& limits = state.key.limits;
-  if (!limits.budget) return;
-  const MicroDollars left = *limits.budget - Spent(state) - state.reserved;
-  const bool enough = wanted <= left && left > 0;
-  if (enough) return;
-  const char* period = limits.period == BudgetPeriod::kMonth ? "for this month" : "in all";
-  throw AccessError(
-      Reason::kBudget,
-      wanted == 0 || left <= 0
-          ? fmt::format("this key's budget of ${} {} is used up", FormatDollars(*limits.budget),
-                        period)
-          : fmt::format("this request can cost ${}, and of this key's budget ${} are left {} "
-                        "(a smaller max_tokens costs less)",
-                        FormatDollars(wanted), FormatDollars(left), period));
-}
-
 void KeyRing::CheckRoom(int64_t key) const {
   if (key == 0) return;
   const std::lock_guard lock(mutex_);
   const State& state = states_.at(key);
   CheckRunning(state);
   CheckTokens(state, 1);
-  CheckBudget(state, 0);
 }
 
-ApiKey KeyRing::Take(int64_t key, int64_t prompt_tokens, MicroDollars most) {
+ApiKey KeyRing::Take(int64_t key, int64_t prompt_tokens) {
   if (key == 0) return {};
   const std::lock_guard lock(mutex_);
   State& state = states_.at(key);
   CheckRunning(state);
   CheckTokens(state, prompt_tokens);
-  CheckBudget(state, most);
   ++state.running;
   UseTokens(state, prompt_tokens);
-  state.reserved += most;
   return state.key;
 }
 
-void KeyRing::Return(int64_t key, MicroDollars most, int64_t output_tokens, MicroDollars cost) {
+void KeyRing::GiveBack(int64_t key, int64_t prompt_tokens) {
+  if (key == 0) return;
+  const std::lock_guard lock(mutex_);
+  UseTokens(states_.at(key), -prompt_tokens);
+}
+
+void KeyRing::Return(int64_t key, int64_t output_tokens) {
   if (key == 0) return;
   const std::lock_guard lock(mutex_);
   State& state = states_.at(key);
   --state.running;
   UseTokens(state, output_tokens);
-  state.reserved -= most;
-  state.spent = Spent(state) + cost;
-  state.since = PeriodStart(state.key.limits.period, now_());
 }
 
 }  // namespace fathom

@@ -15,21 +15,19 @@
 
 namespace fathom {
 
-// The keys of a server and what each has taken of its limits. From any thread; nothing waits.
+// The keys of a server, and what each has taken here of what a server limits. From any thread;
+// nothing waits. Budgets, and requests at a time on all servers, are the store's to look after.
 //
 // Tokens per minute are a bucket that holds one minute's tokens and fills evenly. A request takes
 // its prompt when it starts and its answer when it ends, which may leave the bucket below empty:
-// the next request then waits for longer. A budget has the costs of requests that have ended, and
-// the most that those under way can cost.
+// the next request then waits for longer. Each server has its own.
 class KeyRing {
  public:
   // now: milliseconds since 1970.
   explicit KeyRing(std::function<int64_t()> now) : now_(std::move(now)) {}
 
-  // Takes over what the store says. spent(key, from): the costs of a key's requests since `from`
-  // (milliseconds since 1970), asked for keys that are new. Requests under way go on.
-  void Load(const std::vector<std::pair<ApiKey, KeyHash>>& keys,
-            const std::function<MicroDollars(int64_t key, int64_t from)>& spent);
+  // Takes over what the store says. Requests under way go on.
+  void Load(const std::vector<std::pair<ApiKey, KeyHash>>& keys);
   // Whether there is any key; then every request needs one.
   bool empty() const;
   // Keys that open something now.
@@ -39,32 +37,28 @@ class KeyRing {
   // kForbidden.
   int64_t Authenticate(std::string_view authorization, KeyRole role) const;
   // Whether a request of that key has a chance now, before anything is done for it. AccessError:
-  // kRate, kBudget.
+  // kRate.
   void CheckRoom(int64_t key) const;
-  // A request starts. most: what it can cost. AccessError: kRate, kTooLarge, kBudget. Returns the
-  // key.
-  ApiKey Take(int64_t key, int64_t prompt_tokens, MicroDollars most);
-  // It has ended: `most` is free again, `cost` is spent.
-  void Return(int64_t key, MicroDollars most, int64_t output_tokens, MicroDollars cost);
+  // A request starts. AccessError: kRate, kTooLarge. Returns the key.
+  ApiKey Take(int64_t key, int64_t prompt_tokens);
+  // Its prompt was not computed: the store has refused it.
+  void GiveBack(int64_t key, int64_t prompt_tokens);
+  // It has ended.
+  void Return(int64_t key, int64_t output_tokens);
 
  private:
   struct State {
     ApiKey key;
     int64_t running = 0;
-    double tokens = 0;       // in the bucket
-    int64_t filled_at = 0;   // when that was so
-    MicroDollars spent = 0;  // since `since`
-    MicroDollars reserved = 0;
-    int64_t since = 0;
+    double tokens = 0;      // in the bucket
+    int64_t filled_at = 0;  // when that was so
   };
 
   // mutex_ is held in all of them.
   double Tokens(const State& state) const;
   void UseTokens(State& state, int64_t tokens);
-  MicroDollars Spent(const State& state) const;
   void CheckRunning(const State& state) const;
   void CheckTokens(const State& state, int64_t wanted) const;
-  void CheckBudget(const State& state, MicroDollars wanted) const;
 
   const std::function<int64_t()> now_;
   mutable std::mutex mutex_;

@@ -16,7 +16,7 @@ namespace fathom {
 namespace {
 
 // "FTHM" as SQLite's application id, so that no other program's file is taken for one of these.
-constexpr int64_t kApplication = 0x4654484D, kVersion = 1;
+constexpr int64_t kApplication = 0x4654484D, kVersion = 2;
 
 constexpr const char* kSchema = R"(
 CREATE TABLE keys(
@@ -35,17 +35,29 @@ CREATE INDEX requests_by_time ON requests(created);
 CREATE INDEX open_requests ON requests(outcome) WHERE outcome = 'open';
 )";
 
+// What a key's settled requests cost, by the month of their creation (its beginning, milliseconds
+// since 1970): the sum over many rows, kept.
+constexpr const char* kSpending = R"(
+CREATE TABLE spending(
+  key INTEGER NOT NULL, month INTEGER NOT NULL, cost INTEGER NOT NULL, PRIMARY KEY(key, month)
+) WITHOUT ROWID;
+)";
+
+// Files of version 1 had no sums.
+constexpr const char* kSumUp = R"(
+INSERT INTO spending
+  SELECT key, 1000 * CAST(strftime('%s', created / 1000, 'unixepoch', 'start of month') AS INTEGER)
+           AS month, sum(cost)
+  FROM requests WHERE key <> 0 AND outcome <> 'open' GROUP BY key, month;
+)";
+
+constexpr std::string_view kKeyColumns =
+    "id, name, hash, role, created, expires, disabled, revoked, concurrency, tokens_per_minute, "
+    "budget, budget_period, shares_cache";
+
 constexpr std::string_view kRowColumns =
     "id, key, route, model, created, settled, outcome, price_cache_hit, price_cache_miss, "
     "price_output, reserved, cache_hit, cache_miss, output, cost";
-
-Outcome ParseOutcome(std::string_view name) {
-  for (const Outcome outcome :
-       {Outcome::kDone, Outcome::kCancelled, Outcome::kFailed, Outcome::kInterrupted}) {
-    if (Name(outcome) == name) return outcome;
-  }
-  return Outcome::kOpen;
-}
 
 LedgerRow RowOf(const SqliteStatement& row) {
   return {.id = row.Text(0),
@@ -59,6 +71,21 @@ LedgerRow RowOf(const SqliteStatement& row) {
           .reserved = row.Int(10),
           .tokens = {row.Int(11), row.Int(12), row.Int(13)},
           .cost = row.Int(14)};
+}
+
+ApiKey KeyOf(const SqliteStatement& row) {
+  ApiKey key{.id = row.Int(0),
+             .name = row.Text(1),
+             .role = row.Text(3) == Name(KeyRole::kAdmin) ? KeyRole::kAdmin : KeyRole::kUser,
+             .created = row.Int(4),
+             .expires = row.Int(5),
+             .disabled = row.Int(6) != 0,
+             .revoked = row.Int(7),
+             .limits = {.concurrency = row.Int(8), .tokens_per_minute = row.Int(9)},
+             .shares_cache = row.Int(12) != 0};
+  if (!row.IsNull(10)) key.limits.budget = row.Int(10);
+  if (row.Text(11) == Name(BudgetPeriod::kMonth)) key.limits.period = BudgetPeriod::kMonth;
+  return key;
 }
 
 // The settings of a key, as many values as AddKey and ChangeKey have in common.
@@ -85,22 +112,6 @@ int TakeLock(const std::filesystem::path& path) {
 
 }  // namespace
 
-std::string_view Name(Outcome outcome) {
-  switch (outcome) {
-    case Outcome::kOpen:
-      return "open";
-    case Outcome::kDone:
-      return "done";
-    case Outcome::kCancelled:
-      return "cancelled";
-    case Outcome::kFailed:
-      return "failed";
-    case Outcome::kInterrupted:
-      return "interrupted";
-  }
-  return "";
-}
-
 struct SqliteStore::Statements {
   explicit Statements(SqliteDatabase& database)
       : reserve(database, fmt::format("INSERT INTO requests({}) VALUES(?, ?, ?, ?, ?, 0, 'open', "
@@ -109,18 +120,28 @@ struct SqliteStore::Statements {
         mark(database,
              "UPDATE requests SET cache_hit = ?, cache_miss = ?, output = ? "
              "WHERE id = ? AND outcome = 'open'"),
+        find(database, "SELECT key, created, outcome, cost FROM requests WHERE id = ?"),
         settle(database,
                "UPDATE requests SET cache_hit = ?, cache_miss = ?, output = ?, cost = ?, "
-               "settled = ?, outcome = ? WHERE id = ? AND outcome = 'open'") {}
-  SqliteStatement reserve, mark, settle;
+               "settled = ?, outcome = ? WHERE id = ?"),
+        spend(database,
+              "INSERT INTO spending VALUES(?, ?, ?) "
+              "ON CONFLICT(key, month) DO UPDATE SET cost = cost + excluded.cost"),
+        key(database, fmt::format("SELECT {} FROM keys WHERE id = ?", kKeyColumns)),
+        open(database,
+             "SELECT count(*), coalesce(sum(reserved), 0) FROM requests "
+             "WHERE outcome = 'open' AND key = ?"),
+        spent(database,
+              "SELECT coalesce(sum(cost), 0) FROM spending WHERE key = ? AND month >= ?") {}
+  SqliteStatement reserve, mark, find, settle, spend, key, open, spent;
 };
 
-SqliteStore::SqliteStore(const std::filesystem::path& path, Open open) : path_(path) {
-  if (open == Open::kExisting && !std::filesystem::exists(path)) {
-    throw Error(path.string(), "there is no such ledger",
+SqliteStore::SqliteStore(const std::filesystem::path& path, StoreMode mode) : name_(path.string()) {
+  if (mode == StoreMode::kExisting && !std::filesystem::exists(path)) {
+    throw Error(name_, "there is no such ledger",
                 "`fathom keys create` and `fathom serve --ledger` make one");
   }
-  if (open == Open::kServe) lock_ = TakeLock(path);
+  if (mode == StoreMode::kServe) lock_ = TakeLock(path);
   try {
     database_ = std::make_unique<SqliteDatabase>(path);
     Prepare();
@@ -149,14 +170,18 @@ void SqliteStore::Prepare() {
   const bool is_empty = number("SELECT count(*) FROM sqlite_master") == 0;
   if (is_empty) {
     database_->Execute(kSchema);
+    database_->Execute(kSpending);
     database_->Execute(
         fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplication, kVersion)
             .c_str());
   } else if (number("PRAGMA application_id") != kApplication) {
-    throw Error(path_.string(), "is a database, but no ledger of fathom's", "name another file");
-  } else if (const int64_t version = number("PRAGMA user_version"); version != kVersion) {
-    throw Error(path_.string(),
-                fmt::format("has version {}, and this program knows {}", version, kVersion),
+    throw Error(name_, "is a database, but no ledger of fathom's", "name another file");
+  } else if (const int64_t version = number("PRAGMA user_version"); version == 1) {
+    database_->Execute(kSpending);
+    database_->Execute(kSumUp);
+    database_->Execute(fmt::format("PRAGMA user_version = {}", kVersion).c_str());
+  } else if (version != kVersion) {
+    throw Error(name_, fmt::format("has version {}, and this program knows {}", version, kVersion),
                 "use the program that wrote it");
   }
   transaction.Commit();
@@ -164,27 +189,13 @@ void SqliteStore::Prepare() {
 
 std::vector<std::pair<ApiKey, KeyHash>> SqliteStore::Keys() {
   const std::lock_guard lock(mutex_);
-  SqliteStatement row(*database_,
-                      "SELECT id, name, hash, role, created, expires, disabled, revoked, "
-                      "concurrency, tokens_per_minute, budget, budget_period, shares_cache "
-                      "FROM keys ORDER BY id");
+  SqliteStatement row(*database_, fmt::format("SELECT {} FROM keys ORDER BY id", kKeyColumns));
   std::vector<std::pair<ApiKey, KeyHash>> keys;
   while (row.Step()) {
-    ApiKey key{.id = row.Int(0),
-               .name = row.Text(1),
-               .role = row.Text(3) == Name(KeyRole::kAdmin) ? KeyRole::kAdmin : KeyRole::kUser,
-               .created = row.Int(4),
-               .expires = row.Int(5),
-               .disabled = row.Int(6) != 0,
-               .revoked = row.Int(7),
-               .limits = {.concurrency = row.Int(8), .tokens_per_minute = row.Int(9)},
-               .shares_cache = row.Int(12) != 0};
-    if (!row.IsNull(10)) key.limits.budget = row.Int(10);
-    if (row.Text(11) == Name(BudgetPeriod::kMonth)) key.limits.period = BudgetPeriod::kMonth;
     KeyHash hash{};
     const std::vector<uint8_t> bytes = row.Blob(2);
     std::copy_n(bytes.begin(), std::min(bytes.size(), hash.size()), hash.begin());
-    keys.emplace_back(std::move(key), hash);
+    keys.emplace_back(KeyOf(row), hash);
   }
   return keys;
 }
@@ -219,43 +230,98 @@ void SqliteStore::ChangeKey(const ApiKey& key) {
   change.Bind(key.revoked).Bind(key.id).Run();
 }
 
-void SqliteStore::Apply(std::span<const LedgerChange> changes) {
+std::vector<Refusal> SqliteStore::Apply(std::span<const LedgerChange> changes) {
   const std::lock_guard lock(mutex_);
   SqliteTransaction transaction(*database_);
-  for (const auto& [kind, row] : changes) {
-    const TokenCounts& tokens = row.tokens;
-    switch (kind) {
-      case LedgerChange::Kind::kReserve:
-        statements_->reserve.Bind(row.id).Bind(row.key).Bind(row.route).Bind(row.model);
-        statements_->reserve.Bind(row.created).Bind(row.prices.cache_hit);
-        statements_->reserve.Bind(row.prices.cache_miss).Bind(row.prices.output);
-        statements_->reserve.Bind(row.reserved).Run();
-        break;
-      case LedgerChange::Kind::kMark:
-        statements_->mark.Bind(tokens.cache_hit).Bind(tokens.cache_miss).Bind(tokens.output);
-        statements_->mark.Bind(row.id).Run();
-        break;
-      case LedgerChange::Kind::kSettle:
-        statements_->settle.Bind(tokens.cache_hit).Bind(tokens.cache_miss).Bind(tokens.output);
-        statements_->settle.Bind(row.cost).Bind(row.settled).Bind(Name(row.outcome));
-        statements_->settle.Bind(row.id).Run();
-        break;
-    }
+  std::vector<Refusal> refusals(changes.size());
+  for (size_t i = 0; i < changes.size(); ++i) {
+    const LedgerRow& row = changes[i].row;
+    if (changes[i].kind == LedgerChange::Kind::kMark) Mark(row);
+    if (changes[i].kind == LedgerChange::Kind::kSettle) Settle(row);
   }
+  for (size_t i = 0; i < changes.size(); ++i) {
+    if (changes[i].kind == LedgerChange::Kind::kReserve) refusals[i] = Reserve(changes[i].row);
+  }
+  for (const LedgerRow* row : SettledAtOnce(changes)) Settle(*row);
   transaction.Commit();
+  return refusals;
 }
 
-MicroDollars SqliteStore::Spent(int64_t key, int64_t from) {
+Refusal SqliteStore::Reserve(const LedgerRow& row) {
+  if (row.key != 0) {
+    const std::optional<ApiKey> key = FindKey(row.key);
+    if (!key) return AccessError(AccessError::Reason::kNoKey, "this key is not known here");
+    const KeyUse use = UseOf(row.key, PeriodStart(key->limits.period, row.created));
+    if (Refusal refusal = RefusalOf(*key, use, row.reserved, row.created)) return refusal;
+  }
+  SqliteStatement& reserve = statements_->reserve;
+  reserve.Bind(row.id).Bind(row.key).Bind(row.route).Bind(row.model).Bind(row.created);
+  reserve.Bind(row.prices.cache_hit).Bind(row.prices.cache_miss).Bind(row.prices.output);
+  reserve.Bind(row.reserved).Run();
+  return {};
+}
+
+void SqliteStore::Mark(const LedgerRow& row) {
+  const TokenCounts& tokens = row.tokens;
+  statements_->mark.Bind(tokens.cache_hit).Bind(tokens.cache_miss).Bind(tokens.output);
+  statements_->mark.Bind(row.id).Run();
+}
+
+void SqliteStore::Settle(const LedgerRow& row) {
+  SqliteStatement& find = statements_->find;
+  if (!find.Bind(row.id).Step()) {
+    find.Reset();
+    return;
+  }
+  const int64_t key = find.Int(0), created = find.Int(1), cost = find.Int(3);
+  const Outcome outcome = ParseOutcome(find.Text(2));
+  find.Reset();
+  if (!MaySettle(outcome, row.outcome)) return;
+  const TokenCounts& tokens = row.tokens;
+  SqliteStatement& settle = statements_->settle;
+  settle.Bind(tokens.cache_hit).Bind(tokens.cache_miss).Bind(tokens.output).Bind(row.cost);
+  settle.Bind(row.settled).Bind(Name(row.outcome)).Bind(row.id).Run();
+  if (key == 0 || row.cost == cost) return;
+  SqliteStatement& spend = statements_->spend;
+  spend.Bind(key).Bind(PeriodStart(BudgetPeriod::kMonth, created)).Bind(row.cost - cost).Run();
+}
+
+std::optional<ApiKey> SqliteStore::FindKey(int64_t id) {
+  SqliteStatement& find = statements_->key;
+  std::optional<ApiKey> key;
+  if (find.Bind(id).Step()) key = KeyOf(find);
+  find.Reset();
+  return key;
+}
+
+KeyUse SqliteStore::UseOf(int64_t key, int64_t since) {
+  SqliteStatement &open = statements_->open, &spent = statements_->spent;
+  open.Bind(key).Step();
+  spent.Bind(key).Bind(since).Step();
+  const KeyUse use = {.open = open.Int(0), .reserved = open.Int(1), .spent = spent.Int(0)};
+  open.Reset();
+  spent.Reset();
+  return use;
+}
+
+KeyUse SqliteStore::Use(int64_t key, int64_t since) {
   const std::lock_guard lock(mutex_);
-  SqliteStatement sum(*database_,
-                      "SELECT coalesce(sum(cost), 0) FROM requests WHERE key = ? AND created >= ?");
-  sum.Bind(key).Bind(from).Step();
-  return sum.Int(0);
+  return UseOf(key, since);
 }
 
-void SqliteStore::Read(SqliteStatement& statement,
-                       const std::function<void(const LedgerRow&)>& row) {
-  while (statement.Step()) row(RowOf(statement));
+int64_t SqliteStore::Tend(int64_t now) {
+  const std::lock_guard lock(mutex_);
+  if (tended_) return 0;
+  std::vector<LedgerRow> rows;
+  SqliteStatement open(*database_,
+                       fmt::format("SELECT {} FROM requests WHERE outcome = 'open'", kRowColumns));
+  while (open.Step()) rows.push_back(Interrupted(RowOf(open), now));
+  open.Reset();
+  SqliteTransaction transaction(*database_);
+  for (const LedgerRow& row : rows) Settle(row);
+  transaction.Commit();
+  tended_ = true;
+  return std::ssize(rows);
 }
 
 void SqliteStore::ForEachRow(const LedgerFilter& filter,
@@ -266,16 +332,7 @@ void SqliteStore::ForEachRow(const LedgerFilter& filter,
                                    "AND (?3 < 0 OR key = ?3) ORDER BY created, id",
                                    kRowColumns));
   rows.Bind(filter.from).Bind(filter.until).Bind(filter.key);
-  Read(rows, row);
-}
-
-std::vector<LedgerRow> SqliteStore::OpenRows() {
-  const std::lock_guard lock(mutex_);
-  SqliteStatement statement(
-      *database_, fmt::format("SELECT {} FROM requests WHERE outcome = 'open'", kRowColumns));
-  std::vector<LedgerRow> rows;
-  Read(statement, [&rows](const LedgerRow& row) { rows.push_back(row); });
-  return rows;
+  while (rows.Step()) row(RowOf(rows));
 }
 
 }  // namespace fathom

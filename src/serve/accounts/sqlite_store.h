@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 
 #include "serve/accounts/account_store.h"
 
@@ -14,32 +16,35 @@ class SqliteDatabase;
 // the ledger while a server writes.
 class SqliteStore : public AccountStore {
  public:
-  enum class Open : uint8_t {
-    kExisting,  // Error when there is no such file
-    kCreate,    // makes it where there is none
-    kServe,     // the same, and Error while another server has the file: it would settle what this
-                // one has open
-  };
-  SqliteStore(const std::filesystem::path& path, Open open);
+  // kServe: Error, too, while another server has the file: whose rows are open is not kept, and at
+  // the start of a server all are left by one that is no more.
+  SqliteStore(const std::filesystem::path& path, StoreMode mode);
   ~SqliteStore() override;
 
+  const std::string& name() const override { return name_; }
   std::vector<std::pair<ApiKey, KeyHash>> Keys() override;
   int64_t AddKey(const ApiKey& key, const KeyHash& hash) override;
   void ChangeKey(const ApiKey& key) override;
-  void Apply(std::span<const LedgerChange> changes) override;
-  MicroDollars Spent(int64_t key, int64_t from) override;
+  std::vector<Refusal> Apply(std::span<const LedgerChange> changes) override;
+  int64_t Tend(int64_t now) override;
+  KeyUse Use(int64_t key, int64_t since) override;
   void ForEachRow(const LedgerFilter& filter,
                   const std::function<void(const LedgerRow&)>& row) override;
-  std::vector<LedgerRow> OpenRows() override;
 
  private:
   struct Statements;
   void Prepare();
-  void Read(class SqliteStatement& statement, const std::function<void(const LedgerRow&)>& row);
+  // mutex_ is held in all of them.
+  Refusal Reserve(const LedgerRow& row);
+  void Mark(const LedgerRow& row);
+  void Settle(const LedgerRow& row);
+  std::optional<ApiKey> FindKey(int64_t id);
+  KeyUse UseOf(int64_t key, int64_t since);
 
-  const std::filesystem::path path_;
+  const std::string name_;
   std::mutex mutex_;
-  int lock_ = -1;  // the descriptor that says that a server is here
+  int lock_ = -1;        // the descriptor that says that a server is here
+  bool tended_ = false;  // what is open is this server's
   std::unique_ptr<SqliteDatabase> database_;
   std::unique_ptr<Statements> statements_;  // those of every commit
 };

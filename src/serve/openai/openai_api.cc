@@ -195,7 +195,7 @@ WebResponse OpenAiApi::Start(const WebRequest& http, std::vector<GenerationReque
   const std::shared_ptr<WebAnswer> answer = generation->answer();
   const auto start =
       std::make_shared<ReservedStart>(engine_, std::move(choices), std::move(generation));
-  accounts_.WhenReserved(bill, [start](bool reserved) { start->Go(reserved); });
+  accounts_.Reserve(bill, [start](const Refusal& refusal) { start->Go(refusal); });
   answer->OnGone([start] { start->GiveUp(); });
   return {.later = answer};
 }

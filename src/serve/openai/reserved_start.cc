@@ -8,15 +8,14 @@ ReservedStart::ReservedStart(EngineService& engine, std::vector<GenerationReques
                              std::shared_ptr<Generation> generation)
     : engine_(engine), choices_(std::move(choices)), generation_(std::move(generation)) {}
 
-void ReservedStart::Go(bool reserved) {
+void ReservedStart::Go(const Refusal& refusal) {
   const std::lock_guard lock(mutex_);
   if (generation_ == nullptr) return;
   const std::shared_ptr<Generation> generation = std::exchange(generation_, nullptr);
-  if (reserved) {
-    ticket_ = engine_.Submit(std::move(choices_), generation);
+  if (refusal) {
+    generation->Fail(ApiError(*refusal));
   } else {
-    generation->Fail(ApiError(
-        AccessError(AccessError::Reason::kLedger, "the server cannot write its ledger", 5)));
+    ticket_ = engine_.Submit(std::move(choices_), generation);
   }
 }
 

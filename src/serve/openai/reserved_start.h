@@ -18,8 +18,8 @@ class ReservedStart {
   ReservedStart(EngineService& engine, std::vector<GenerationRequest> choices,
                 std::shared_ptr<Generation> generation);
 
-  // It is reserved, or cannot be, and the client is told so.
-  void Go(bool reserved);
+  // It is reserved, or refused, and the client is told so.
+  void Go(const Refusal& refusal);
   // The client has gone: what has started is cancelled.
   void GiveUp();
 
