@@ -137,25 +137,26 @@ async function look() {
     return;
   }
   looking = true;
+  let changed = false;
   try {
-    const changed = await lookOnce();
+    changed = await lookOnce();
     if (state.failures > 0) say('The server answers again.');
     state.failures = 0;
-    part('disconnected').hidden = true;
-    if (changed || !state.drawn) show();
-    // How long a run has been silent is news, too.
-    else list.show(state.runs, state.now, Object.fromEntries(state.shown), state.looked);
-    state.drawn = true;
   } catch (error) {
     ++state.failures;
-    part('disconnected').hidden = false;
     part('why').textContent = error instanceof Refused ? `: ${error.message}` : '';
   }
   looking = false;
+  part('disconnected').hidden = state.failures === 0;
   const behind = state.failures === 0 && (again || shownRuns().some((one) => one.data.behind));
   again = false;
   // Nobody looks at a page that is hidden.
   if (!document.hidden) timer = setTimeout(look, behind ? 0 : Math.min(AWAY, EVERY * 2 ** state.failures));
+  if (state.failures > 0) return;
+  if (changed || !state.drawn) show();
+  // How long a run has been silent is news, too.
+  else list.show(state.runs, state.now, Object.fromEntries(state.shown), state.looked);
+  state.drawn = true;
 }
 
 function closeRuns() {

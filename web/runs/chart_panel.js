@@ -31,7 +31,9 @@ export class ChartPanel {
     this.draw();
   }
 
+  // range: [from, to] in numbers of the axis; null: all of it. Not closer than a ten-thousandth of it.
   setZoom(range) {
+    if (range && range[1] - range[0] < 1e-4 * (this.extent[1] - this.extent[0])) return;
     this.zoom = range;
     this.onZoom(range !== null);
     this.draw();

@@ -21,7 +21,7 @@ function summaryOf(load, layerName) {
     ++all;
   }));
   const name = ([r, e]) => `${layerName(r)}, expert ${e}, ${times(load[r][e])}`;
-  return `Busiest: ${name(busiest)}. Idlest: ${name(idlest)}. ${starved} of ${all} get less than half of theirs`;
+  return `Busiest: ${name(busiest)}. Idlest: ${name(idlest)}. ${starved} of ${all} get less than half of theirs.`;
 }
 
 export class Experts {
@@ -91,6 +91,6 @@ export class Experts {
     const means = over.map(mean), most = means.indexOf(Math.max(...means)), least = means.indexOf(Math.min(...means));
     this.overTime.show({values: over, rowNames: some(experts, 16), columnNames: some(step.map(String), 6),
                         describe: (e, i) => `${layers[this.layer]}, expert ${e}: ${times(over[e][i])} at step ${step[i]}`,
-                        summary: `Over the run expert ${most} got most, ${times(means[most])}, expert ${least} least, ${times(means[least])}`});
+                        summary: `Over the run expert ${most} got most, ${times(means[most])}, expert ${least} least, ${times(means[least])}.`});
   }
 }

@@ -10,10 +10,10 @@ const rgb = (node) => getComputedStyle(node).backgroundColor.match(/[\d.]+/g).sl
 
 // The key of all heat maps; its ends and its middle have the colours that the maps use.
 export function legend() {
-  return element('div', {class: 'heat-key'}, element('span', {}, '0'), element('span', {class: 'ramp', role: 'img',
-    'aria-label': 'Colours from no token at all over an even share to four times it'},
+  return element('div', {class: 'heat-key'}, element('span', {class: 'ramp', role: 'img',
+    'aria-label': 'Colours from no token at all over an even share to four times it and more'},
     ['low', 'middle', 'high'].map((name) => element('span', {class: `heat-${name}`}))),
-    element('span', {}, '4× and more'), element('span', {class: 'even'}, 'in the middle: an even share'));
+    element('span', {class: 'marks', 'aria-hidden': 'true'}, ['0', '½', '1×', '2×', '4×'].map((mark) => element('span', {}, mark))));
 }
 
 export class HeatMap {

@@ -154,7 +154,9 @@ export class LineChart {
       if (high / low < 1.02) [low, high] = [low / 1.1, high * 1.1];
       else [low, high] = [low / (high / low) ** 0.04, high * (high / low) ** 0.04];
     } else {
-      const margin = high > low ? (high - low) * 0.05 : Math.abs(high) * 0.1 || 1;
+      // The log's numbers have six digits: what differs by less is the same.
+      const same = high - low <= 1e-5 * Math.max(Math.abs(low), Math.abs(high));
+      const margin = same ? Math.abs(high) * 0.1 || 1 : (high - low) * 0.05;
       // What is never below zero is not shown there.
       [low, high] = [low >= 0 && low - margin < 0 ? 0 : low - margin, high + margin];
     }

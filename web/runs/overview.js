@@ -23,14 +23,14 @@ function figures(data, run) {
   if (data.kind === 'rl') {
     add('reward', lately(data, 'reward'), number, 'mean of the last steps');
     add('right, held out', data.last(validations, 'accuracy'), percent, 'greedy answers to held-out problems');
-    add('tokens an answer', lately(data, 'answer_tokens'), number, 'mean of the last steps');
+    add('answer tokens', lately(data, 'answer_tokens'), number, 'mean of the last steps');
     add('KL', lately(data, 'kl'), number, 'from the reference, nats a token');
   } else {
     add('training loss', lately(data, 'loss'), number, 'nats a token, mean of the last steps');
     add('held-out loss', data.last(validations, 'loss'), number, 'nats a token');
     add('bits per byte', result.bits_per_byte ?? data.last(validations, 'bits_per_byte'), number, 'of held-out text');
     add('byte model', result.baseline_bits_per_byte, number, 'bits per byte of an order-4 byte model');
-    add('tokens a second', lately(data, 'tokens_per_second'), count, 'mean of the last steps');
+    add('tokens/s', lately(data, 'tokens_per_second'), count, 'mean of the last steps');
     add('MFU', lately(data, 'mfu'), percent, 'model FLOPs over the peak, mean of the last steps');
   }
   add('tokens', data.last(steps, 'tokens') ?? run.tokens, count, 'trained on so far');

@@ -14,6 +14,8 @@ export function round(low, high, count) {
   const raw = (high - low) / count, power = 10 ** Math.floor(Math.log10(raw));
   const step = power * ([1, 2, 5, 10].find((factor) => factor * power >= raw * (1 - 1e-9)));
   const ticks = [];
+  // What lies closer together than numbers can tell apart has no ticks between.
+  if (!(step > 1e-12 * Math.max(Math.abs(low), Math.abs(high)))) return ticks;
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; ++i) ticks.push(i * step);
   return ticks;
 }
