@@ -1,4 +1,4 @@
-// The run dashboard in a real browser, served by the binary. The logs are written by the tests.
+// The run dashboard in a real browser, served by the binary. Most logs are written by the tests.
 
 #include <gtest/gtest.h>
 
@@ -13,6 +13,7 @@
 #include "base/temporary_directory.h"
 #include "e2e/browser.h"
 #include "e2e/process.h"
+#include "train/tiny_run.h"
 
 namespace fathom::test {
 namespace {
@@ -423,6 +424,30 @@ TEST_F(DashboardPage, FitsAPhoneInBothColours) {
   Click(Button("other"));
   WaitForRun("other");
   EXPECT_EQ(Evaluate("document.getElementById('run-list').clientHeight"), 0);
+}
+
+// What fathom train writes is what the page shows.
+TEST_F(DashboardPage, ARealRunIsShownToItsEnd) {
+  WriteLanguage(directory_ / "texts", 40, 40);
+  const RunConfig config =
+      TinyRun(directory_.path(), {"output=runs/tiny", "validation.every=4", "steps=20"});
+  std::ofstream(directory_ / "run.toml") << config.ToToml();
+  Open();
+  fs::create_directories(directory_ / "train");
+  Process train(directory_ / "train",
+                {"train", (directory_ / "run.toml").string(), "--quiet", "--threads", "1"});
+  WaitForRun("tiny");
+  EXPECT_EQ(train.Status(), 0) << train.Err();
+  WaitFor("document.querySelector('.badge').textContent === 'finished'");
+  WaitForChart("Loss", "held out: now");
+  WaitForChart("Held-out text", "now");
+  WaitForChart("MTP acceptance", "now");
+  WaitFor("document.querySelector('.progress').textContent.includes('step 20 of 20')");
+  WaitFor("document.querySelector('.heat').dataset.rows === '2'");
+  EXPECT_EQ(Evaluate("document.querySelector('.heat').dataset.columns"), "4");
+  EXPECT_EQ(Evaluate("[...document.querySelectorAll('#load-layer option')].map((o) => o.text)"),
+            (json{"layer 1", "MTP module 1"}));
+  WaitFor("document.querySelector('.config')?.textContent.includes('load_entries = 200')");
 }
 
 TEST_F(DashboardPage, AFolderThatIsNotThereIsAnError) {

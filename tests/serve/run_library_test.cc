@@ -82,6 +82,10 @@ TEST_F(RunLibraryTest, FindsRunsWhereverTheyAre) {
   EXPECT_EQ(List(one)[0]["name"], "c");
   EXPECT_EQ(List(one)[0]["id"], runs[0]["id"]);
   EXPECT_ERROR(RunLibrary({directory_ / "nowhere"}, 0ms), "nowhere");
+  // What is called the same is told apart by its path.
+  Write("d/c", Line({{"kind", "start"}, {"step", 0}, {"time", 4}}));
+  RunLibrary two({directory_ / "b/c", directory_ / "d/c"}, 0ms);
+  EXPECT_EQ(List(two)[0]["name"], fs::canonical(directory_ / "d/c").string());
 }
 
 TEST_F(RunLibraryTest, SaysHowARunGoes) {
@@ -106,6 +110,16 @@ TEST_F(RunLibraryTest, SaysHowARunGoes) {
   const json resumed = List(library, 1510)[0];
   EXPECT_EQ(resumed["state"], "running");
   EXPECT_EQ(resumed["steps"], 2000);
+}
+
+// After the last step all that is held out is judged.
+TEST_F(RunLibraryTest, TheEndMayTakeItsTime) {
+  Write("run", Line({{"kind", "start"}, {"step", 0}, {"steps", 2}, {"time", 1000}}));
+  Write("run", StepLine(1, 1001) + StepLine(2, 1002));
+  RunLibrary library = Library();
+  EXPECT_EQ(List(library, 1002 + 1799)[0]["state"], "running");
+  EXPECT_FALSE(List(library, 1100)[0].contains("seconds_left"));
+  EXPECT_EQ(List(library, 1002 + 1801)[0]["state"], "stale");
 }
 
 // Of slow steps ten are waited for.

@@ -93,7 +93,7 @@ export class ChartPanel {
           if (!values) return [];
           const raw = pad(values.mean, columns.length);
           return [{run: run.name, label: line.label, colour: several ? colour : (colour + i) % COLOURS, dash: several ? i % 5 : 0,
-                   x: data.places(columns, this.axis), raw, y: line.exact ? raw : smooth(raw, this.smoothing, columns.stride),
+                   x: data.places(columns, this.axis), raw, y: line.exact ? raw : smooth(raw, this.smoothing),
                    low: values.low, high: values.high, dots: line.dots}];
         });
       }), several);

@@ -34,6 +34,13 @@ export function duration(seconds) {
   return pair(86400, 'd', 3600, 'h');
 }
 
+// How long ago, roughly: "5 min", "3 d".
+export function age(seconds) {
+  const whole = Math.max(0, seconds);
+  const [size, name] = [[86400, 'd'], [3600, 'h'], [60, 'min']].find(([least]) => whole >= least) ?? [1, 's'];
+  return `${Math.floor(whole / size)} ${name}`;
+}
+
 // A tick of an axis of time: one unit.
 export function moment(seconds) {
   const size = Math.abs(seconds);

@@ -65,7 +65,7 @@ export class HeatMap {
     this.canvas.setAttribute('aria-label', `${this.names.title}: ${summary}. Arrow keys read cells.`);
     this.canvas.dataset.rows = values.length;
     this.canvas.dataset.columns = values[0].length;
-    this.canvas.classList.toggle('tall', values.length > 12);
+    this.element.classList.toggle('tall', values.length > 12);
     this.point(...(this.cell ?? [null]));
   }
 

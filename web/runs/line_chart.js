@@ -6,6 +6,7 @@ import {iconButton, setIcon} from './shared/icons.js';
 import {count, duration, moment} from './format.js';
 
 const RIGHT = 14, TOP = 8, BELOW = 40;
+const NEAR = 12;  // pixels
 const AXES = {step: 'step', tokens: 'tokens', time: 'time since the start'};
 const TICK = {step: count, tokens: count, time: moment};
 const PLACE = {
@@ -78,18 +79,22 @@ function rangeOf(lines, from, to, log) {
     low = Math.min(low, value);
     high = Math.max(high, value);
   };
-  for (const {x, y, raw} of lines) {
-    const seen = [];
+  for (const {x, y, raw, low: lows, high: highs} of lines) {
+    const least = [], most = [];
     for (let i = 0; i < x.length; ++i) {
       if (x[i] === null || x[i] < from || x[i] > to) continue;
       if (usable(y[i], log)) widen(y[i]);
-      if (raw !== y && usable(raw[i], log)) seen.push(raw[i]);
+      if (lows && usable(lows[i], log)) least.push(lows[i]);
+      if (highs && usable(highs[i], log)) most.push(highs[i]);
+      if (!lows && raw !== y && usable(raw[i], log)) {
+        least.push(raw[i]);
+        most.push(raw[i]);
+      }
     }
-    if (seen.length === 0) continue;
-    seen.sort((a, b) => a - b);
-    const cut = Math.floor(seen.length * 0.01);
-    widen(seen[cut]);
-    widen(seen[seen.length - 1 - cut]);
+    if (least.length === 0 || most.length === 0) continue;
+    const nearlyAll = (values, share) => values.sort((a, b) => a - b)[Math.round(share * (values.length - 1))];
+    widen(nearlyAll(least, 0.01));
+    widen(nearlyAll(most, 0.99));
   }
   return low <= high ? [low, high] : null;
 }
@@ -256,8 +261,8 @@ export class LineChart {
       const places = line.x;
       if (places.length === 0) return [];
       const i = nearest(places, x);
-      // A line that ended long before has nothing to say here.
-      if (places[i] === null || Math.abs(this.across.at(places[i]) - this.across.at(x)) > 30 || line.y[i] === null) return [];
+      // A line whose next value is far away has nothing to say here.
+      if (places[i] === null || Math.abs(this.across.at(places[i]) - this.across.at(x)) > NEAR || line.y[i] === null) return [];
       return [{...line, i, x: places[i], value: line.y[i], rawValue: line.raw[i]}];
     });
   }

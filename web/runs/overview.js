@@ -1,7 +1,7 @@
 // The head of the page: one run in numbers, or several side by side.
 
 import {element} from './shared/dom.js';
-import {count, duration, number, percent} from './format.js';
+import {age, count, duration, number, percent} from './format.js';
 import {smooth} from './smoothing.js';
 
 const KINDS = {pretraining: 'Pre-training', sft: 'Fine-tuning', rl: 'Reinforcement learning'};
@@ -10,7 +10,7 @@ const STATES = {running: 'running', finished: 'finished', stale: 'stopped?'};
 // Of the last steps, so that one lucky batch does not decide.
 const lately = ({steps}, name) => {
   const values = steps.values.get(name)?.mean;
-  return values && smooth(values.slice(-100), 0.9, steps.stride).findLast((value) => value !== null);
+  return values && smooth(values.slice(-100), 0.9).findLast((value) => value !== null);
 };
 
 // What is worth a place at the top: [label, text, what it says].
@@ -45,7 +45,7 @@ function progress(data, run, now) {
   const steps = data.start.steps ?? run.steps;
   const words = steps ? `step ${step.toLocaleString('en-US')} of ${steps.toLocaleString('en-US')}` : `step ${step.toLocaleString('en-US')}`;
   const more = state === 'running' && left !== undefined ? `${duration(left)} left`
-    : state === 'stale' ? `nothing has come for ${duration(now - run.time)}` : '';
+    : state === 'stale' ? `nothing has come for ${age(now - run.time)}` : '';
   return element('div', {class: 'progress'},
     steps ? element('progress', {max: steps, value: Math.min(step, steps), 'aria-label': 'Steps done'}) : null,
     element('span', {}, [words, steps ? percent(Math.floor(1000 * Math.min(1, step / steps)) / 1000) : '', more].filter(Boolean).join(' · ')));

@@ -1,14 +1,14 @@
 // The runs beside the charts: which there are, how far they are, which are shown.
 
 import {element} from './shared/dom.js';
-import {duration, number, percent} from './format.js';
+import {age, duration, number, percent} from './format.js';
 
 const KINDS = {pretraining: 'pre-training', sft: 'fine-tuning', rl: 'reinforcement'};
 
 function stateOf({state, seconds_left: left, time}, now) {
   if (state === 'finished') return 'finished';
   if (state === 'running') return left === undefined ? 'running' : `${duration(left)} left`;
-  return time > 0 ? `silent for ${duration(now - time)}` : 'nothing yet';
+  return time > 0 ? `silent for ${age(now - time)}` : 'nothing yet';
 }
 
 export class RunList {

@@ -81,8 +81,15 @@ void RunLibrary::Rescan() {
     const bool is_run = fs::exists(folder / "log.jsonl", error);
     Look(folder, is_run || folders_.size() > 1 ? name : "", kDepth, entries, found);
   }
+  // Folders of the same name: their runs are told apart by where they are.
+  std::map<std::string, int> names;
+  for (const auto& [id, run] : found) ++names[run.name];
   std::erase_if(runs_, [&](const auto& run) { return found.count(run.first) == 0; });
-  for (auto& [id, run] : found) runs_.try_emplace(id, std::move(run));
+  for (auto& [id, run] : found) {
+    if (names[run.name] > 1) run.name = run.directory.native();
+    const auto [known, is_new] = runs_.try_emplace(id, run);
+    if (!is_new) known->second.name = run.name;
+  }
   open_.remove_if([&](const auto& open) { return runs_.count(open.first) == 0; });
   scanned_ = true;
   last_scan_ = std::chrono::steady_clock::now();

@@ -10,8 +10,9 @@ namespace fathom {
 namespace {
 
 constexpr size_t kEnd = 128 << 10;
-// Validations, samples and checkpoints stand between steps.
-constexpr double kQuietSteps = 10, kQuietSeconds = 120;
+// Validations, samples and checkpoints stand between steps; after the last one all that is held out
+// is judged.
+constexpr double kQuietSteps = 10, kQuietSeconds = 120, kQuietAtEnd = 1800;
 
 // The first line. Most are short.
 std::string FirstLine(const std::filesystem::path& log) {
@@ -41,8 +42,8 @@ std::string LastLines(const std::filesystem::path& log, uint64_t size) {
 
 std::string_view RunSummary::State(double now) const {
   if (has_result) return "finished";
-  return now - time <= std::max(kQuietSeconds, kQuietSteps * seconds_per_step) ? "running"
-                                                                               : "stale";
+  const double least = steps > 0 && step >= steps ? kQuietAtEnd : kQuietSeconds;
+  return now - time <= std::max(least, kQuietSteps * seconds_per_step) ? "running" : "stale";
 }
 
 RunSummary SummariseRun(const std::filesystem::path& directory) {
