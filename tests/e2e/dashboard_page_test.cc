@@ -403,17 +403,22 @@ TEST_F(DashboardPage, LongRunsAreDrawnShort) {
 TEST_F(DashboardPage, FitsAPhoneInBothColours) {
   const std::string name = "a-run-with-a-name-that-is-much-longer-than-any-phone-is-wide-and-more";
   Append(name, StartLine(100) + Steps(1, 20));
-  Append(name, StepLine(21, {{"expert_load", {{1, 1, 1, 1}, {1, 1, 1, 1}, {1, 1, 1, 1}}}}));
+  const json load = json::array({std::vector(16, 1), std::vector(16, 1)});
+  for (int step = 10'000; step < 10'060; ++step)
+    Append(name, StepLine(step, {{"expert_load", load}}));
   Append("other", StartLine(100) + Steps(1, 20));
-  Append(name, Line({{"kind", "sample"}, {"step", 21}, {"text", std::string(500, 'x')}}));
-  Append(name, StepLine(22, {{"time", 1.8e9}}));
+  Append(name, Line({{"kind", "sample"}, {"step", 10'060}, {"text", std::string(500, 'x')}}));
+  Append(name, StepLine(10'061, {{"time", 1.8e9}, {"finished", 0.95123}, {"kl", 0.0001234}}));
   browser_.Resize(390, 844);
   Open();
   for (const bool dark : {false, true}) {
     browser_.PreferDark(dark);
     WaitForRun(name);
     WaitFor("document.querySelector('.sample pre') !== null");
-    EXPECT_LE(Evaluate("document.documentElement.scrollWidth - innerWidth"), 0);
+    WaitFor("document.querySelector('.heat').clientHeight > 0");
+    EXPECT_LE(Evaluate("document.documentElement.scrollWidth - "
+                       "document.documentElement.clientWidth"),
+              0);
     const std::string paper = Evaluate("getComputedStyle(document.body).backgroundColor");
     EXPECT_EQ(paper, dark ? "rgb(20, 22, 26)" : "rgb(251, 250, 248)");
   }

@@ -83,13 +83,14 @@ export class Experts {
     }
     this.layers.selectedIndex = this.layer;
     const experts = now[0].map((_, e) => String(e));
-    this.atStep.show({values: now, rowNames: some(layers, 16), columnNames: some(experts, 16),
+    const narrow = matchMedia('(max-width: 640px)').matches;
+    this.atStep.show({values: now, rowNames: some(layers, 16), columnNames: some(experts, narrow ? 8 : 16),
                       describe: (r, e) => `${layers[r]}, expert ${e}: ${times(now[r][e])} at step ${step[entry]}`,
                       summary: summaryOf(now, (r) => layers[r])});
     const over = experts.map((_, e) => load.map((rows) => rows[this.layer][e]));
     const mean = (row) => row.reduce((sum, share) => sum + share, 0) / row.length;
     const means = over.map(mean), most = means.indexOf(Math.max(...means)), least = means.indexOf(Math.min(...means));
-    this.overTime.show({values: over, rowNames: some(experts, 16), columnNames: some(step.map(String), 6),
+    this.overTime.show({values: over, rowNames: some(experts, 16), columnNames: some(step.map(String), narrow ? 4 : 6),
                         describe: (e, i) => `${layers[this.layer]}, expert ${e}: ${times(over[e][i])} at step ${step[i]}`,
                         summary: `Over the run expert ${most} got most, ${times(means[most])}, expert ${least} least, ${times(means[least])}.`});
   }

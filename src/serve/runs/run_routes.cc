@@ -56,7 +56,7 @@ double SecondsSince1970() {
 
 }  // namespace
 
-void AddRunRoutes(std::shared_ptr<RunLibrary> library, WebRouter& router) {
+void AddRunRoutes(const std::shared_ptr<RunLibrary>& library, WebRouter& router) {
   router.Add("GET", "/api/runs", [library](const WebRequest&) {
     return FreshJson(library->ListJson(SecondsSince1970()));
   });
