@@ -11,6 +11,7 @@
 #include "cli/bench.h"
 #include "cli/chat.h"
 #include "cli/convert.h"
+#include "cli/dashboard.h"
 #include "cli/eval.h"
 #include "cli/generate.h"
 #include "cli/init.h"
@@ -64,6 +65,7 @@ int main(int argc, char** argv) {
   fathom::AddTrainCommand(app);
   fathom::AddSftCommand(app);
   fathom::AddRlCommand(app);
+  fathom::AddDashboardCommand(app);
   fathom::AddEvalCommand(app);
   fathom::AddGenerateCommand(app);
   fathom::AddScoreCommand(app);

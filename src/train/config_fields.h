@@ -165,6 +165,7 @@ void DescribeSettings(Settings& settings, Fields& fields, Validation validation)
     section.Field("bias_speed", settings.balance.bias_speed, 0, 1);
     section.Field("bias_stop_fraction", settings.balance.bias_stop_fraction, 0, 1);
     section.Field("sequence_alpha", settings.balance.sequence_alpha, 0, 10);
+    section.Field("load_entries", settings.balance.load_entries, 0, kMostSteps);
   });
   fields.Section("mtp", [&](auto& section) {
     section.Field("weight", settings.mtp.weight, 0, 100);

@@ -84,10 +84,4 @@ void UpdateRouterBias(Context& context, Parameter& bias, const std::vector<int64
   context.backend->CopyFromHost(host, bias.master);
 }
 
-double MaxViolation(const std::vector<int64_t>& load) {
-  const double mean =
-      std::accumulate(load.begin(), load.end(), 0.0) / static_cast<double>(load.size());
-  return mean > 0 ? static_cast<double>(*std::max_element(load.begin(), load.end())) / mean - 1 : 0;
-}
-
 }  // namespace fathom

@@ -53,8 +53,4 @@ double LearningRate(const TrainingSettings::Schedule& schedule, double lr, int64
 void UpdateRouterBias(Context& context, Parameter& bias, const std::vector<int64_t>& load,
                       double speed);
 
-// max_i load_i / mean - 1: how much more than its share the busiest expert got (arXiv 2408.15664,
-// "MaxVio").
-double MaxViolation(const std::vector<int64_t>& load);
-
 }  // namespace fathom

@@ -11,9 +11,13 @@
 #include "base/file.h"
 #include "base/html.h"
 #include "base/log.h"
+#include "train/load_picture.h"
 
 namespace fathom {
 namespace {
+
+// Of the picture of expert loads: a page of V3's 15,000 would be megabytes.
+constexpr size_t kMostCells = 4096;
 
 struct Point {
   double x, y;
@@ -31,6 +35,9 @@ struct RunHistory {
   double seconds = 0;
   double tokens = 0;
   std::vector<std::pair<int64_t, std::string>> samples;  // step, text
+  // The newest, and its step; empty: none was logged.
+  nlohmann::json expert_load, expert_layers;
+  int64_t load_step = 0;
 };
 
 RunHistory ReadHistory(const std::filesystem::path& path) {
@@ -69,6 +76,12 @@ RunHistory ReadHistory(const std::filesystem::path& path) {
       const bool rewarded = line.contains("reward");
       if (rewarded) history.training_title = "mean reward, over tokens";
       history.training.push_back({tokens, line.value(rewarded ? "reward" : "loss", 0.0)});
+      if (line.contains("expert_load")) {
+        history.expert_load = line["expert_load"];
+        history.load_step = line.value("step", int64_t{0});
+      }
+    } else if (kind == "start") {
+      history.expert_layers = line.value("expert_layers", nlohmann::json());
     } else if (kind == "validation") {
       history.held_out.push_back({tokens, score(line)});
     } else if (kind == "result") {
@@ -231,6 +244,14 @@ void WriteReport(const std::filesystem::path& output) {
     html += fmt::format("<tr><td>order-4 byte model</td><td>{:.4f}</td></tr>\n", history.baseline);
   }
   html += "</table>\n";
+  if (!history.expert_load.empty() &&
+      history.expert_load.size() * history.expert_load[0].size() <= kMostCells) {
+    html += fmt::format(
+        "<h3>Experts at step {}</h3>\n<p>Every expert's tokens over the mean of its layer: blue is "
+        "less, white is the mean, orange is more, up to four times it.</p>\n<div "
+        "class='charts'>\n{}</div>\n",
+        history.load_step, LoadPicture(history.expert_load, history.expert_layers));
+  }
   for (const auto& [step, text] : history.samples) {
     html += fmt::format("<h3>Step {} writes</h3>\n<pre class='sample'>{}</pre>\n", step,
                         EscapeHtml(text));

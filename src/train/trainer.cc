@@ -111,8 +111,10 @@ class Trainer {
                  task_.model().num_nextn_predict_layers);
     nlohmann::ordered_json line = {{"kind", "start"},
                                    {"step", progress_.step},
+                                   {"steps", total_steps_},
                                    {"parameters", counts.total},
                                    {"active_parameters", counts.active}};
+    DescribeExpertLayers(task_.model(), line);
     task_.Describe(line);
     log_->WriteNow(line);
     spdlog::info("memory by role:\n{}", plan_.ToTable());
@@ -270,9 +272,8 @@ class Trainer {
       line["mtp_weight"] = mtp_weight;
     }
     if (settings_.balance.sequence_alpha > 0) line["balance_loss"] = result.balance_loss;
-    double worst = 0;
-    for (const auto& load : result.expert_load) worst = std::max(worst, MaxViolation(load));
-    if (!result.expert_load.empty()) line["max_violation"] = std::round(worst * 1e4) / 1e4;
+    LogExpertLoad(result.expert_load, progress_.step, total_steps_, settings_.balance.load_entries,
+                  line);
     log_->WriteNow(line);
   }
 

@@ -43,6 +43,7 @@ struct TrainingSettings {
     double bias_speed = 1e-3;
     double bias_stop_fraction = 0.97;  // of the steps; after it the biases stay
     double sequence_alpha = 1e-4;
+    int64_t load_entries = 200;  // of a run's log, with the load of every expert; 0: none
   } balance;
 
   struct Mtp {

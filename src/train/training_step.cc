@@ -110,17 +110,7 @@ StepResult TrainingStep::Run(Context& context, const TokenRows& rows, int64_t mi
     const LossOutput output = LanguageModelLoss(context, *transformer_, input, options, &saved_);
     for (size_t level = 0; level < nll.size(); ++level) nll[level] += output.nll[level];
     result.balance_loss += output.balance_loss * options.balance_weight;
-    size_t moe_layer = 0;
-    for (const LayerSaved& layer : saved_.layers) {
-      const std::vector<int64_t>& offsets = layer.moe.rows.offsets;
-      if (offsets.empty()) continue;
-      if (result.expert_load.size() <= moe_layer)
-        result.expert_load.emplace_back(offsets.size() - 1);
-      for (size_t e = 0; e + 1 < offsets.size(); ++e) {
-        result.expert_load[moe_layer][e] += offsets[e + 1] - offsets[e];
-      }
-      ++moe_layer;
-    }
+    CountExperts(saved_, result.expert_load);
     for (const BatchSequence& sequence : input.sequences) {
       const auto length = static_cast<double>(sequence.count);
       result.attention_pairs += length * (length + 1) / 2;
@@ -141,10 +131,11 @@ StepResult TrainingStep::Run(Context& context, const TokenRows& rows, int64_t mi
     return result;
   }
   if (bias_speed > 0) {
-    size_t moe_layer = 0;
+    size_t number = 0;
     const auto update = [&](const DecoderLayer& layer) {
+      const size_t i = number++;
       if (layer.moe() == nullptr || layer.moe()->router_bias() == nullptr) return;
-      UpdateRouterBias(context, *layer.moe()->router_bias(), result.expert_load[moe_layer++],
+      UpdateRouterBias(context, *layer.moe()->router_bias(), result.expert_load.tokens[i],
                        bias_speed);
     };
     for (const auto& layer : transformer_->layers()) update(*layer);

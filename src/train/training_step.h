@@ -6,6 +6,7 @@
 
 #include "data/token_rows.h"
 #include "model/language_model_loss.h"
+#include "train/expert_load.h"
 #include "train/optimizer.h"
 #include "train/training_settings.h"
 
@@ -27,7 +28,7 @@ struct StepResult {
   double grad_norm = 0;
   // Query-key pairs that attention looked at, for the count of operations.
   double attention_pairs = 0;
-  std::vector<std::vector<int64_t>> expert_load;  // of every layer with experts, MTP modules last
+  ExpertLoad expert_load;
   std::string bad;  // not empty: the first tensor that holds a number that is not finite
 };
 

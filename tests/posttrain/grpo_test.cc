@@ -84,6 +84,10 @@ TEST_F(GrpoTest, WhatIsRewardedIsLearnt) {
     EXPECT_EQ(step.at("deviation"), 0);
     EXPECT_EQ(step.at("clipped"), 0);
   }
+  // MTP modules are not trained: of the tiny model one layer has experts.
+  EXPECT_EQ(steps.front().at("expert_load").size(), 1);
+  EXPECT_GE(steps.front().at("max_violation"), 0);
+  EXPECT_EQ(Log(config, "start")[0].at("steps"), 30);
   // The reference is the model that the run began with.
   EXPECT_EQ(steps.front().at("kl"), 0);
   EXPECT_GT(steps.back().at("kl").get<double>() + steps[20].at("kl").get<double>() +

@@ -92,6 +92,7 @@ TEST(RunConfig, ValuesOutOfRangeAreErrors) {
                               "balance.bias_speed=-1",
                               "balance.bias_stop_fraction=2",
                               "balance.sequence_alpha=-1",
+                              "balance.load_entries=-1",
                               "mtp.weight=-1",
                               "mtp.switch_fraction=1.1",
                               "validation.every=-1",
@@ -246,6 +247,7 @@ void ExpectSame(const RunConfig& a, const RunConfig& b) {
   EXPECT_EQ(a.balance.bias_speed, b.balance.bias_speed);
   EXPECT_EQ(a.balance.bias_stop_fraction, b.balance.bias_stop_fraction);
   EXPECT_EQ(a.balance.sequence_alpha, b.balance.sequence_alpha);
+  EXPECT_EQ(a.balance.load_entries, b.balance.load_entries);
   EXPECT_EQ(a.mtp.weight, b.mtp.weight);
   EXPECT_EQ(a.mtp.late_weight, b.mtp.late_weight);
   EXPECT_EQ(a.mtp.switch_fraction, b.mtp.switch_fraction);
@@ -318,7 +320,8 @@ TEST(RunConfig, ToTomlReadsBackFieldByField) {
                  .moments = "bf16"};
   c.schedule = {.type = "cosine", .warmup_steps = 0, .decay_fraction = 1, .min_lr_ratio = 0};
   c.precision = {.recipe = "f32", .scales = "ue8m0", .recompute = true, .attention = "absorbed"};
-  c.balance = {.bias_speed = 0, .bias_stop_fraction = 0.5, .sequence_alpha = 3e-5};
+  c.balance = {
+      .bias_speed = 0, .bias_stop_fraction = 0.5, .sequence_alpha = 3e-5, .load_entries = 7};
   c.mtp = {.weight = 1, .late_weight = 0, .switch_fraction = 0.25};
   c.ema_decay = 0.9995;
   c.extensions = {

@@ -76,13 +76,6 @@ TEST(LearningRate, IsFiniteAndNotNegativeWhateverTheLengths) {
   }
 }
 
-TEST(MaxViolation, IsTheBusiestExpertsExcessOverTheMean) {
-  EXPECT_DOUBLE_EQ(MaxViolation({5, 5, 5, 5}), 0);
-  EXPECT_DOUBLE_EQ(MaxViolation({6, 2, 4, 4}), 0.5);
-  EXPECT_DOUBLE_EQ(MaxViolation({8, 0, 0, 0}), 3);
-  EXPECT_DOUBLE_EQ(MaxViolation({0, 0}), 0);
-}
-
 TEST(UpdateRouterBias, GivesToIdleExpertsAndTakesFromBusyOnes) {
   TestRun run(CreateCpuBackend());
   const ModelConfig config = TinyConfig();

@@ -2,6 +2,8 @@
 
 // A model small enough to train in a test, and a language for it whose entropy is known.
 
+#include <fmt/format.h>
+
 #include <fstream>
 #include <string>
 #include <vector>

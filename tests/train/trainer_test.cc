@@ -74,6 +74,39 @@ TEST_F(TrainerTest, LogsEveryStep) {
   EXPECT_LT(steps.back().at("loss"), steps.front().at("loss"));
 }
 
+// The tiny model has experts in its second layer and in its MTP module.
+TEST_F(TrainerTest, LogsTheLoadOfEveryExpertNowAndThen) {
+  const RunConfig config = Config({"balance.load_entries=3"});
+  RunPretraining(config);
+  const auto start = Log(config, "start").at(0);
+  EXPECT_EQ(start.at("steps"), 12);
+  EXPECT_EQ(start.at("layers"), 2);
+  EXPECT_EQ(start.at("expert_layers"), (nlohmann::json{1, 2}));
+  std::vector<int64_t> logged;
+  for (const nlohmann::json& line : Log(config, "step")) {
+    if (!line.contains("expert_load")) continue;
+    logged.push_back(line.at("step"));
+    const nlohmann::json& load = line.at("expert_load");
+    ASSERT_EQ(load.size(), 2);
+    double most = 0;
+    for (const nlohmann::json& layer : load) {
+      ASSERT_EQ(layer.size(), 4);
+      double sum = 0;
+      for (const double share : layer) {
+        sum += share;
+        most = std::max(most, share);
+      }
+      EXPECT_NEAR(sum, 4, 0.03);
+    }
+    EXPECT_NEAR(line.at("max_violation").get<double>(), most - 1, 0.01);
+  }
+  EXPECT_EQ(logged, (std::vector<int64_t>{1, 4, 8, 12}));
+  const RunConfig none = In("none", {"balance.load_entries=0"});
+  RunPretraining(none);
+  for (const nlohmann::json& line : Log(none, "step")) EXPECT_FALSE(line.contains("expert_load"));
+  ExpectSameEnd(config, none);
+}
+
 TEST_F(TrainerTest, SaysHowOftenEachSourceIsRead) {
   // 40 documents of 40 words, a fifth of them held out; 12 steps of 4 rows of 64 tokens.
   CapturedWarnings warnings;

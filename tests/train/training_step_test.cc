@@ -163,8 +163,10 @@ TEST(TrainingStep, CountsWhatItDid) {
   const auto pairs = [](double n) { return n * (n + 1) / 2; };
   EXPECT_EQ(result.attention_pairs, pairs(24) + pairs(10) + pairs(14) + 2 + pairs(22) +
                                         3 * pairs(8) + pairs(20) + pairs(4));
-  ASSERT_EQ(result.expert_load.size(), 2);  // layer 1 and the MTP module
-  for (const auto& load : result.expert_load) {
+  ASSERT_EQ(result.expert_load.tokens.size(), 3);
+  EXPECT_TRUE(result.expert_load.tokens[0].empty());
+  for (const size_t layer : {1, 2}) {  // with experts; the MTP module
+    const std::vector<int64_t>& load = result.expert_load.tokens[layer];
     ASSERT_EQ(load.size(), 4);
     EXPECT_EQ(std::accumulate(load.begin(), load.end(), int64_t{0}), 2 * 120);
   }
@@ -187,7 +189,7 @@ TEST(TrainingStep, MicroBatchesOfAnySizeAreOneStep) {
     EXPECT_NEAR(result.grad_norm, expected.grad_norm, 1e-12 * expected.grad_norm);
     EXPECT_EQ(result.targets, expected.targets);
     EXPECT_EQ(result.attention_pairs, expected.attention_pairs);
-    EXPECT_EQ(result.expert_load, expected.expert_load);
+    EXPECT_EQ(result.expert_load.tokens, expected.expert_load.tokens);
     for (const auto& parameter : whole.store.all()) {
       if (parameter->grad.empty()) continue;
       EXPECT_LT(RelativeError(bench.store.Get(parameter->spec.name).grad, parameter->grad), 1e-11)
@@ -202,7 +204,7 @@ TEST(TrainingStep, MicroBatchesOnTheCpuAreCloseInF32) {
   Bench bench(CreateCpuBackend(), 2, Precision::F32());
   const StepResult result = bench.Run(FiveRows(), 2);
   EXPECT_NEAR(result.loss, expected.loss, 1e-6 * expected.loss);
-  EXPECT_EQ(result.expert_load, expected.expert_load);
+  EXPECT_EQ(result.expert_load.tokens, expected.expert_load.tokens);
   for (const auto& parameter : whole.store.all()) {
     if (parameter->grad.empty()) continue;
     EXPECT_LT(RelativeError(bench.store.Get(parameter->spec.name).grad, parameter->grad), 1e-5)
@@ -269,11 +271,11 @@ TEST(TrainingStep, APackedRowIsItsDocumentsAlone) {
     const double mtp_targets = std::max(0.0, targets - 1);
     nll += result.loss * targets;
     mtp_nll += result.mtp_loss[0] * mtp_targets;
-    for (size_t e = 0; e < 4; ++e) load[e] += result.expert_load[0][e];
+    for (size_t e = 0; e < 4; ++e) load[e] += result.expert_load.tokens[1][e];
   }
   EXPECT_NEAR(together.loss * 21, nll, 1e-10);
   EXPECT_NEAR(together.mtp_loss[0] * 19, mtp_nll, 1e-10);
-  EXPECT_EQ(together.expert_load[0], load);
+  EXPECT_EQ(together.expert_load.tokens[1], load);
 }
 
 TEST(TrainingStep, NoDocumentSeesAnother) {
@@ -303,7 +305,7 @@ TEST(TrainingStep, RouterBiasesMoveAgainstTheLoad) {
   const StepResult result = bench.Run(FiveRows(), 2, 0, 0.125);
   for (size_t l = 0; l < 2; ++l) {
     for (size_t e = 0; e < 4; ++e) {
-      const int64_t load = result.expert_load[l][e];
+      const int64_t load = result.expert_load.tokens[l + 1][e];
       EXPECT_EQ(LoadAll(bench.Master(names[l]))[e], load < 60 ? 0.125 : (load > 60 ? -0.125 : 0));
     }
   }

@@ -4,7 +4,7 @@ import {say} from './announce.js';
 import {copyButton} from './copy.js';
 import {hasText} from './conversation.js';
 import {count, dollars, rate, seconds, tokens} from './format.js';
-import {iconButton} from './icons.js';
+import {iconButton} from './shared/icons.js';
 import {GrowingMarkdown} from './markdown.js';
 import {element} from './shared/dom.js';
 import {Thoughts} from './thoughts.js';

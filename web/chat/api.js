@@ -1,6 +1,6 @@
 // The server's API: its model, and answers as they are written.
 
-import {forget, read, write} from './storage.js';
+import {forget, read, write} from './shared/kept.js';
 
 const KEY = 'fathom.key';
 let key = read(KEY, sessionStorage) ?? read(KEY);

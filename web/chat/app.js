@@ -15,7 +15,7 @@ import {Scrolling} from './scrolling.js';
 import {Settings} from './settings.js';
 import {element} from './shared/dom.js';
 import {loadChat, onChatsChanged, saveChat} from './storage.js';
-import {startTheme} from './theme.js';
+import {startTheme} from './shared/theme.js';
 
 const part = (id) => document.getElementById(id);
 const underWay = new Map();  // of each chat's id, its Answering

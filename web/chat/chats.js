@@ -2,7 +2,7 @@
 
 import {notice} from './announce.js';
 import {moment} from './format.js';
-import {icon, iconButton} from './icons.js';
+import {icon, iconButton} from './shared/icons.js';
 import {element} from './shared/dom.js';
 import {listChats, loadChat, removeChat, saveChat} from './storage.js';
 

@@ -1,6 +1,6 @@
 // The message box, with its button: send, or stop while an answer is written.
 
-import {setIcon} from './icons.js';
+import {setIcon} from './shared/icons.js';
 
 export const isSend = (event) => event.key === 'Enter' && !event.shiftKey && !event.isComposing;
 

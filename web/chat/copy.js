@@ -1,6 +1,6 @@
 // Buttons that copy a text.
 
-import {iconButton, setIcon} from './icons.js';
+import {iconButton, setIcon} from './shared/icons.js';
 import {element} from './shared/dom.js';
 
 const SAID = 1600;  // milliseconds

@@ -1,8 +1,8 @@
 // The panels at the sides: beside the conversation where there is room, over it where there is not. At most one is over it;
 // then the rest of the page waits.
 
-import {setIcon} from './icons.js';
-import {read, write} from './storage.js';
+import {setIcon} from './shared/icons.js';
+import {read, write} from './shared/kept.js';
 
 const NAME = 'fathom.drawers';
 const wide = matchMedia('(min-width: 900px)');

@@ -2,7 +2,7 @@
 
 import {copyButton} from './copy.js';
 import {growWithText, isSend} from './composer.js';
-import {iconButton} from './icons.js';
+import {iconButton} from './shared/icons.js';
 import {element} from './shared/dom.js';
 import {versionSwitch} from './versions.js';
 

@@ -1,8 +1,8 @@
 // How answers are made: the system prompt of a chat, thinking, sampling. What is left empty is the model's own choice.
 
-import {iconButton} from './icons.js';
+import {iconButton} from './shared/icons.js';
 import {element} from './shared/dom.js';
-import {read, write} from './storage.js';
+import {read, write} from './shared/kept.js';
 
 const NAME = 'fathom.settings';
 

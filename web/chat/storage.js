@@ -1,34 +1,9 @@
-// What this browser keeps: chats, settings, how the page looks. Nothing of it leaves the machine.
+// The chats that this browser keeps. Nothing of them leaves the machine.
+
+import {forget, read, write} from './shared/kept.js';
 
 const INDEX = 'fathom.chats';
 const nameOf = (id) => `fathom.chat.${id}`;
-
-// Null where there is nothing, or nothing that can be read.
-export function read(name, store = localStorage) {
-  try {
-    return JSON.parse(store.getItem(name));
-  } catch {
-    return null;
-  }
-}
-
-// Whether there was room.
-export function write(name, value, store = localStorage) {
-  try {
-    store.setItem(name, JSON.stringify(value));
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-export function forget(name, store = localStorage) {
-  try {
-    store.removeItem(name);
-  } catch {
-    // Then it is not there.
-  }
-}
 
 // [{id, title, changed}], the newest first.
 export function listChats() {

@@ -1,7 +1,7 @@
 // "2 / 3": which of the messages that stand at one place is shown, and the way to the others.
 
 import {versions} from './conversation.js';
-import {iconButton} from './icons.js';
+import {iconButton} from './shared/icons.js';
 import {element} from './shared/dom.js';
 
 // show(message): another one is wanted. Null where there is only one.

@@ -1,7 +1,8 @@
 // Charts of the page, as SVG. Classes and colours are those of the report's style sheet.
 
+import {linear, logarithmic} from './shared/axis.js';
 import {svg} from './shared/dom.js';
-import {cell, short} from './format.js';
+import {cell, short} from './shared/numbers.js';
 
 const WIDTH = 760;
 
@@ -12,33 +13,13 @@ const text = (x, y, anchor, kind, words) =>
 function axis(values, begin, end, withZero) {
   const finite = values.filter((value) => value !== null && Number.isFinite(value));
   let low = Math.min(...finite), high = Math.max(...finite);
-  const logarithmic = low > 0 && high / low > 100;
-  if (!logarithmic) {
-    if (withZero) [low, high] = [Math.min(low, 0), Math.max(high, 0)];
-    if (high <= low) {
-      const around = high === 0 ? 1 : Math.abs(high) * 0.1;
-      [low, high] = [low - around, high + around];
-    }
+  if (low > 0 && high / low > 100) return logarithmic(low, high, begin, end);
+  if (withZero) [low, high] = [Math.min(low, 0), Math.max(high, 0)];
+  if (high <= low) {
+    const around = high === 0 ? 1 : Math.abs(high) * 0.1;
+    [low, high] = [low - around, high + around];
   }
-  const at = (value) => begin + (end - begin) * (logarithmic
-    ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low));
-  return {at, logarithmic, ticks: (count) => logarithmic ? decades(low, high, count) : round(low, high, count)};
-}
-
-function decades(low, high, count) {
-  const first = Math.ceil(Math.log10(low) - 1e-9), last = Math.floor(Math.log10(high) + 1e-9);
-  const step = Math.max(1, Math.ceil((last - first + 1) / count));
-  const ticks = [];
-  for (let power = first; power <= last; power += step) ticks.push(10 ** power);
-  return ticks;
-}
-
-function round(low, high, count) {
-  const raw = (high - low) / count, power = 10 ** Math.floor(Math.log10(raw));
-  const step = power * ([1, 2, 5, 10].find((factor) => factor * power >= raw * (1 - 1e-9)));
-  const ticks = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; ++i) ticks.push(i * step);
-  return ticks;
+  return linear(low, high, begin, end);
 }
 
 // One bar a scenario with its interval. bars: [{label, colour, value, low, high, unit}].

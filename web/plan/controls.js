@@ -1,7 +1,7 @@
 // Sliders, lists and boxes of one scenario, made from the table of options that the server gives.
 
 import {element} from './shared/dom.js';
-import {short} from './format.js';
+import {short} from './shared/numbers.js';
 
 // Where a slider goes when the whole range of an option is too wide to be one; the number box beside
 // takes the rest.

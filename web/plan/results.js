@@ -2,7 +2,7 @@
 
 import * as charts from './charts.js';
 import {element} from './shared/dom.js';
-import {cell, change, range, short} from './format.js';
+import {cell, change, range, short} from './shared/numbers.js';
 
 export const LETTERS = ['A', 'B', 'C', 'D'];
 

@@ -124,11 +124,14 @@ class Grpo {
                  config_.rollout.problems);
     if (pool_.held_out().empty())
       spdlog::warn("no problem is held out: nothing says whether the model gets better");
-    log_->WriteNow({{"kind", "start"},
-                    {"step", progress_.step},
-                    {"problems", pool_.size()},
-                    {"held_out_problems", pool_.held_out().size()},
-                    {"chat_template", model_.chat.name()}});
+    ordered_json line = {{"kind", "start"},
+                         {"step", progress_.step},
+                         {"steps", config_.steps},
+                         {"problems", pool_.size()},
+                         {"held_out_problems", pool_.held_out().size()},
+                         {"chat_template", model_.chat.name()}};
+    DescribeExpertLayers(model_.config, line);
+    log_->WriteNow(line);
   }
 
   bool Due(int64_t every) const { return every > 0 && progress_.step % every == 0; }
@@ -175,9 +178,7 @@ class Grpo {
     }
     const double lr =
         LearningRate(config_.schedule, config_.optimizer.lr, progress_.step, config_.steps);
-    PolicySums sums;
-    double grad_norm = 0;
-    int64_t updates = 0;
+    Updates updates;
     if (!batch.empty()) {
       if (config_.policy.kl > 0) {
         std::vector<const Rollout*> rollouts;
@@ -187,20 +188,27 @@ class Grpo {
           batch[i].reference_logprobs = std::move(reference[i]);
       }
       for (int64_t epoch = 0; epoch < config_.policy.inner_epochs; ++epoch) {
-        Update(batch, epoch, lr, sums, grad_norm, updates);
+        Update(batch, epoch, lr, updates);
       }
     }
     ++progress_.step;
     const double seconds = SecondsSince(start);
     progress_.seconds += seconds;
     progress_.tokens += static_cast<uint64_t>(experience.tokens);
-    LogStep(experience, sums, grad_norm / static_cast<double>(std::max<int64_t>(1, updates)), lr,
-            rollout_seconds, seconds);
+    LogStep(experience, updates, lr, rollout_seconds, seconds);
     if (Due(config_.sample.every)) LogSamples(experience, progress);
   }
 
-  void Update(const std::vector<WeighedRollout>& batch, int64_t epoch, double lr, PolicySums& sums,
-              double& grad_norm, int64_t& updates) {
+  // What the updates of one step came to.
+  struct Updates {
+    int64_t count = 0;
+    PolicySums sums;
+    double grad_norm = 0;  // their sum
+    ExpertLoad expert_load;
+  };
+
+  void Update(const std::vector<WeighedRollout>& batch, int64_t epoch, double lr,
+              Updates& updates) {
     // Parts of a mini-batch are of all groups: the order is shuffled, the same for a step.
     std::vector<size_t> order(batch.size());
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -215,7 +223,7 @@ class Grpo {
       for (size_t i = part * order.size() / parts; i < (part + 1) * order.size() / parts; ++i)
         some.push_back(batch[order[i]]);
       const int64_t per_step = config_.policy.inner_epochs * config_.policy.mini_batches;
-      const int64_t number = progress_.step * per_step + updates;
+      const int64_t number = progress_.step * per_step + updates.count;
       const PolicyStepResult result = policy_step_.Run(context_, some, number, lr);
       if (!result.bad.empty()) {
         throw Error(fmt::format("step {}", progress_.step + 1),
@@ -224,21 +232,23 @@ class Grpo {
       }
       // Before anything has changed, the trainer computes what the engine computed.
       const bool exact = config_.precision.attention == "absorbed";
-      if (exact && updates == 0 && result.sums.deviation != 0) {
+      if (exact && updates.count == 0 && result.sums.deviation != 0) {
         throw Error(fmt::format("step {}", progress_.step + 1),
                     fmt::format("a log-prob of the trainer differs from the engine's by {:.3g}",
                                 result.sums.deviation),
                     "this should not happen: please report it with the configuration; "
                     "precision.attention = \"expanded\" goes on without the check");
       }
-      sums.Add(result.sums);
-      grad_norm += result.grad_norm;
-      ++updates;
+      updates.sums.Add(result.sums);
+      updates.grad_norm += result.grad_norm;
+      AddLoad(result.expert_load, updates.expert_load);
+      ++updates.count;
     }
   }
 
-  void LogStep(const Experience& experience, const PolicySums& sums, double grad_norm, double lr,
+  void LogStep(const Experience& experience, const Updates& updates, double lr,
                double rollout_seconds, double seconds) {
+    const PolicySums& sums = updates.sums;
     const auto written = static_cast<double>(std::max<int64_t>(1, experience.written));
     const auto tokens = static_cast<double>(std::max<int64_t>(1, sums.tokens));
     progress_.loss = sums.loss;
@@ -266,7 +276,10 @@ class Grpo {
     line["clipped"] = sums.clipped / tokens;
     line["deviation"] = sums.deviation;
     line["lr"] = lr;
-    line["grad_norm"] = grad_norm;
+    line["grad_norm"] =
+        updates.grad_norm / static_cast<double>(std::max<int64_t>(1, updates.count));
+    LogExpertLoad(updates.expert_load, progress_.step, config_.steps, config_.balance.load_entries,
+                  line);
     line["rollout_seconds"] = std::round(rollout_seconds * 1e3) / 1e3;
     line["seconds"] = std::round(seconds * 1e3) / 1e3;
     log_->WriteNow(line);
@@ -289,7 +302,10 @@ class Grpo {
       const std::string text = fmt::format(
           "{}\n\n{}\n\n[reward {:.3f}]", experience.problems[i]->problem.question(),
           model_.tokenizer.Decode(experience.rollouts[i].answer), experience.rewards[i].total);
-      log_->WriteNow({{"kind", "sample"}, {"step", progress_.step}, {"text", text}});
+      log_->WriteNow({{"kind", "sample"},
+                      {"step", progress_.step},
+                      {"text", text},
+                      {"reward", experience.rewards[i].total}});
     }
   }
 

@@ -122,6 +122,7 @@ PolicyStepResult PolicyStep::Run(Context& context, std::span<const WeighedRollou
       return gradient;
     };
     LanguageModelLoss(context, transformer_, batch.Input(), options, &saved_);
+    CountExperts(saved_, result.expert_load);
     begin += batch.size();
     if (!std::isfinite(result.sums.loss)) {
       result.bad = FirstBadParameter(context, store_);

@@ -7,6 +7,7 @@
 #include "model/language_model_loss.h"
 #include "posttrain/grpo/policy_loss.h"
 #include "posttrain/grpo/rollout.h"
+#include "train/expert_load.h"
 #include "train/optimizer.h"
 #include "train/training_settings.h"
 
@@ -22,6 +23,7 @@ struct WeighedRollout {
 struct PolicyStepResult {
   PolicySums sums;
   double grad_norm = 0;
+  ExpertLoad expert_load;
   std::string bad;  // not empty: what is not finite
 };
 

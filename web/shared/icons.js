@@ -1,9 +1,11 @@
 // Small drawings for buttons, in the colour of the text.
 
-import {element, svg} from './shared/dom.js';
+import {element, svg} from './dom.js';
 
 const PATHS = {
   chats: 'M4 6h16M4 12h16M4 18h10',
+  wider: 'M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5',
+  narrower: 'M9 4v5H4M15 4v5h5M9 20v-5H4M15 20v-5h5',
   add: 'M12 5v14M5 12h14',
   settings: 'M4 7h9M19 7h1M4 17h1M11 17h9M13 7a3 3 0 1 0 6 0a3 3 0 1 0-6 0M5 17a3 3 0 1 0 6 0a3 3 0 1 0-6 0',
   sun: 'M12 8a4 4 0 1 0 0 8a4 4 0 1 0 0-8M12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.4 1.4M17.6 17.6L19 19M5 19l1.4-1.4M17.6 6.4L19 5',

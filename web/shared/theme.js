@@ -1,7 +1,7 @@
 // Dark and light: as the system prefers, until the button says otherwise.
 
 import {setIcon} from './icons.js';
-import {forget, write} from './storage.js';
+import {forget, write} from './kept.js';
 
 const NAME = 'fathom.theme';
 const dark = matchMedia('(prefers-color-scheme: dark)');
