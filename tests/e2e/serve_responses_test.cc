@@ -143,6 +143,16 @@ TEST_F(ServeResponsesTest, WhatCannotBeDoneIsSaid) {
   EXPECT_EQ(param({{"input", {{{"type", "function_call"}, {"call_id", "c"}}}}}), "input[0].name");
   EXPECT_EQ(param({{"tools", {{{"type", "web_search"}}}}}), "tools[0]");
   EXPECT_EQ(param({{"include", {"file_search_call.results"}}}), "include");
+  // What is found out when it is read as a chat has the names of this API as well.
+  EXPECT_EQ(param({{"max_output_tokens", -1}}), "max_output_tokens");
+  EXPECT_EQ(param({{"max_output_tokens", 100'000'000}}), "max_output_tokens");
+  EXPECT_EQ(param({{"reasoning", {{"effort", "heroic"}}}}), "reasoning.effort");
+  EXPECT_EQ(param({{"input", json::array()}}), "input");
+  const json tool = {{"type", "function"}, {"name", "f"}, {"parameters", 3}};
+  EXPECT_EQ(param({{"tools", {tool}}}), "tools");
+  const json format = {{"type", "json_schema"}, {"name", "n"}, {"schema", {{"type", "nothing"}}}};
+  EXPECT_TRUE(
+      param({{"text", {{"format", format}}}}).get<std::string>().starts_with("text.format"));
 }
 
 }  // namespace

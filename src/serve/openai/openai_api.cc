@@ -277,8 +277,12 @@ WebResponse OpenAiApi::Chat(const WebRequest& http) {
 }
 
 WebResponse OpenAiApi::Respond(const WebRequest& http) {
-  return StartTurn<ResponsesGeneration>(http,
-                                        ParseResponsesRequest(http.body, defaults_, model_.seed));
+  const ResponsesRequest request = ParseResponsesRequest(http.body, defaults_, model_.seed);
+  try {
+    return StartTurn<ResponsesGeneration>(http, request);
+  } catch (const ApiError& error) {
+    throw InTermsOfResponses(error);
+  }
 }
 
 WebResponse OpenAiApi::Complete(const WebRequest& http) {

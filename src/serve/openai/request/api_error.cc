@@ -51,6 +51,14 @@ ApiError::ApiError(const AccessError& error)
       code_(CodeOf(error.reason())),
       retry_seconds_(error.retry_seconds()) {}
 
+ApiError ApiError::Of(const std::string& param) const {
+  std::string message = what();
+  if (!param_.empty() && message.starts_with(param_)) message.replace(0, param_.size(), param);
+  ApiError renamed(status_, message, param, code_);
+  renamed.retry_seconds_ = retry_seconds_;
+  return renamed;
+}
+
 std::string ApiError::Json() const {
   using nlohmann::ordered_json;
   const auto or_null = [](const std::string& text) {

@@ -27,6 +27,10 @@ class ApiError : public std::runtime_error {
   explicit ApiError(const AccessError& error);
 
   int status() const { return status_; }
+  const std::string& param() const { return param_; }
+  // The same error, of a field that is called otherwise, in the message too, where that begins with
+  // the field's name.
+  ApiError Of(const std::string& param) const;
   // The error as JSON text, as it also appears inside a stream.
   std::string Json() const;
   WebResponse Response() const;

@@ -267,10 +267,32 @@ ResponsesRequest ParseResponsesRequest(std::string_view body, const GenerationDe
                                        std::optional<uint64_t> seed) {
   ParseBody(body);  // its limits and its words for what is no JSON
   const ordered_json root = ordered_json::parse(body);
-  ResponsesRequest request{ParseChatRequest(JsonText(ChatBody(root)), defaults, seed), {}};
-  if (request.beginning) Refuse("input", "the beginning of an answer");
-  request.echo = JsonText(Echo(root, request));
-  return request;
+  const std::string chat = JsonText(ChatBody(root));
+  try {
+    ResponsesRequest request{ParseChatRequest(chat, defaults, seed), {}};
+    if (request.beginning) Refuse("input", "the beginning of an answer");
+    request.echo = JsonText(Echo(root, request));
+    return request;
+  } catch (const ApiError& error) {
+    throw InTermsOfResponses(error);
+  }
+}
+
+ApiError InTermsOfResponses(const ApiError& error) {
+  std::string param = error.param();
+  // Which item a message was read from is not known any more.
+  if (param.starts_with("messages")) return error.Of("input");
+  for (const auto& [of_chat, of_responses] :
+       {std::pair<std::string_view, std::string_view>{"response_format.json_schema", "text.format"},
+        {"response_format", "text.format"},
+        {"max_completion_tokens", "max_output_tokens"},
+        {"max_tokens", "max_output_tokens"},
+        {"reasoning_effort", "reasoning.effort"}}) {
+    if (!param.starts_with(of_chat)) continue;
+    param.replace(0, of_chat.size(), of_responses);
+    return error.Of(param);
+  }
+  return error;
 }
 
 }  // namespace fathom

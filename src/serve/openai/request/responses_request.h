@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "serve/openai/request/api_error.h"
 #include "serve/openai/request/api_request.h"
 
 namespace fathom {
@@ -19,5 +20,8 @@ struct ResponsesRequest : ChatRequest {
 // only a server that keeps responses could do, input other than text, tools other than functions).
 ResponsesRequest ParseResponsesRequest(std::string_view body, const GenerationDefaults& defaults,
                                        std::optional<uint64_t> seed);
+
+// What is wrong with that chat, said of the fields that it was read from.
+ApiError InTermsOfResponses(const ApiError& error);
 
 }  // namespace fathom
