@@ -7,7 +7,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/error.h"
 #include "text/grammar/json_schema.h"
@@ -36,17 +35,19 @@ void Follow(const Grammar& grammar, std::string_view choices) {
   int32_t state = machine.Start(grammar.start());
   std::string text;
   for (size_t i = 0; text.size() < kMostBytes; ++i) {
-    std::vector<uint8_t> bytes;
-    for (int byte = 0; byte < 256; ++byte) {
-      const auto value = static_cast<uint8_t>(byte);
-      if (machine.Next(state, value) != StackMachine::kDead) bytes.push_back(value);
+    const bool complete = machine.state(state).complete;
+    if (complete) JsonDocument(text, "text");
+    // The first that may follow, from the one chosen on.
+    const auto chosen = static_cast<uint8_t>(i < choices.size() ? choices[i] : 0);
+    std::optional<uint8_t> next;
+    for (int k = 0; k < 256 && !next; ++k) {
+      const auto byte = static_cast<uint8_t>(chosen + k);
+      if (machine.Next(state, byte) != StackMachine::kDead) next = byte;
     }
-    FATHOM_CHECK(!bytes.empty() || machine.state(state).complete, "'{}' is a dead end", text);
-    if (machine.state(state).complete) JsonDocument(text, "text");
-    if (bytes.empty() || i >= choices.size()) return;
-    const uint8_t byte = bytes[static_cast<uint8_t>(choices[i]) % bytes.size()];
-    text += static_cast<char>(byte);
-    state = machine.Next(state, byte);
+    FATHOM_CHECK(next || complete, "'{}' is a dead end", text);
+    if (!next || i >= choices.size()) return;
+    text += static_cast<char>(*next);
+    state = machine.Next(state, *next);
     if (i % 100 == 99) state = machine.Keep(state);
   }
 }
