@@ -86,9 +86,23 @@ TEST_F(TraceLogTest, CountsThatATeacherDoesNotGiveStayUnknown) {
   Trace trace = Example("a-0");
   trace.answer.prompt_tokens.reset();
   trace.answer.completion_tokens.reset();
-  TraceLog(path_).Add(trace);
+  { TraceLog(path_).Add(trace); }
   const TraceLog log(path_);
   EXPECT_FALSE(log.Find("a-0")->answer.completion_tokens.has_value());
+}
+
+TEST_F(TraceLogTest, OneRunAtATimeWrites) {
+  {
+    const TraceLog log(path_);
+    try {
+      const TraceLog other(path_);
+      ADD_FAILURE() << "two have it";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("is being written by another run"),
+                std::string::npos);
+    }
+  }
+  const TraceLog log(path_);
 }
 
 TEST_F(TraceLogTest, OfTwoWithOneIdTheFirstCounts) {

@@ -59,6 +59,16 @@ std::vector<TraceJob> JobsOf(const DistillConfig& config, const QuestionSet& set
   return jobs;
 }
 
+void RequireJudge(const DistillConfig& config, const QuestionSet& set) {
+  if (!config.filter.correct || !config.filter.verifier.empty()) return;
+  for (const Question& question : set.questions) {
+    if (question.problem.kind != AnswerKind::kExternal) continue;
+    throw Error(fmt::format("problem {}", question.problem.id),
+                "is judged by a command, and there is none",
+                "give one with filter.verifier, or filter.correct = false");
+  }
+}
+
 // Those that the log has not. Throws Error for traces that were asked for otherwise.
 std::vector<TraceJob> MissingJobs(const DistillConfig& config, const std::vector<TraceJob>& jobs,
                                   const TraceLog& log) {
@@ -228,6 +238,7 @@ DistillSummary RunDistillation(Context& context, const DistillConfig& config,
   const QuestionSet set = ReadQuestions(config);
   if (set.repeated > 0)
     spdlog::info("{} questions come more than once, and are asked once", set.repeated);
+  RequireJudge(config, set);
   TraceFilter filter(config);  // its files are read before anybody is asked
   CreateDirectories(config.output);
   TraceLog log(config.traces());

@@ -35,7 +35,7 @@ struct DistillSummary {
   std::optional<TrainSummary> student;
 };
 
-// Questions and traces counted; asks nobody, writes nothing.
+// Questions and traces counted; asks nobody.
 DistillPlan PlanDistillation(const DistillConfig& config);
 
 // Traces of the teacher, what is kept of them, and the student's tuning (docs/distillation.md).

@@ -85,9 +85,9 @@ class KeptTexts {
 }  // namespace
 
 std::string_view Name(DropReason reason) {
-  constexpr std::string_view kNames[] = {"unfinished", "format", "wrong", "language",
-                                         "repetition", "short",  "long",  "contaminated",
-                                         "duplicate",  "surplus"};
+  constexpr std::string_view kNames[] = {"unfinished", "format",   "wrong", "language",
+                                         "repetition", "short",    "long",  "contaminated",
+                                         "surplus",    "duplicate"};
   return kNames[static_cast<size_t>(reason)];
 }
 

@@ -28,8 +28,8 @@ enum class DropReason : uint8_t {
   kShort,
   kLong,          // tokens
   kContaminated,  // it, or its question, has words of an evaluation question
-  kDuplicate,     // nearly the same is kept already
   kSurplus,       // as many as are wanted of its question are kept
+  kDuplicate,     // nearly the same is kept already
   kCount,
 };
 std::string_view Name(DropReason reason);  // "unfinished", "format", ...

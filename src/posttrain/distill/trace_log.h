@@ -18,10 +18,12 @@ class TraceLog {
  public:
   // Reads what is there. A line that was cut off at the end is taken away; lines that are no traces
   // (a power cut can leave such) are passed over with a warning, and of two with one id the first
-  // counts. Throws Error when the file cannot be read or written.
+  // counts. Throws Error when the file cannot be read or written, and when another run has it open.
   explicit TraceLog(std::filesystem::path path);
   // Flushes, as far as it can.
   ~TraceLog();
+  TraceLog(const TraceLog&) = delete;
+  TraceLog& operator=(const TraceLog&) = delete;
 
   // Null where there is none.
   const Trace* Find(const std::string& id) const;
@@ -41,9 +43,11 @@ class TraceLog {
  private:
   using Clock = std::chrono::steady_clock;
 
+  void Lock();
   void Read();
 
   std::filesystem::path path_;
+  int lock_ = -1;  // a descriptor of the file
   std::map<std::string, Trace, std::less<>> traces_;
   std::optional<AppendFile> file_;
   int unsynced_ = 0;
