@@ -1,5 +1,7 @@
 #include "base/append_file.h"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
 
@@ -18,6 +20,11 @@ AppendFile::~AppendFile() { std::fclose(file_); }
 void AppendFile::Write(std::string_view piece) {
   if (std::fwrite(piece.data(), 1, piece.size(), file_) == piece.size() && std::fflush(file_) == 0)
     return;
+  throw Error(path_.string(), fmt::format("cannot be written: {}", std::strerror(errno)), hint_);
+}
+
+void AppendFile::Sync() {
+  if (fdatasync(fileno(file_)) == 0) return;
   throw Error(path_.string(), fmt::format("cannot be written: {}", std::strerror(errno)), hint_);
 }
 

@@ -20,6 +20,8 @@ class AppendFile {
 
   // Throws Error when the piece cannot be written (a full disk).
   void Write(std::string_view piece);
+  // Until what was written survives a power cut, too. Throws Error when it cannot.
+  void Sync();
 
  private:
   std::filesystem::path path_;

@@ -12,6 +12,7 @@
 #include "cli/chat.h"
 #include "cli/convert.h"
 #include "cli/dashboard.h"
+#include "cli/distill.h"
 #include "cli/eval.h"
 #include "cli/generate.h"
 #include "cli/init.h"
@@ -65,6 +66,7 @@ int main(int argc, char** argv) {
   fathom::AddTrainCommand(app);
   fathom::AddSftCommand(app);
   fathom::AddRlCommand(app);
+  fathom::AddDistillCommand(app);
   fathom::AddDashboardCommand(app);
   fathom::AddEvalCommand(app);
   fathom::AddGenerateCommand(app);

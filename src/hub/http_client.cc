@@ -74,6 +74,11 @@ bool IsThisMachine(std::string_view host) {
   return is_loopback || host == "localhost" || host == "[::1]";
 }
 
+// Over plain http a token goes to this machine alone.
+bool MayCarryToken(const Origin& origin) {
+  return origin.scheme == "https" || IsThisMachine(origin.host);
+}
+
 std::string_view Trim(std::string_view text) {
   constexpr std::string_view kSpace = " \t\r\n";
   const size_t begin = text.find_first_not_of(kSpace);
@@ -131,8 +136,10 @@ struct HttpClient::Transfer {
   HttpResponse response;
   bool is_origin = true;
   bool is_this_machine = false;
-  size_t ignored = 0;  // bytes of bodies that are not 2xx
+  bool takes_all = false;  // bodies that are not 2xx go to the sink, too
+  size_t ignored = 0;      // bytes of bodies that are not 2xx
   bool stopped = false, cancelled = false;
+  const char* message = nullptr;  // libcurl's, of what went wrong
   std::exception_ptr exception;
 
   static size_t OnHeader(char* data, size_t size, size_t count, void* user) {
@@ -170,7 +177,7 @@ struct HttpClient::Transfer {
     const std::string_view piece(data, size * count);
     HttpResponse& response = transfer.response;
     try {
-      if (response.status / 100 == 2) {
+      if (response.status / 100 == 2 || transfer.takes_all) {
         if (!transfer.sink(response, piece)) {
           transfer.stopped = true;
           return 0;
@@ -201,7 +208,15 @@ HttpClient::HttpClient(HttpOptions options) : options_(std::move(options)) {
 
 HttpClient::~HttpClient() { curl_easy_cleanup(handle_); }
 
-std::string HttpClient::GetOnce(const std::string& url, int64_t first_byte, Transfer& transfer) {
+struct HttpClient::Headers {
+  ~Headers() { curl_slist_free_all(list); }
+  void Add(const std::string& line) { list = curl_slist_append(list, line.c_str()); }
+
+  curl_slist* list = nullptr;
+  char message[CURL_ERROR_SIZE] = "";
+};
+
+void HttpClient::Prepare(const std::string& url, Transfer& transfer, Headers& headers) {
   CURL* handle = handle_;
   curl_easy_reset(handle);  // keeps the connections
   Set(handle, CURLOPT_URL, url.c_str());
@@ -211,8 +226,11 @@ std::string HttpClient::GetOnce(const std::string& url, int64_t first_byte, Tran
   Set(handle, CURLOPT_USERAGENT, "fathom");
   Set(handle, CURLOPT_NOSIGNAL, 1L);
   Set(handle, CURLOPT_CONNECTTIMEOUT, options_.connect_seconds);
-  Set(handle, CURLOPT_LOW_SPEED_LIMIT, kSlowestBytesPerSecond);
-  Set(handle, CURLOPT_LOW_SPEED_TIME, options_.stall_seconds);
+  if (options_.stall_seconds > 0) {
+    Set(handle, CURLOPT_LOW_SPEED_LIMIT, kSlowestBytesPerSecond);
+    Set(handle, CURLOPT_LOW_SPEED_TIME, options_.stall_seconds);
+  }
+  Set(handle, CURLOPT_TIMEOUT, options_.total_seconds);
   Set(handle, CURLOPT_BUFFERSIZE, kReceiveBuffer);
   // libcurl reads the proxy variables by itself, and those of certificates not.
   for (const char* variable : {"CURL_CA_BUNDLE", "SSL_CERT_FILE"}) {
@@ -231,46 +249,54 @@ std::string HttpClient::GetOnce(const std::string& url, int64_t first_byte, Tran
   Set(handle, CURLOPT_XFERINFOFUNCTION, Transfer::OnProgress);
   Set(handle, CURLOPT_XFERINFODATA, static_cast<void*>(&transfer));
   Set(handle, CURLOPT_NOPROGRESS, 0L);
-  char message[CURL_ERROR_SIZE] = "";
-  Set(handle, CURLOPT_ERRORBUFFER, message);
+  Set(handle, CURLOPT_ERRORBUFFER, headers.message);
+  transfer.message = headers.message;
 
-  curl_slist* list = curl_slist_append(nullptr, "Accept-Encoding: identity");
+  headers.Add("Accept-Encoding: identity");
   if (transfer.is_origin && !options_.token.empty()) {
-    list = curl_slist_append(list, fmt::format("Authorization: Bearer {}", options_.token).c_str());
+    headers.Add(fmt::format("Authorization: Bearer {}", options_.token));
   }
-  const std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> headers(list,
-                                                                            curl_slist_free_all);
-  Set(handle, CURLOPT_HTTPHEADER, headers.get());
   // Headers for the server are not for a proxy on the way to it.
   Set(handle, CURLOPT_HEADEROPT, long{CURLHEADER_SEPARATE});
-  const std::string range = fmt::format("{}-", first_byte);
-  if (first_byte > 0) Set(handle, CURLOPT_RANGE, range.c_str());
+}
 
+bool HttpClient::Perform(const std::string& url, Transfer& transfer) {
   HttpResponse& response = transfer.response;
   response.status = 0;
   response.headers.clear();
   response.failure.clear();
   transfer.ignored = 0;
   transfer.stopped = false;
-  const CURLcode code = curl_easy_perform(handle);
+  const CURLcode code = curl_easy_perform(handle_);
   if (transfer.exception) std::rethrow_exception(transfer.exception);
   if (transfer.cancelled) throw Cancelled();
   if (code != CURLE_OK && !transfer.stopped) {
-    response.failure = *message != 0 ? message : curl_easy_strerror(code);
+    response.failure = *transfer.message != 0 ? transfer.message : curl_easy_strerror(code);
     // A try that failed may leave something behind that options of the next one are refused for
     // (libcurl 7.88: the receive buffer, when a name did not resolve).
     curl_easy_cleanup(std::exchange(handle_, NewHandle()));
     if (IsFinal(code)) throw Error(WithoutQuery(url), response.failure, HintFor(code));
-    return "";
+    return false;
   }
   curl_off_t wait = 0;
-  if (curl_easy_getinfo(handle, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK &&
+  if (curl_easy_getinfo(handle_, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK &&
       !response.Header("retry-after").empty()) {
     response.retry_after_seconds = static_cast<double>(wait);
   }
+  return true;
+}
+
+std::string HttpClient::GetOnce(const std::string& url, int64_t first_byte, Transfer& transfer) {
+  Headers headers;
+  Prepare(url, transfer, headers);
+  Set(handle_, CURLOPT_HTTPHEADER, headers.list);
+  const std::string range = fmt::format("{}-", first_byte);
+  if (first_byte > 0) Set(handle_, CURLOPT_RANGE, range.c_str());
+  if (!Perform(url, transfer)) return "";
+  const HttpResponse& response = transfer.response;
   if (response.status / 100 != 3) return "";
   char* target = nullptr;
-  if (curl_easy_getinfo(handle, CURLINFO_REDIRECT_URL, &target) != CURLE_OK || target == nullptr) {
+  if (curl_easy_getinfo(handle_, CURLINFO_REDIRECT_URL, &target) != CURLE_OK || target == nullptr) {
     throw Error(WithoutQuery(url), fmt::format("answered {} without a Location", response.status));
   }
   return target;
@@ -278,7 +304,7 @@ std::string HttpClient::GetOnce(const std::string& url, int64_t first_byte, Tran
 
 HttpResponse HttpClient::Get(const std::string& url, int64_t first_byte, Sink sink) {
   const Origin origin = OriginOf(url);
-  if (!options_.token.empty() && origin.scheme == "http" && !IsThisMachine(origin.host)) {
+  if (!options_.token.empty() && !MayCarryToken(origin)) {
     throw Error(WithoutQuery(url), "the token would be sent without encryption",
                 "use an https:// endpoint, or unset HF_TOKEN and give no --token-file");
   }
@@ -300,6 +326,37 @@ HttpResponse HttpClient::Get(const std::string& url, int64_t first_byte, Sink si
     next = std::move(target);
   }
   throw Error(url, fmt::format("redirects more than {} times", kMostRedirects));
+}
+
+HttpReply HttpClient::Post(const std::string& url, std::string_view json, size_t most_bytes) {
+  const Origin origin = OriginOf(url);
+  if (!options_.token.empty() && !MayCarryToken(origin)) {
+    throw Error(WithoutQuery(url), "the key would be sent without encryption",
+                "use an https:// address, or no key");
+  }
+  HttpReply reply;
+  const auto take = [&](const HttpResponse&, std::string_view data) {
+    if (data.size() > most_bytes - reply.body.size()) {
+      reply.too_large = true;
+      return false;
+    }
+    reply.body += data;
+    return true;
+  };
+  Transfer transfer(options_, take);
+  transfer.takes_all = true;
+  transfer.is_this_machine = IsThisMachine(origin.host);
+  Headers headers;
+  Prepare(url, transfer, headers);
+  headers.Add("Content-Type: application/json");
+  headers.Add("Expect:");  // a large body goes at once
+  Set(handle_, CURLOPT_HTTPHEADER, headers.list);
+  Set(handle_, CURLOPT_POST, 1L);
+  Set(handle_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(json.size()));
+  Set(handle_, CURLOPT_POSTFIELDS, json.data());
+  Perform(url, transfer);
+  reply.head = std::move(transfer.response);
+  return reply;
 }
 
 std::string EscapeUrl(std::string_view text) {

@@ -20,8 +20,10 @@ struct HttpOptions {
   // 127.0.0.0/8, ::1), and through no proxy. Empty: none.
   std::string token;
   long connect_seconds = 30;
-  // A transfer slower than 1 KiB/s for so long is given up.
+  // A transfer slower than 1 KiB/s for so long is given up; 0: never.
   long stall_seconds = 30;
+  // A request that takes longer, from connecting to its last byte, is given up; 0: never.
+  long total_seconds = 0;
   // Polled at least once a second; true ends the transfer with Cancelled. Ctrl-C by default.
   std::function<bool()> cancelled = InterruptGuard::Requested;
 };
@@ -53,7 +55,14 @@ struct HttpResponse {
   std::string_view OriginHeader(std::string_view name) const;
 };
 
-// GET over HTTP and HTTPS. One request at a time; a thread has a client of its own. Connections are
+// A body that is held whole.
+struct HttpReply {
+  HttpResponse head;
+  std::string body;
+  bool too_large = false;  // the body was given up at the bound
+};
+
+// HTTP and HTTPS. One request at a time; a thread has a client of its own. Connections are
 // kept between requests. Proxies are taken from the environment (https_proxy, no_proxy, ...) except
 // for this machine, and certificates are checked against the system's or CURL_CA_BUNDLE's or
 // SSL_CERT_FILE's.
@@ -74,9 +83,18 @@ class HttpClient {
   // hold, endless redirects), Cancelled.
   HttpResponse Get(const std::string& url, int64_t first_byte, Sink sink);
 
+  // Sends JSON; the answer's body comes whatever its status, at most `most_bytes` of it. Redirects
+  // are not followed: status and Location are the caller's. Throws as Get does.
+  HttpReply Post(const std::string& url, std::string_view json, size_t most_bytes);
+
  private:
   struct Transfer;
 
+  // Sets what all requests have in common; the headers have to live until the request is done.
+  struct Headers;
+  void Prepare(const std::string& url, Transfer& transfer, Headers& headers);
+  // Does what was prepared; false: the body did not arrive whole, and the response says why.
+  bool Perform(const std::string& url, Transfer& transfer);
   // One answer, redirects not followed; where it redirects to, or "".
   std::string GetOnce(const std::string& url, int64_t first_byte, Transfer& transfer);
 

@@ -190,8 +190,18 @@ void FakeHub::Serve(int descriptor) {
       buffer.append(block, static_cast<size_t>(count));
     }
     if (!connection.open()) break;
-    const FakeRequest request = Parse(std::string_view(buffer).substr(0, end + 2));
+    FakeRequest request = Parse(std::string_view(buffer).substr(0, end + 2));
     buffer.erase(0, end + 4);
+    const std::string length = request.Header("content-length");
+    const size_t body = length.empty() ? 0 : std::stoull(length);
+    while (buffer.size() < body) {
+      char block[4096];
+      const ssize_t count = recv(descriptor, block, sizeof(block), 0);
+      if (count <= 0) break;
+      buffer.append(block, static_cast<size_t>(count));
+    }
+    request.body = buffer.substr(0, body);
+    buffer.erase(0, body);
     {
       const std::lock_guard lock(mutex_);
       requests_.push_back(request);

@@ -17,6 +17,7 @@ namespace fathom::test {
 struct FakeRequest {
   std::string target;                          // "/api/models/..."
   std::map<std::string, std::string> headers;  // names in lower case
+  std::string body;                            // of a POST
 
   std::string Header(const std::string& name) const;
   // Of "Range: bytes=N-"; 0 when there is none.

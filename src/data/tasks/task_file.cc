@@ -41,7 +41,8 @@ std::string WithoutCalculator(std::string_view text) {
 
 class RowReader {
  public:
-  RowReader(const JsonValue& row, std::string where) : row_(row), where_(std::move(where)) {}
+  RowReader(const JsonValue& row, std::string where, TaskAnswers answers)
+      : row_(row), where_(std::move(where)), answers_(answers) {}
 
   TaskProblem Read() {
     ReadQuestion();
@@ -86,8 +87,10 @@ class RowReader {
     } else {
       auto question = row_.Find("question");
       if (!question) question = row_.Find("problem");
+      if (!question) question = row_.Find("prompt");
       if (!question) {
-        Fail("has no key 'question'", "a row has its problem under question, problem or messages");
+        Fail("has no key 'question'",
+             "a row has its problem under question, problem, prompt or messages");
       }
       problem_.messages.push_back({"user", std::string(question->String())});
     }
@@ -120,7 +123,7 @@ class RowReader {
   void ReadAnswers() {
     const auto answer = row_.Find("answer");
     if (!answer) {
-      if (problem_.kind == AnswerKind::kExternal) return;
+      if (problem_.kind == AnswerKind::kExternal || answers_ == TaskAnswers::kOptional) return;
       Fail("has no key 'answer'",
            "a row has its answer there; only of kind external it needs none");
     }
@@ -150,6 +153,7 @@ class RowReader {
     if (count < 2 || count > kMostChoices) {
       Fail(fmt::format("has {} choices", count), fmt::format("2 to {} can be", kMostChoices));
     }
+    if (problem_.answers.empty()) return;
     if (problem_.answers.size() != 1) Fail("has several answers", "one of the choices is right");
     problem_.answers = {ChoiceLetter(ChoiceIndex())};
   }
@@ -178,6 +182,7 @@ class RowReader {
 
   const JsonValue& row_;
   std::string where_;
+  TaskAnswers answers_;
   TaskProblem problem_;
 };
 
@@ -199,7 +204,8 @@ std::optional<AnswerKind> AnswerKindByName(std::string_view name) {
 
 std::string ChoiceLetter(size_t index) { return {static_cast<char>('A' + index)}; }
 
-std::vector<TaskProblem> ReadTaskFile(const std::filesystem::path& path, size_t limit) {
+std::vector<TaskProblem> ReadTaskFile(const std::filesystem::path& path, size_t limit,
+                                      TaskAnswers answers) {
   std::vector<TaskProblem> problems;
   std::map<std::string, uint64_t> line_of_id;
   LineReader lines(path, path.extension() == ".zst");
@@ -212,7 +218,7 @@ std::vector<TaskProblem> ReadTaskFile(const std::filesystem::path& path, size_t 
     const JsonDocument document(line, where);
     const JsonValue& row = document.root();
     if (!row.IsObject()) throw Error(where, "is not a JSON object", "a row is one problem");
-    TaskProblem problem = RowReader(row, where).Read();
+    TaskProblem problem = RowReader(row, where, answers).Read();
     const auto id = row.Find("id");
     problem.id = !id              ? fmt::format("{}", number)
                  : id->IsString() ? std::string(id->String())

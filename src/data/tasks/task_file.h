@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <vector>
 
@@ -10,7 +11,7 @@ namespace fathom {
 
 // The problems of a JSONL file, plain or compressed (.zst), one a line, in any of these forms:
 //   {"question": TEXT, "answer": TEXT|NUMBER|[...], "kind", "choices", "numbers", "system",
-//    "solution", "response", "id"}; "messages" in place of "question"
+//    "solution", "response", "id"}; "messages" or "prompt" in place of "question"
 //   GSM8K's:  {"question", "answer": "worked solution\n#### 42"}
 //   MATH's:   {"problem", "solution", "answer"}
 // "choices" with an "answer" that is a letter, a number from 0 on, or one of them, is multiple
@@ -18,6 +19,10 @@ namespace fathom {
 //
 // Throws Error("FILE:LINE", ...) for a row that lacks what it needs; for a file without rows; and
 // for an id that comes twice. limit: reads no more than so many problems; 0: all of them.
-std::vector<TaskProblem> ReadTaskFile(const std::filesystem::path& path, size_t limit = 0);
+//
+// answers: kOptional takes rows that have a question and nothing to judge an answer with, too.
+enum class TaskAnswers : uint8_t { kRequired, kOptional };
+std::vector<TaskProblem> ReadTaskFile(const std::filesystem::path& path, size_t limit = 0,
+                                      TaskAnswers answers = TaskAnswers::kRequired);
 
 }  // namespace fathom

@@ -19,7 +19,40 @@ const std::string& AnswerOf(const TaskProblem& problem) {
   return problem.answers.front();
 }
 
+// With its choices, and the instruction behind it.
+std::string Question(const TaskProblem& problem, const std::string& instruction) {
+  std::string question = problem.question();
+  for (size_t i = 0; i < problem.choices.size(); ++i) {
+    question += fmt::format("\n{}. {}", ChoiceLetter(i), problem.choices[i]);
+  }
+  if (!instruction.empty()) question += "\n" + instruction;
+  return question;
+}
+
 }  // namespace
+
+std::vector<ChatMessage> AskedMessages(const TaskProblem& problem,
+                                       const EvaluationPromptOptions& options) {
+  std::vector<ChatMessage> messages;
+  if (!options.system.empty() && problem.messages.front().role != "system") {
+    messages.push_back({"system", options.system});
+  } else if (problem.messages.front().role == "system") {
+    messages.push_back(problem.messages.front());
+  }
+  for (const TaskProblem& example : options.examples) {
+    messages.push_back({"user", Question(example, options.instruction)});
+    messages.push_back(
+        {"assistant", fmt::format("{}{}\\boxed{{{}}}", example.solution,
+                                  example.solution.empty() ? "" : "\n", AnswerOf(example))});
+  }
+  for (const ChatMessage& message : problem.messages) {
+    if (message.role != "system" || &message != &problem.messages.front()) {
+      messages.push_back(message);
+    }
+  }
+  messages.back().content = Question(problem, options.instruction);
+  return messages;
+}
 
 EvaluationPrompts::EvaluationPrompts(const LoadedModel& model, EvaluationPromptOptions options)
     : model_(model), options_(std::move(options)), stop_ids_(model.defaults().stop_ids) {
@@ -39,22 +72,14 @@ EvaluationPrompts::EvaluationPrompts(const LoadedModel& model, EvaluationPromptO
   for (const int32_t id : template_->StopIds(tokenizer)) stop_ids_.push_back(id);
 }
 
-std::string EvaluationPrompts::Question(const TaskProblem& problem) const {
-  std::string question = problem.question();
-  for (size_t i = 0; i < problem.choices.size(); ++i) {
-    question += fmt::format("\n{}. {}", ChoiceLetter(i), problem.choices[i]);
-  }
-  if (!options_.instruction.empty()) question += "\n" + options_.instruction;
-  return question;
-}
-
 std::string EvaluationPrompts::PlainText(const TaskProblem& problem) const {
   std::string text;
   for (const TaskProblem& example : options_.examples) {
-    text += fmt::format("Problem: {}\nSolution:\n{}{}Answer: {}\n\n", Question(example),
-                        example.solution, example.solution.empty() ? "" : "\n", AnswerOf(example));
+    text += fmt::format("Problem: {}\nSolution:\n{}{}Answer: {}\n\n",
+                        Question(example, options_.instruction), example.solution,
+                        example.solution.empty() ? "" : "\n", AnswerOf(example));
   }
-  return text + fmt::format("Problem: {}\nSolution:\n", Question(problem));
+  return text + fmt::format("Problem: {}\nSolution:\n", Question(problem, options_.instruction));
 }
 
 std::string EvaluationPrompts::ChoiceContext(const TaskProblem& problem) const {
@@ -67,33 +92,16 @@ std::string EvaluationPrompts::ChoiceContext(const TaskProblem& problem) const {
       answer = example.choices[static_cast<size_t>(answer[0] - 'A')];
       shown.choices.clear();
     }
-    text += fmt::format("Question: {}\nAnswer: {}\n\n", Question(shown), answer);
+    text +=
+        fmt::format("Question: {}\nAnswer: {}\n\n", Question(shown, options_.instruction), answer);
   }
-  return text + fmt::format("Question: {}\nAnswer:", Question(problem));
+  return text + fmt::format("Question: {}\nAnswer:", Question(problem, options_.instruction));
 }
 
 EvaluationPrompt EvaluationPrompts::Make(const TaskProblem& problem) const {
   if (options_.plain) return {EncodePlainText(model_, PlainText(problem)), false};
-  std::vector<ChatMessage> messages;
-  if (!options_.system.empty() && problem.messages.front().role != "system") {
-    messages.push_back({"system", options_.system});
-  } else if (problem.messages.front().role == "system") {
-    messages.push_back(problem.messages.front());
-  }
-  for (const TaskProblem& example : options_.examples) {
-    messages.push_back({"user", Question(example)});
-    messages.push_back(
-        {"assistant", fmt::format("{}{}\\boxed{{{}}}", example.solution,
-                                  example.solution.empty() ? "" : "\n", AnswerOf(example))});
-  }
-  for (const ChatMessage& message : problem.messages) {
-    if (message.role != "system" || &message != &problem.messages.front()) {
-      messages.push_back(message);
-    }
-  }
-  messages.back().content = Question(problem);
-  const jinja::Text text =
-      template_->Render(ChatMessagesToData(messages), {.think = options_.think});
+  const jinja::Text text = template_->Render(ChatMessagesToData(AskedMessages(problem, options_)),
+                                             {.think = options_.think});
   return {EncodePrompt(model_.RequireTokenizer(), text), EndsInsideThinking(text)};
 }
 

@@ -27,6 +27,11 @@ struct EvaluationPrompt {
   bool inside_thinking = false;  // the answer begins inside of <think>
 };
 
+// The conversation that a problem is asked in: system prompt, examples as turns, and the question
+// with its choices and the instruction behind it. Not for plain text.
+std::vector<ChatMessage> AskedMessages(const TaskProblem& problem,
+                                       const EvaluationPromptOptions& options);
+
 // Turns problems into what a model is given.
 class EvaluationPrompts {
  public:
@@ -48,8 +53,6 @@ class EvaluationPrompts {
   std::string ChoiceContext(const TaskProblem& problem) const;
 
  private:
-  std::string Question(const TaskProblem& problem) const;
-
   const LoadedModel& model_;
   EvaluationPromptOptions options_;
   std::optional<ChatTemplate> template_;

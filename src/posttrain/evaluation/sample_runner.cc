@@ -83,8 +83,10 @@ void RunSamples(Engine& engine, const Tokenizer& tokenizer, std::span<const Samp
   while (next < jobs.size() || !writing.empty()) {
     while (next < jobs.size() && static_cast<int64_t>(writing.size()) < at_a_time) {
       const SampleJob& job = jobs[next];
+      SamplingParams sampling = rules.sampling;
+      sampling.seed = job.seed.value_or(sampling.seed);
       const int64_t id = engine.AddRequest({.prompt = job.prompt,
-                                            .sampling = rules.sampling,
+                                            .sampling = std::move(sampling),
                                             .choice = static_cast<uint64_t>(job.index),
                                             .max_tokens = job.max_tokens,
                                             .stop_ids = rules.stop_ids});

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@ struct SampleJob {
   std::vector<int32_t> prompt;
   bool inside_thinking = false;
   int64_t max_tokens = 0;
+  std::optional<uint64_t> seed;  // in place of the rules'
 };
 
 struct SampleRules {

@@ -67,8 +67,12 @@ SftConfig SftConfig::Load(const std::filesystem::path& path,
 SftConfig SftConfig::Parse(std::string_view text, std::string_view where,
                            const std::filesystem::path& base,
                            const std::vector<std::string>& overrides) {
-  const toml::table table = ParseToml(text, where, overrides);
-  FieldReader root(TomlTable(&table, std::string(where)), base);
+  return Read(ParseToml(text, where, overrides), where, base, "");
+}
+
+SftConfig SftConfig::Read(const toml::table& table, std::string_view where,
+                          const std::filesystem::path& base, const std::string& prefix) {
+  FieldReader root(TomlTable(&table, std::string(where), prefix), base);
   SftConfig config;
   Describe(config, root);
   root.Finish();

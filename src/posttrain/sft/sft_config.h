@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/toml/toml_reader.h"
 #include "data/source.h"
 #include "train/training_settings.h"
 
@@ -38,6 +39,9 @@ struct SftConfig : TrainingSettings {
   static SftConfig Parse(std::string_view text, std::string_view where,
                          const std::filesystem::path& base,
                          const std::vector<std::string>& overrides);
+  // From a table that is read already; prefix: its place in `where`, "" for a whole file.
+  static SftConfig Read(const toml::table& table, std::string_view where,
+                        const std::filesystem::path& base, const std::string& prefix);
   std::string ToToml() const;
   std::map<std::string, std::string> Values() const;
 };

@@ -1,0 +1,104 @@
+#include "cli/distill.h"
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+#include "cli/training_command.h"
+#include "posttrain/distill/distill.h"
+#include "posttrain/distill/distill_report.h"
+
+namespace fathom {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Arguments {
+  CommonOptions common;
+  std::filesystem::path config;
+  std::vector<std::string> overrides;
+  bool resume = false, dry_run = false;
+};
+
+void PrintPlan(const DistillPlan& plan, bool json) {
+  if (json) {
+    WriteJson({{"questions", plan.questions},
+               {"repeated", plan.repeated},
+               {"traces", plan.traces},
+               {"missing", plan.missing},
+               {"most_tokens", plan.most_tokens},
+               {"least_seconds", plan.least_seconds}});
+    return;
+  }
+  std::string text = fmt::format(
+      "{} questions ({} more come again): {} traces, of which {} are missing; they take {} tokens "
+      "at most\n",
+      plan.questions, plan.repeated, plan.traces, plan.missing,
+      FormatCount(static_cast<double>(plan.most_tokens)));
+  if (plan.least_seconds > 0)
+    text +=
+        fmt::format("at the endpoint's limits {} at least\n", FormatDuration(plan.least_seconds));
+  WriteStandardOutput(text);
+}
+
+void PrintSummary(const DistillConfig& config, const DistillSummary& summary, bool json) {
+  if (json) {
+    ordered_json result = {{"interrupted", summary.interrupted},
+                           {"asked", summary.asked},
+                           {"refused", summary.refused},
+                           {"missing", summary.missing}};
+    if (summary.filter) {
+      result["filter"] = ToJson(*summary.filter);
+      result["conversations"] = config.conversations().string();
+    }
+    if (summary.student) result["student"] = SummaryJson(*summary.student, nullptr);
+    WriteJson(result);
+    return;
+  }
+  if (summary.interrupted) {
+    spdlog::warn("interrupted: {} traces are missing; the same command with --resume goes on",
+                 summary.missing);
+    return;
+  }
+  WriteStandardOutput(ToText(*summary.filter) +
+                      fmt::format("they are in {}\n", config.conversations().string()));
+  if (summary.student && !summary.student->interrupted) LogSummary(*summary.student);
+}
+
+void RunDistill(Arguments& arguments) {
+  if (arguments.common.quiet) spdlog::set_level(spdlog::level::warn);
+  DistillConfig config = DistillConfig::Load(arguments.config, arguments.overrides);
+  if (arguments.common.seed) config.seed = *arguments.common.seed;
+  if (arguments.dry_run) return PrintPlan(PlanDistillation(config), arguments.common.json);
+  Device device(arguments.common.device, arguments.common.threads);
+  const DistillSummary summary = RunDistillation(
+      device.context(), config,
+      {.resume = arguments.resume, .quiet = arguments.common.quiet, .version = FATHOM_VERSION});
+  PrintSummary(config, summary, arguments.common.json);
+}
+
+}  // namespace
+
+void AddDistillCommand(Command app) {
+  auto arguments = std::make_shared<Arguments>();
+  Command command = app.AddCommand(
+      "distill",
+      "Collect a teacher's answers, choose among them and tune a student, as a distill.toml says.");
+  command
+      .AddOption("DISTILL.toml", arguments->config,
+                 "The run's configuration (docs/distillation.md)")
+      .Required();
+  command
+      .AddOption("--set", arguments->overrides,
+                 "KEY=VALUE in place of what the file says; repeatable")
+      .Repeatable();
+  command.AddFlag("--resume", arguments->resume, "Ask only for what is missing, and go on");
+  command.AddFlag("--dry-run", arguments->dry_run,
+                  "Say how much would be asked, ask nobody, and stop");
+  arguments->common.AddTo(command);
+  command.GetOption("--seed").Describe("In place of the configuration's seed");
+  command.Footer("Example: fathom distill distill.toml --set sampling.samples=8 --resume");
+  command.OnRun([arguments] { RunDistill(*arguments); });
+}
+
+}  // namespace fathom
