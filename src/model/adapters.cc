@@ -28,13 +28,17 @@ std::string_view ProjectionOf(const ModelConfig& config, const ParameterSpec& sp
 
 std::vector<std::string> AdaptedMatrices(const ModelConfig& config, const AdapterOptions& options) {
   const std::vector<ParameterSpec> specs = ParameterSpecs(config);
-  std::set<std::string, std::less<>> known;
+  std::set<std::string, std::less<>> known, usual;
+  const bool attention_alone = config.n_routed_experts > 0 && !options.routed_experts;
   for (const ParameterSpec& spec : specs) {
     const std::string_view projection = ProjectionOf(config, spec);
-    if (!projection.empty()) known.emplace(projection);
+    if (projection.empty()) continue;
+    known.emplace(projection);
+    if (!attention_alone || spec.name.find(".self_attn.") != std::string::npos)
+      usual.emplace(projection);
   }
   std::set<std::string, std::less<>> wanted(options.targets.begin(), options.targets.end());
-  if (wanted.empty()) wanted = known;
+  if (wanted.empty()) wanted = usual;
   for (const std::string& target : wanted) {
     if (known.contains(target)) continue;
     std::string all;

@@ -13,9 +13,12 @@ namespace fathom {
 struct AdapterOptions {
   int64_t rank = 16;
   double alpha = 32;
-  bool rslora = false;               // scale alpha / sqrt(rank) (Kalajdzievski, arXiv 2312.03732)
-  std::vector<std::string> targets;  // names of projections ("q_proj"); empty: all there are
-  bool routed_experts = false;       // those of the targets that routed experts have, too
+  bool rslora = false;  // scale alpha / sqrt(rank) (Kalajdzievski, arXiv 2312.03732)
+  // Names of projections ("q_proj"). Empty: all there are, but only those of attention in a model
+  // with routed experts that get none: PEFT, beside transformers 5, takes the names of MLPs for
+  // experts there, and leaves dense and shared ones out.
+  std::vector<std::string> targets;
+  bool routed_experts = false;  // those of the targets that routed experts have, too
 
   // Of B A: alpha / rank, or alpha / sqrt(rank).
   double scale() const;

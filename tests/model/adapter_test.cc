@@ -168,10 +168,13 @@ TEST(AdaptedMatrices, AreTheProjectionsOfTheFamily) {
   EXPECT_EQ(names(TinyQwen2(), {}), std::pair(Names({"q_proj", "k_proj", "v_proj", "o_proj",
                                                      "gate_proj", "up_proj", "down_proj"}),
                                               size_t{14}));
+  const Names attention = {"q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj", "o_proj"};
+  EXPECT_EQ(names(TinyConfig(), {}), std::pair(attention, size_t{10}));
   const Names v3 = {"q_a_proj",  "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj", "o_proj",
                     "gate_proj", "up_proj",  "down_proj"};
   // Layer 0 is dense, layer 1 has 8 experts and shared ones.
-  EXPECT_EQ(names(TinyConfig(), {}), std::pair(v3, size_t{16}));
+  const std::vector<std::string> all(v3.begin(), v3.end());
+  EXPECT_EQ(names(TinyConfig(), {.targets = all}), std::pair(v3, size_t{16}));
   EXPECT_EQ(names(TinyConfig(), {.routed_experts = true}), std::pair(v3, size_t{16 + 24}));
   EXPECT_EQ(names(TinyConfig(), {.targets = {"o_proj", "up_proj"}}),
             std::pair(Names({"o_proj", "up_proj"}), size_t{4}));
