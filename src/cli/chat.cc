@@ -31,6 +31,7 @@ using nlohmann::ordered_json;
 struct Arguments {
   CommonOptions common;
   PrecisionOption precision;
+  AdapterOption adapter;
   SamplingOptions sampling;
   CacheOptions cache;
   DraftOptions draft;
@@ -48,7 +49,8 @@ class Conversation {
   explicit Conversation(Arguments& arguments)
       : arguments_(arguments),
         device_(arguments.common.device, arguments.common.threads),
-        model_(arguments.directory, arguments.precision.Get(), arguments.draft.wants_mtp()),
+        model_(arguments.directory, arguments.precision.Get(), arguments.draft.wants_mtp(),
+               arguments.adapter.directory),
         template_(ChatTemplate::Load(
             [this](std::string_view name) { return model_.mapped().source().SideFile(name); },
             arguments.directory.string(), &model_.RequireTokenizer())),
@@ -251,6 +253,7 @@ void AddChatCommand(Command app) {
   arguments->draft.AddTo(command);
   arguments->cache.AddTo(command);
   arguments->precision.AddTo(command);
+  arguments->adapter.AddTo(command);
   arguments->common.AddTo(command);
   command.GetOption("--json").Describe("Print every answer as one line of JSON on stdout");
   command.OnRun([arguments] { Conversation(*arguments).Run(); });

@@ -90,6 +90,11 @@ std::optional<Precision> PrecisionOption::Get() const {
   return dtype == "bf16" ? Precision::BF16() : Precision::F32();
 }
 
+void AdapterOption::AddTo(Command command) {
+  command.AddOption("--adapter", directory,
+                    "A LoRA adapter for the model, as `fathom sft` and PEFT save it");
+}
+
 std::string ReadStandardInput() {
   std::string text;
   char buffer[1 << 16];

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -60,6 +61,13 @@ struct PrecisionOption {
 
   void AddTo(Command command);
   std::optional<Precision> Get() const;
+};
+
+// --adapter: what is applied to a model's weights as they are loaded.
+struct AdapterOption {
+  std::filesystem::path directory;
+
+  void AddTo(Command command);
 };
 
 // All of stdin.

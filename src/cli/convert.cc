@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "cli/common.h"
+#include "formats/adapted_source.h"
 #include "formats/convert.h"
 #include "formats/gguf_export.h"
 #include "formats/gguf_model.h"
@@ -29,6 +30,7 @@ namespace fs = std::filesystem;
 
 struct Arguments {
   CommonOptions common;
+  AdapterOption adapter;
   fs::path source, target;
   std::string dtype, format;
   uint64_t shard_bytes = WeightsWriter::kDefaultShardBytes;
@@ -127,8 +129,15 @@ void Report(const Arguments& arguments, const ModelSource& source, size_t tensor
 
 void Convert(const Arguments& arguments) {
   CheckTarget(arguments);
-  const MappedModel model(arguments.source);  // checks that the tensors are the model's
-  const ModelSource& source = model.source();
+  MappedModel model(arguments.source);  // checks that the tensors are the model's
+  std::optional<AdapterDirectory> adapter;
+  std::optional<AdaptedSource> merged;
+  if (!arguments.adapter.directory.empty()) {
+    adapter.emplace(arguments.adapter.directory);
+    adapter->Check(model.config(), model.store());
+    merged.emplace(model.source(), *adapter);
+  }
+  const ModelSource& source = merged ? *merged : model.source();
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -185,11 +194,14 @@ void AddConvertCommand(Command app) {
   command.Footer(
       "Examples: fathom convert deepseek-v3 deepseek-v3-bf16 --dtype bf16\n"
       "          fathom convert my-model my-model.gguf --dtype q4_k\n"
+      "          fathom convert my-model tuned --adapter runs/tuned/adapter\n"
       "Weights that have the type already are copied byte for byte. fp8 is as DeepSeek-V3's\n"
       "release: projections in blocks of 128 x 128, the rest in bf16.");
   const auto arguments = std::make_shared<Arguments>();
   command.AddOption("SRC", arguments->source, "The model to read").Required();
   command.AddOption("DST", arguments->target, "The directory or the .gguf file to make").Required();
+  arguments->adapter.AddTo(command);
+  command.GetOption("--adapter").Describe("A LoRA adapter to merge into the weights");
   command
       .AddOption("--dtype", arguments->dtype,
                  "f32, bf16, f16 or fp8, and as the weights are if not given; in a GGUF file "

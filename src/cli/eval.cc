@@ -31,6 +31,7 @@ using nlohmann::ordered_json;
 struct Arguments {
   CommonOptions common;
   PrecisionOption precision;
+  AdapterOption adapter;  // of the model, not of the one it is compared with
   SamplingOptions sampling;
   CacheOptions cache;
   DraftOptions draft;
@@ -52,9 +53,10 @@ const std::map<std::string, EvaluationMethod> kMethods = {
 
 // A model that is open, with what it takes to ask it.
 struct OpenModel {
-  OpenModel(Arguments& arguments, const std::filesystem::path& path)
+  OpenModel(Arguments& arguments, const std::filesystem::path& path,
+            const std::filesystem::path& adapter)
       : device(arguments.common.device, arguments.common.threads),
-        model(path, arguments.precision.Get(), arguments.draft.wants_mtp()) {}
+        model(path, arguments.precision.Get(), arguments.draft.wants_mtp(), adapter) {}
 
   // For so many sequences at a time, of so many tokens at most.
   Engine& Start(Arguments& arguments, int64_t sequences, int64_t length) {
@@ -101,13 +103,14 @@ class TaskCommand {
   }
 
   void Run() {
-    const TaskResult first = Evaluate(arguments_.directory, arguments_.out);
+    const TaskResult first =
+        Evaluate(arguments_.directory, arguments_.adapter.directory, arguments_.out);
     ordered_json json = {{"task", task_.name}, {"result", first.json}};
     std::string text = first.text;
     if (!arguments_.against.empty()) {
       std::filesystem::path out = arguments_.out;
       if (!out.empty()) out += ".against";
-      const TaskResult second = Evaluate(arguments_.against, out);
+      const TaskResult second = Evaluate(arguments_.against, {}, out);
       const PairedDifference difference = ComparePaired(first.scores, second.scores);
       json["against"] = second.json;
       json["comparison"] = ToJson(difference);
@@ -121,8 +124,9 @@ class TaskCommand {
   }
 
  private:
-  TaskResult Evaluate(const std::filesystem::path& path, const std::filesystem::path& out) {
-    OpenModel open(arguments_, path);
+  TaskResult Evaluate(const std::filesystem::path& path, const std::filesystem::path& adapter,
+                      const std::filesystem::path& out) {
+    OpenModel open(arguments_, path, adapter);
     TaskEvaluationOptions options = arguments_.options;
     options.sampling = arguments_.sampling.Resolve(open.model.defaults(), arguments_.common.Seed());
     TaskEvaluation evaluation(open.model, task_.problems, options, external_.get());
@@ -186,7 +190,10 @@ class TaskCommand {
     for (const AnswerRule rule : options.judge.rules) {
       rules += fmt::format("{}{}", rules.empty() ? "" : ",", Name(rule));
     }
-    return {{"model", std::filesystem::weakly_canonical(open.model.directory()).string()},
+    std::string model = std::filesystem::weakly_canonical(open.model.directory()).string();
+    if (!open.model.adapter().empty())
+      model += " + " + std::filesystem::weakly_canonical(open.model.adapter()).string();
+    return {{"model", model},
             {"task", task_.name},
             {"content", task_.fingerprint},
             {"method", arguments_.method},
@@ -216,8 +223,9 @@ class TaskCommand {
 };
 
 TextScore ScoreWith(Arguments& arguments, const std::filesystem::path& path,
-                    const std::vector<std::string>& texts, double bytes) {
-  OpenModel open(arguments, path);
+                    const std::filesystem::path& adapter, const std::vector<std::string>& texts,
+                    double bytes) {
+  OpenModel open(arguments, path, adapter);
   const int64_t context = open.model.config().max_position_embeddings;
   size_t longest = 0;
   for (const std::string& text : texts) longest = std::max(longest, text.size());
@@ -267,7 +275,8 @@ void EvaluateText(Arguments& arguments) {
   if (!arguments.against.empty()) models.push_back(arguments.against);
   ordered_json json = {{"text", arguments.text.string()}};
   for (size_t i = 0; i < models.size(); ++i) {
-    const TextScore score = ScoreWith(arguments, models[i], texts, bytes);
+    const TextScore score =
+        ScoreWith(arguments, models[i], i == 0 ? arguments.adapter.directory : "", texts, bytes);
     json[i == 0 ? "result" : "against"] = TextJson(models[i], score);
     if (arguments.common.json) continue;
     WriteStandardOutput(fmt::format(
@@ -379,6 +388,7 @@ void AddEvalCommand(Command app) {
   arguments->draft.AddTo(command);
   arguments->cache.AddTo(command);
   arguments->precision.AddTo(command);
+  arguments->adapter.AddTo(command);
   arguments->common.AddTo(command);
   command.GetOption("--seed").Describe("Seed of the random numbers; 0 if not given");
   command.OnRun([arguments] { Evaluate(*arguments); });

@@ -25,6 +25,7 @@ using Clock = std::chrono::steady_clock;
 struct Arguments {
   CommonOptions common;
   PrecisionOption precision;
+  AdapterOption adapter;
   SamplingOptions sampling;
   BosOption bos;
   CacheOptions cache;
@@ -55,7 +56,8 @@ class Generation {
   explicit Generation(Arguments& arguments)
       : arguments_(arguments),
         device_(arguments.common.device, arguments.common.threads),
-        model_(arguments.directory, arguments.precision.Get(), arguments.draft.wants_mtp()) {}
+        model_(arguments.directory, arguments.precision.Get(), arguments.draft.wants_mtp(),
+               arguments.adapter.directory) {}
 
   void Run() {
     Prepare();
@@ -237,6 +239,7 @@ void AddGenerateCommand(Command app) {
   arguments->draft.AddTo(command);
   arguments->cache.AddTo(command);
   arguments->precision.AddTo(command);
+  arguments->adapter.AddTo(command);
   arguments->common.AddTo(command);
   command.OnRun([arguments] { Generation(*arguments).Run(); });
 }

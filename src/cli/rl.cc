@@ -30,8 +30,8 @@ void PrintSummary(const GrpoSummary& summary, bool json) {
     return;
   }
   if (summary.interrupted) return;
-  spdlog::info("{} steps in {}; the model is in {}", summary.step, FormatDuration(summary.seconds),
-               summary.model.string());
+  spdlog::info("{} steps in {}; the {} is in {}", summary.step, FormatDuration(summary.seconds),
+               summary.model.filename().string(), summary.model.string());
   if (summary.accuracy < 0) return;
   WriteStandardOutput(fmt::format(
       "{} held-out problems, answered right\n  {:<28} {:5.1f} %\n  {:<28} {:5.1f} %\n",

@@ -23,6 +23,7 @@ using nlohmann::ordered_json;
 struct Arguments {
   CommonOptions common;
   PrecisionOption precision;
+  AdapterOption adapter;
   BosOption bos;
   std::filesystem::path directory;
   std::optional<std::string> text;
@@ -51,7 +52,8 @@ void Score(Arguments& arguments) {
   }
   arguments.options.format = arguments.cache.Get();
   Device device(arguments.common.device, arguments.common.threads);
-  LoadedModel model(arguments.directory, arguments.precision.Get());
+  LoadedModel model(arguments.directory, arguments.precision.Get(), MtpUse::kNone,
+                    arguments.adapter.directory);
   std::vector<int32_t> tokens;
   if (arguments.text) {
     tokens =
@@ -149,6 +151,7 @@ void AddScoreCommand(Command app) {
   arguments->bos.AddTo(command);
   arguments->cache.AddTo(command);
   arguments->precision.AddTo(command);
+  arguments->adapter.AddTo(command);
   arguments->common.AddTo(command);
   command.OnRun([arguments] { Score(*arguments); });
 }

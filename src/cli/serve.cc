@@ -32,6 +32,7 @@ namespace {
 struct Arguments {
   CommonOptions common;
   PrecisionOption precision;
+  AdapterOption adapter;
   CacheOptions cache;
   DraftOptions draft;
   std::filesystem::path directory;
@@ -66,7 +67,8 @@ class Serving {
         accounts_(store_.get(), settings_.prices),
         admission_({.objective = settings_.first_token, .max_running = arguments.max_running}),
         device_(arguments.common.device, arguments.common.threads),
-        model_(arguments.directory, arguments.precision.Get(), arguments.draft.wants_mtp()) {
+        model_(arguments.directory, arguments.precision.Get(), arguments.draft.wants_mtp(),
+               arguments.adapter.directory) {
     CheckKeys();
     const auto side_file = [this](std::string_view name) {
       return model_.mapped().source().SideFile(name);
@@ -271,6 +273,7 @@ void AddServeCommand(Command app) {
   arguments->draft.AddTo(command);
   arguments->cache.AddTo(command);
   arguments->precision.AddTo(command);
+  arguments->adapter.AddTo(command);
   arguments->common.AddTo(command);
   command.GetOption("--seed").Describe(
       "Seed of requests that give none; one is drawn for each if not given");

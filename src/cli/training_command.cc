@@ -125,9 +125,9 @@ nlohmann::ordered_json SummaryJson(const TrainSummary& summary, const StepProfil
 }
 
 void LogSummary(const TrainSummary& summary) {
-  spdlog::info("trained on {} tokens in {}; the model is in {}",
+  spdlog::info("trained on {} tokens in {}; the {} is in {}",
                FormatCount(static_cast<double>(summary.tokens)), FormatDuration(summary.seconds),
-               summary.model.string());
+               summary.model.filename().string(), summary.model.string());
 }
 
 void ShowEstimate(Context& context, const TrainingSettings& settings, const RunEstimate& estimate,

@@ -47,12 +47,30 @@ void ForEachWeight(const ModelSource& source, const ModelConfig& config,
 
 }  // namespace
 
-MappedModel::MappedModel(const std::filesystem::path& path)
-    : source_(ModelSource::Open(path)), store_(source_->config()) {
+MappedModel::MappedModel(const std::filesystem::path& path, Allocator& allocator)
+    : source_(ModelSource::Open(path)), store_(source_->config(), allocator) {
   ForEachWeight(*source_, config(), store_,
                 [&](const Parameter& parameter, const StoredTensor& tensor) {
                   store_.SetStored(parameter.spec.name, tensor);
                 });
+}
+
+void MappedModel::DecodeSmallTensors(DType act) {
+  for (const auto& parameter : store_.all()) {
+    const DType dtype = parameter->value.dtype();
+    const bool usable =
+        !parameter->value.empty() && (dtype == DType::kF32 || dtype == DType::kBF16);
+    const bool bias = parameter->spec.kind == ParameterKind::kRouterBias;
+    if (usable && (!bias || dtype == DType::kF32)) continue;
+    const std::string& name = parameter->spec.name;
+    if (parameter->spec.kind == ParameterKind::kMatrix) {
+      store_.SetValue(name, {});  // read when it is packed or looked up
+      continue;
+    }
+    const Tensor value = decoded_.New(bias ? DType::kF32 : act, parameter->spec.shape);
+    parameter->stored->Read(0, value);
+    store_.SetValue(name, value);
+  }
 }
 
 void LoadMasters(const std::filesystem::path& path, const ModelConfig& config,

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/progress.h"
+#include "formats/adapter_directory.h"
 #include "ops/backend.h"
 
 namespace fathom {
@@ -25,14 +26,15 @@ Precision OwnPrecision(const ParameterStore& store) {
 }  // namespace
 
 LoadedModel::LoadedModel(const std::filesystem::path& directory, std::optional<Precision> precision,
-                         MtpUse mtp)
+                         MtpUse mtp, std::filesystem::path adapter)
     : directory_(directory),
+      adapter_(std::move(adapter)),
       mapped_(directory),
       mtp_(mtp),
       config_(mtp == MtpUse::kNone ? WithoutMtp(mapped_.config()) : mapped_.config()),
-      precision_(precision ? *precision : OwnPrecision(mapped_.store())),
-      converted_(MemoryRole::kWeights) {
-  DecodeSmallTensors();
+      precision_(precision ? *precision : OwnPrecision(mapped_.store())) {
+  mapped_.DecodeSmallTensors(precision_.act);
+  if (!adapter_.empty()) AdapterDirectory(adapter_).AddTo(config_, mapped_.store());
   tokenizer_ = mapped_.source().LoadTokenizer();
   if (tokenizer_ && tokenizer_->vocab_size() > config_.vocab_size) {
     throw Error(directory.string(),
@@ -41,24 +43,6 @@ LoadedModel::LoadedModel(const std::filesystem::path& directory, std::optional<P
                 "tokenizer and model do not belong together");
   }
   defaults_ = ReadGenerationDefaults(mapped_.source(), config_, tokenizer());
-}
-
-void LoadedModel::DecodeSmallTensors() {
-  for (const auto& parameter : mapped_.store().all()) {
-    const DType dtype = parameter->value.dtype();
-    const bool usable =
-        !parameter->value.empty() && (dtype == DType::kF32 || dtype == DType::kBF16);
-    const bool bias = parameter->spec.kind == ParameterKind::kRouterBias;
-    if (usable && (!bias || dtype == DType::kF32)) continue;
-    const std::string& name = parameter->spec.name;
-    if (parameter->spec.kind == ParameterKind::kMatrix) {
-      mapped_.store().SetValue(name, {});  // read when it is packed or looked up
-      continue;
-    }
-    const Tensor value = converted_.New(bias ? DType::kF32 : precision_.act, parameter->spec.shape);
-    parameter->stored->Read(0, value);
-    mapped_.store().SetValue(name, value);
-  }
 }
 
 const Tokenizer& LoadedModel::RequireTokenizer() const {

@@ -25,14 +25,17 @@ enum class MtpUse : uint8_t {
 // makes the model ready to compute.
 class LoadedModel {
  public:
-  // precision: what to compute in; nothing: f32 for f32 and f16 weights, else bf16. Throws
+  // precision: what to compute in; nothing: f32 for f32 and f16 weights, else bf16. adapter: a
+  // directory as PEFT saves it, that is applied to the weights; empty: none. Throws
   // Error when a file is missing or wrong, and when the tokenizer has ids that the model has no
   // embedding for.
   explicit LoadedModel(const std::filesystem::path& directory,
                        std::optional<Precision> precision = std::nullopt,
-                       MtpUse mtp = MtpUse::kNone);
+                       MtpUse mtp = MtpUse::kNone, std::filesystem::path adapter = {});
 
   const std::filesystem::path& directory() const { return directory_; }
+  // Empty: none.
+  const std::filesystem::path& adapter() const { return adapter_; }
   // Without MTP unless it is used; with kIfItFits, Pack may still leave it out.
   const ModelConfig& config() const { return config_; }
   Precision precision() const { return precision_; }
@@ -57,18 +60,13 @@ class LoadedModel {
   void Plan(Context& context, const InferenceSize& size, int64_t available, bool quiet);
   // What could be done when a model does not fit into so many bytes.
   std::string WhatFits(int64_t available, const InferenceSize& size) const;
-  // Norms, biases and router biases get a value in a type that backends take: router biases f32,
-  // the rest f32 or bf16.
-  void DecodeSmallTensors();
-
-  std::filesystem::path directory_;
+  std::filesystem::path directory_, adapter_;
   MappedModel mapped_;
   MtpUse mtp_;
   ModelConfig config_;
   Precision precision_;
   std::optional<Tokenizer> tokenizer_;
   GenerationDefaults defaults_;
-  Arena converted_;
   std::optional<Transformer> transformer_;
   InferenceMemory memory_;
 };

@@ -6,8 +6,9 @@
 #include <vector>
 
 #include "base/build_id.h"
-#include "base/hash.h"
 #include "base/message_digest.h"
+#include "formats/adapter_directory.h"
+#include "formats/weights_fingerprint.h"
 #include "ops/backend.h"
 
 namespace fathom {
@@ -33,28 +34,6 @@ void AddFiles(const fs::path& path, MessageDigest& digest) {
   for (const fs::path& file : files) AddFile(file, digest);
 }
 
-void AddTensors(const ModelSource& source, MessageDigest& digest) {
-  std::vector<std::string> names = source.names();
-  std::ranges::sort(names);
-  const size_t stride = (names.size() + kSampledTensors - 1) / kSampledTensors;
-  for (size_t i = 0; i < names.size(); ++i) {
-    const StoredTensor& tensor = *source.Find(names[i]);
-    digest.UpdateField(fmt::format("{} {} {}", names[i], tensor.type(), tensor.shape().ToString()));
-    const Shape& shape = tensor.shape();
-    if (i % stride != 0 || shape.rank() == 0 || shape.elements() == 0) continue;
-    // A vector is read from its first element on.
-    const int64_t width = shape.rank() == 1 ? shape[0] : shape.elements() / shape[0];
-    const int64_t row =
-        shape.rank() == 1
-            ? 0
-            : static_cast<int64_t>(HashOf(names[i]) % static_cast<uint64_t>(shape[0]));
-    std::vector<float> values(static_cast<size_t>(width));
-    const Shape read = shape.rank() == 1 ? Shape({width}) : Shape({1, width});
-    tensor.Read(row, Tensor(values.data(), DType::kF32, read));
-    digest.Update(values.data(), values.size() * sizeof(float));
-  }
-}
-
 }  // namespace
 
 std::string ModelIdentity(const LoadedModel& model, const Backend& backend, CacheFormat format) {
@@ -68,7 +47,11 @@ std::string ModelIdentity(const LoadedModel& model, const Backend& backend, Cach
   }
   digest.UpdateField(Name(format));
   AddFiles(model.directory(), digest);
-  AddTensors(model.mapped().source(), digest);
+  if (!model.adapter().empty()) {
+    AddFiles(model.adapter(), digest);
+    AddFile(model.adapter() / kAdapterConfigFile, digest);
+  }
+  AddWeights(model.mapped().source(), kSampledTensors, digest);
   return ToHex(digest.Finish());
 }
 

@@ -135,8 +135,8 @@ class LossPass {
         const MtpModule& module = *transformer_.mtp()[k - 1];
         backend.RmsNormBackwardInput(context_, dh, depth.x, module.output_norm().value,
                                      depth.inv_rms, false, dx);
-        backend.RmsNormBackwardWeight(context_, dh, depth.x, depth.inv_rms,
-                                      module.output_norm().grad);
+        if (const Tensor& gain = module.output_norm().grad; !gain.empty())
+          backend.RmsNormBackwardWeight(context_, dh, depth.x, depth.inv_rms, gain);
         backend.Zero(context_, dprevious);
         module.Backward(context_, pass_, *saved_, depth.mtp, depth.ids, dx, dprevious);
       } else {

@@ -1,10 +1,58 @@
 #include "model/linear.h"
 
+#include <algorithm>
+#include <set>
+
 #include "base/error.h"
 
 namespace fathom {
 
+namespace {
+
+// dst = scale * src.
+Tensor Scaled(Context& context, ConstTensor src, double scale) {
+  const Tensor dst = context.workspace->New(src.dtype(), src.shape());
+  context.backend->Zero(context, dst);
+  context.backend->Lerp(context, src, scale, dst);
+  return dst;
+}
+
+// As one piece of parallel work, but for problems of one dW, which come one after the other.
+void RunInOrder(Context& context, std::vector<WeightGradientProblem> problems) {
+  while (!problems.empty()) {
+    std::vector<WeightGradientProblem> now, later;
+    std::set<const void*> written;
+    for (const WeightGradientProblem& problem : problems) {
+      (written.insert(problem.dw.raw()).second ? now : later).push_back(problem);
+    }
+    context.backend->MatmulBackwardWeight(context, now);
+    problems = std::move(later);
+  }
+}
+
+}  // namespace
+
+void PendingWeightGradients::ApplyAdapters(Context& context) {
+  if (adapters_.empty()) return;
+  ArenaScope scope(*context.workspace);
+  std::vector<MatmulProblem> projections;
+  std::vector<WeightGradientProblem> gradients;
+  for (const AdapterGradient& g : adapters_) {
+    const Shape shape({g.dy.dim(0), g.da.dim(0)});
+    const Tensor xa = context.workspace->New(g.dy.dtype(), shape);
+    const Tensor dyb = context.workspace->New(g.x.dtype(), shape);
+    projections.push_back({g.x, &g.adapter->a, xa});
+    projections.push_back({g.dy, &g.adapter->b, dyb});
+    gradients.push_back({.dy = dyb, .x = g.x, .dw = g.da});
+    gradients.push_back({.dy = g.dy, .x = xa, .dw = g.db});
+  }
+  context.backend->Matmul(context, projections);
+  RunInOrder(context, std::move(gradients));
+  adapters_.clear();
+}
+
 void PendingWeightGradients::Apply(Context& context) {
+  ApplyAdapters(context);
   if (!matmuls_.empty()) context.backend->MatmulBackwardWeight(context, matmuls_);
   for (const Norm& norm : norms_) {
     context.backend->RmsNormBackwardWeight(context, norm.dy, norm.x, norm.inv_rms, norm.dgain);
@@ -49,9 +97,81 @@ DType PackedType(const WeightPart& part, DType dtype, bool transposed) {
 
 }  // namespace
 
+uint64_t Linear::FrozenVersion() const {
+  uint64_t version = 0;
+  for (const WeightRows& part : parts_) {
+    const Parameter& parameter = *part.parameter;
+    if (!parameter.master.empty() || parameter.adapter) return 0;
+    version += parameter.settings;
+  }
+  return version;
+}
+
+Tensor Linear::Merged(Context& context, const WeightRows& rows, DType dtype) const {
+  constexpr int64_t kRowsAtATime = 1024;
+  Backend& backend = *context.backend;
+  Arena& workspace = *context.workspace;
+  const Parameter& parameter = *rows.parameter;
+  const Adapter& adapter = *parameter.adapter;
+  const DType sum = adapter.a->master.dtype();
+  const int64_t count = rows.end - rows.begin;
+  const Tensor merged = workspace.New(dtype == DType::kBF16 ? dtype : sum, Shape({count, in_}));
+  ArenaScope scope(workspace);
+  const Tensor b = Scaled(context, adapter.b->master.Rows(rows.begin, rows.end), adapter.scale);
+  PackedMatrix a{.dtype = sum, .n = in_, .k = adapter.rank()};
+  a.bytes = backend.PackedBytes(sum, a.n, a.k);
+  a.data = workspace.NewBytes(a.bytes);
+  const WeightPart a_rows(adapter.a->value);
+  backend.Pack(context, std::span(&a_rows, 1), /*transposed=*/true, a);
+  const Tensor some = workspace.New(sum, Shape({std::min(count, kRowsAtATime), in_}));
+  for (int64_t begin = 0; begin < count; begin += kRowsAtATime) {
+    const int64_t end = std::min(count, begin + kRowsAtATime);
+    const Tensor w = some.Rows(0, end - begin);
+    if (parameter.value.empty()) {
+      backend.LoadRows(context, *parameter.stored, rows.begin + begin, w);
+    } else {
+      backend.Cast(context, parameter.value.Rows(rows.begin + begin, rows.begin + end), w);
+    }
+    Matmul(context, {b.Rows(begin, end), &a, w, /*accumulate=*/true});
+    backend.Cast(context, w, merged.Rows(begin, end));
+  }
+  return merged;
+}
+
+void Linear::PackAdapters(Context& context, DType dtype, Arena& arena) {
+  adapters_.resize(parts_.size());
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    const Parameter& parameter = *parts_[i].parameter;
+    if (!parameter.adapter || parameter.adapter->a->grad.empty()) continue;
+    ArenaScope scope(*context.workspace);
+    const Adapter& adapter = *parameter.adapter;
+    const auto pack = [&](const WeightPart& part, bool transposed, PackedMatrix& packed) {
+      if (packed.empty()) {
+        packed.dtype = dtype;
+        packed.n = transposed ? part.columns() : part.rows();
+        packed.k = transposed ? part.rows() : part.columns();
+        packed.bytes = context.backend->PackedBytes(dtype, packed.n, packed.k);
+        packed.data = arena.NewBytes(packed.bytes);
+      }
+      context.backend->Pack(context, std::span(&part, 1), transposed, packed);
+    };
+    pack(Scaled(context, adapter.a->master, adapter.scale), false, adapters_[i].a);
+    pack(Scaled(context, adapter.b->master.Rows(parts_[i].begin, parts_[i].end), adapter.scale),
+         true, adapters_[i].b);
+  }
+}
+
 void Linear::Pack(Context& context, DType dtype, PackedUse use, Arena& arena) {
+  const uint64_t version = FrozenVersion();
+  if (version != 0) {
+    use.forward = use.forward && forward_version_ != version;
+    use.backward_input = use.backward_input && backward_version_ != version;
+  }
   if (use == PackedUse()) return;
+  if (use.forward) forward_version_ = version;
+  if (use.backward_input) backward_version_ = version;
   dtype_ = dtype;
+  ArenaScope scope(*context.workspace);
   const auto pack = [&](std::span<const WeightPart> parts, DType type, int64_t rows,
                         bool transposed, PackedMatrix& packed) {
     if (packed.empty()) {
@@ -64,7 +184,13 @@ void Linear::Pack(Context& context, DType dtype, PackedUse use, Arena& arena) {
     context.backend->Pack(context, parts, transposed, packed);
   };
   std::vector<WeightPart> parts;
-  for (const WeightRows& rows : parts_) parts.push_back(PartOf(rows));
+  bool adapted = false;
+  for (const WeightRows& rows : parts_) {
+    const bool merged = rows.parameter->adapter.has_value();
+    parts.push_back(merged ? WeightPart(Merged(context, rows, dtype)) : PartOf(rows));
+    adapted = adapted || merged;
+  }
+  if (adapted) PackAdapters(context, dtype, arena);
   if (use.forward) {
     size_t run = 0;
     for (size_t begin = 0, end; begin < parts.size(); begin = end, ++run) {
@@ -118,11 +244,17 @@ void Linear::BackwardWeight(ConstTensor dy, ConstTensor x, PendingWeightGradient
     const WeightRows& part = parts_[i];
     const int64_t rows = part.end - part.begin;
     const ConstTensor part_dy = dy.Columns(row, row + rows);
-    pending.AddMatmul({.dy = part_dy,
-                       .x = x,
-                       .dw = part.parameter->grad.Rows(part.begin, part.end),
-                       .fp8 = IsQuantized(dtype_),
-                       .per_tensor = dtype_ == DType::kE4M3Tensor});
+    const Parameter& parameter = *part.parameter;
+    if (!parameter.grad.empty()) {
+      pending.AddMatmul({.dy = part_dy,
+                         .x = x,
+                         .dw = parameter.grad.Rows(part.begin, part.end),
+                         .fp8 = IsQuantized(dtype_),
+                         .per_tensor = dtype_ == DType::kE4M3Tensor});
+    } else if (parameter.adapter && !parameter.adapter->a->grad.empty()) {
+      pending.AddAdapter(adapters_[i], part_dy, x, parameter.adapter->a->grad,
+                         parameter.adapter->b->grad.Rows(part.begin, part.end));
+    }
     if (!biases_.empty()) pending.AddBias(part_dy, biases_[i]->grad);
     row += rows;
   }

@@ -44,26 +44,51 @@ struct PackedUses {
   bool operator==(const PackedUses&) const = default;
 };
 
+// What the gradient of an adapter's A and B is made with: packed copies of scale A [rank, in], as
+// the weight of x A^T, and of scale B [out, rank] (the rows of one part of a Linear), as that of
+// dy B.
+struct PackedAdapter {
+  PackedMatrix a, b;
+};
+
 // What the second half of backward has left to do: gradients of parameters whose inputs and output
 // gradients are known. The tensors have to live until Apply.
 class PendingWeightGradients {
  public:
   void AddMatmul(const WeightGradientProblem& problem) { matmuls_.push_back(problem); }
-  // Of an RMSNorm's gain; see Backend::RmsNormBackwardWeight.
-  void AddNorm(ConstTensor dy, ConstTensor x, ConstTensor inv_rms, Tensor dgain) {
-    norms_.push_back({dy, x, inv_rms, dgain});
+  // Of the adapter of a weight W that y = x W^T was multiplied with: with dW = dy^T x,
+  //   dA += scale B^T dW = (dy scale B)^T x     dB += scale dW A^T = dy^T (x scale A^T)
+  // so that nothing of W's size is made. db: its rows that belong to dy.
+  void AddAdapter(const PackedAdapter& adapter, ConstTensor dy, ConstTensor x, Tensor da,
+                  Tensor db) {
+    adapters_.push_back({&adapter, dy, x, da, db});
   }
-  // Of a bias; see Backend::BiasBackward.
-  void AddBias(ConstTensor dy, Tensor db) { biases_.push_back({dy, db}); }
+  // Of an RMSNorm's gain; see Backend::RmsNormBackwardWeight. A frozen one has no dgain, and
+  // nothing to do.
+  void AddNorm(ConstTensor dy, ConstTensor x, ConstTensor inv_rms, Tensor dgain) {
+    if (!dgain.empty()) norms_.push_back({dy, x, inv_rms, dgain});
+  }
+  // Of a bias; see Backend::BiasBackward. Likewise.
+  void AddBias(ConstTensor dy, Tensor db) {
+    if (!db.empty()) biases_.push_back({dy, db});
+  }
   // Adds everything to the gradients, in the order in which it was added here, and forgets it.
   void Apply(Context& context);
 
  private:
+  struct AdapterGradient {
+    const PackedAdapter* adapter;
+    ConstTensor dy, x;
+    Tensor da, db;
+  };
+  void ApplyAdapters(Context& context);
+
   struct Norm {
     ConstTensor dy, x, inv_rms;
     Tensor dgain;
   };
   std::vector<WeightGradientProblem> matmuls_;
+  std::vector<AdapterGradient> adapters_;
   struct Bias {
     ConstTensor dy;
     Tensor db;
@@ -89,8 +114,12 @@ class Linear {
   int64_t out() const { return out_; }
 
   // Brings the packed copies of `use` up to date with the parameters' current values; memory comes
-  // from `arena` once. In `dtype`, or, where that is bf16 and a file holds codes that backends
-  // multiply with, in those.
+  // from `arena` once, and copies of what cannot have changed are left alone. In `dtype`, or, where
+  // that is bf16 and a file holds codes that backends multiply with, in those.
+  //
+  // A part with an adapter is packed as W + scale B A: the product in f32 (a sum over ascending
+  // rank), W added to it, rounded once to `dtype`. Training, rollouts and inference all multiply
+  // with these copies, so that an adapter changes nothing of what they have in common.
   void Pack(Context& context, DType dtype, PackedUse use, Arena& arena);
 
   // Appends what makes y [m, out] = x [m, in] W^T, or += with `accumulate`, without the bias: one
@@ -101,17 +130,26 @@ class Linear {
   void Run(Context& context, ConstTensor x, Tensor y, bool accumulate = false) const;
   // dy [m, out] -> dx [m, in]
   MatmulProblem BackwardInput(ConstTensor dy, Tensor dx, bool accumulate = false) const;
-  // Gradient of every part, and of the biases, from dy [m, out] and x [m, in]; rounded to FP8 where
-  // the products are.
+  // Gradient of every part that is trained, or of its adapter, and of the biases, from dy [m, out]
+  // and x [m, in]; rounded to FP8 where the products are.
   void BackwardWeight(ConstTensor dy, ConstTensor x, PendingWeightGradients& pending) const;
 
  private:
+  // Tells values that are not trained apart; 0: they are, or have an adapter that may be.
+  uint64_t FrozenVersion() const;
+  // W + scale B A of a part, in bf16 if that is `dtype` and otherwise as the adapter is.
+  Tensor Merged(Context& context, const WeightRows& rows, DType dtype) const;
+  void PackAdapters(Context& context, DType dtype, Arena& arena);
+
   std::vector<WeightRows> parts_;
   std::vector<Parameter*> biases_;  // none, or one a part
   int64_t in_ = 0, out_ = 0;
   DType dtype_ = DType::kF32;          // that packed copies were asked for in
   std::vector<PackedMatrix> forward_;  // over runs of parts, in order
   PackedMatrix backward_;
+  std::vector<PackedAdapter> adapters_;  // one a part; empty ones where a part has none
+  // FrozenVersion() of what was packed.
+  uint64_t forward_version_ = 0, backward_version_ = 0;
 };
 
 // Runs one problem.

@@ -87,6 +87,7 @@ void MtpModule::Backward(Context& context, const Pass& pass, SavedActivations& s
                                dprevious);
   pending.AddNorm(dh, s.previous, s.h_inv_rms, h_norm_->grad);
   pending.Apply(context);
+  if (embedding_->grad.empty()) return;  // frozen
   backend.EmbeddingBackward(context, ids, d_embedding, embedding_->grad);
 }
 

@@ -144,9 +144,41 @@ ParameterStore::ParameterStore(const ModelConfig& config, DType dtype, Allocator
   }
 }
 
-ParameterStore::ParameterStore(const ModelConfig& config)
-    : weights_(MemoryRole::kWeights), gradients_(MemoryRole::kGradients) {
+ParameterStore::ParameterStore(const ModelConfig& config, Allocator& allocator)
+    : weights_(MemoryRole::kWeights, allocator), gradients_(MemoryRole::kGradients, allocator) {
   for (ParameterSpec& spec : ParameterSpecs(config)) Add(std::move(spec));
+}
+
+std::vector<Parameter*> ParameterStore::masters() const {
+  std::vector<Parameter*> masters;
+  for (const auto* list : {&parameters_, &adapters_}) {
+    for (const auto& parameter : *list) {
+      if (!parameter->master.empty()) masters.push_back(parameter.get());
+    }
+  }
+  return masters;
+}
+
+const Adapter& ParameterStore::AddAdapter(Parameter& matrix, int64_t rank, double scale,
+                                          DType dtype, bool trained) {
+  FATHOM_CHECK(matrix.master.empty() && !matrix.adapter && matrix.spec.shape.rank() == 2);
+  const auto add = [&](const char* part, Shape shape) {
+    auto parameter = std::make_unique<Parameter>();
+    std::string_view module = matrix.spec.name;
+    module.remove_suffix(std::string_view(".weight").size());
+    parameter->spec = {fmt::format("{}.{}.weight", module, part), shape, ParameterKind::kMatrix,
+                       matrix.spec.layer, matrix.spec.expert};
+    parameter->master = weights_.New(dtype, shape);
+    parameter->value = parameter->master;
+    if (trained) parameter->grad = gradients_.New(dtype, shape);
+    adapters_.push_back(std::move(parameter));
+    return adapters_.back().get();
+  };
+  Parameter* a = add("lora_A", Shape({rank, matrix.spec.shape[1]}));
+  Parameter* b = add("lora_B", Shape({matrix.spec.shape[0], rank}));
+  matrix.adapter = Adapter{.a = a, .b = b, .scale = scale};
+  MarkChanged();
+  return *matrix.adapter;
 }
 
 void ParameterStore::Add(ParameterSpec spec) {
@@ -171,12 +203,13 @@ void ParameterStore::SetValue(std::string_view name, ConstTensor value) {
   Parameter& parameter = Get(name);
   FATHOM_CHECK(value.empty() || value.shape() == parameter.spec.shape);
   parameter.value = value;
+  ++parameter.settings;
   MarkChanged();
 }
 
 void ParameterStore::SetStored(std::string_view name, const StoredTensor& stored) {
-  SetValue(name, stored.View());
   Get(name).stored = &stored;
+  SetValue(name, stored.View());
 }
 
 void ParameterStore::ReleaseFiles(int64_t layer) const {
@@ -185,6 +218,8 @@ void ParameterStore::ReleaseFiles(int64_t layer) const {
       parameter->stored->Release();
   }
 }
+
+uint64_t ParameterKey(uint64_t seed, std::string_view name) { return MixKey(seed, HashName(name)); }
 
 void InitializeParameters(const ModelConfig& config, uint64_t seed, ThreadPool& pool,
                           ParameterStore& store, bool quiet) {
@@ -195,7 +230,7 @@ void InitializeParameters(const ModelConfig& config, uint64_t seed, ThreadPool& 
   double done = 0;
   for (const auto& parameter : store.all()) {
     const Tensor& master = parameter->master;
-    const uint64_t key = MixKey(seed, HashName(parameter->spec.name));
+    const uint64_t key = ParameterKey(seed, parameter->spec.name);
     const auto value_at = [&](int64_t i) {
       switch (parameter->spec.kind) {
         case ParameterKind::kMatrix:

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -51,6 +52,18 @@ struct ParameterCounts {
 };
 ParameterCounts CountParameters(const ModelConfig& config);
 
+struct Parameter;
+
+// A low-rank change of a frozen matrix W [out, in]: the model computes with W + scale B A (LoRA,
+// Hu et al., arXiv 2106.09685, eq. 3).
+struct Adapter {
+  Parameter* a;  // [rank, in]
+  Parameter* b;  // [out, rank]
+  double scale;
+
+  inline int64_t rank() const;
+};
+
 struct Parameter {
   ParameterSpec spec;
   // What is computed with: the master copy, or a view into a mapped file; empty for a matrix that
@@ -59,7 +72,12 @@ struct Parameter {
   const StoredTensor* stored = nullptr;  // as the file holds it; null in a model to be trained
   Tensor master;  // f32 (f64 in an all-double model); empty when the model is for inference only
   Tensor grad;    // the type of master; empty for inference and for router biases
+  std::optional<Adapter> adapter;
+  // Counts what `value` and `stored` were set to; what has no master changes in no other way.
+  uint64_t settings = 0;
 };
+
+int64_t Adapter::rank() const { return a->spec.shape[0]; }
 
 // The parameters of one model, by name and in order.
 class ParameterStore {
@@ -67,17 +85,29 @@ class ParameterStore {
   // A model to be trained: masters and gradients of type `dtype` in arenas of the two roles; values
   // undefined.
   ParameterStore(const ModelConfig& config, DType dtype, Allocator& allocator);
-  // A model for inference: the loader sets what the values are with SetStored, and SetValue where
-  // they have to be decoded first; both outlive the store.
-  explicit ParameterStore(const ModelConfig& config);
+  // A model for inference, or one that adapters are trained beside: the loader sets what the values
+  // are with SetStored, and SetValue where they have to be decoded first; both outlive the store.
+  // allocator: of adapters.
+  explicit ParameterStore(const ModelConfig& config, Allocator& allocator = HostAllocator());
 
+  // Those of the model itself.
   const std::vector<std::unique_ptr<Parameter>>& all() const { return parameters_; }
+  // A and B of every adapter, in the order in which they were added.
+  const std::vector<std::unique_ptr<Parameter>>& adapters() const { return adapters_; }
+  // What training changes: the parameters that have a master, adapters last.
+  std::vector<Parameter*> masters() const;
   // Fatal when there is none of that name.
   Parameter& Get(std::string_view name) const;
   Parameter* Find(std::string_view name) const;
   void SetValue(std::string_view name, ConstTensor value);
   // Sets `stored`, and `value` to its view.
   void SetStored(std::string_view name, const StoredTensor& stored);
+
+  // Gives a matrix without a master an adapter, named as PEFT names them: NAME.lora_A.weight and
+  // NAME.lora_B.weight, where the matrix is NAME.weight. Masters of type `dtype`, with gradients if
+  // it is to be trained; values undefined. Transformers are made after it.
+  const Adapter& AddAdapter(Parameter& matrix, int64_t rank, double scale, DType dtype,
+                            bool trained);
 
   // Gives back the pages of files that hold the tensors of a layer (ParameterSpec::layer); they
   // come in again when they are read.
@@ -94,10 +124,14 @@ class ParameterStore {
   void Add(ParameterSpec spec);
 
   Arena weights_, gradients_;
-  std::vector<std::unique_ptr<Parameter>> parameters_;
+  std::vector<std::unique_ptr<Parameter>> parameters_, adapters_;
   std::unordered_map<std::string, Parameter*> by_name_;
   uint64_t version_ = 1;
 };
+
+// The key of the random stream that a parameter's initial values come from: of the seed and its
+// name.
+uint64_t ParameterKey(uint64_t seed, std::string_view name);
 
 // Fills the masters: matrices normal(0, config.initializer_range), gains 1, biases 0. A value
 // depends on the seed, the tensor's name and the element's index alone. Host memory. Unless quiet,

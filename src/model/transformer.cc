@@ -104,10 +104,12 @@ void Transformer::BackwardLayers(Context& context, const Pass& pass, int64_t beg
 void Transformer::BackwardFinalNorm(Context& context, ConstTensor dh, ConstTensor x,
                                     ConstTensor inv_rms, Tensor dx) const {
   context.backend->RmsNormBackwardInput(context, dh, x, final_norm_->value, inv_rms, false, dx);
+  if (final_norm_->grad.empty()) return;  // frozen
   context.backend->RmsNormBackwardWeight(context, dh, x, inv_rms, final_norm_->grad);
 }
 
 void Transformer::BackwardEmbed(Context& context, ConstTensor ids, ConstTensor dx) const {
+  if (embedding_->grad.empty()) return;  // frozen
   context.backend->EmbeddingBackward(context, ids, dx, embedding_->grad);
 }
 

@@ -24,7 +24,11 @@ constexpr const char* kTokenizerConfig = "tokenizer_config.json";
 
 void WriteModel(const fs::path& directory, const ModelConfig& config, const ParameterStore& store,
                 const ModelCompanions& companions, DType dtype, bool quiet) {
-  SaveModel(directory, config, store, dtype, quiet);
+  if (companions.adapter) {
+    SaveAdapter(directory, config, store, *companions.adapter);
+  } else {
+    SaveModel(directory, config, store, dtype, quiet);
+  }
   companions.tokenizer->Save(directory / "tokenizer.json");
   if (!companions.files.contains(kTokenizerConfig)) {
     WriteFileAtomically(directory / kTokenizerConfig,
@@ -65,9 +69,8 @@ std::vector<std::pair<int64_t, fs::path>> Checkpoints(const fs::path& output) {
 
 ParameterAverage::ParameterAverage(double decay, ParameterStore& store, Allocator& allocator)
     : decay_(decay), store_(&store), arena_(MemoryRole::kOptimizer, allocator) {
-  for (const auto& parameter : store.all()) {
-    averages_.emplace_back(parameter.get(),
-                           arena_.New(parameter->master.dtype(), parameter->spec.shape));
+  for (const Parameter* parameter : store.masters()) {
+    averages_.emplace_back(parameter, arena_.New(parameter->master.dtype(), parameter->spec.shape));
   }
 }
 
@@ -130,6 +133,7 @@ void SaveCheckpoint(const fs::path& directory, const ModelConfig& config,
         {"micro_batch_tokens", progress.micro_batch_tokens},
         {"data_fingerprint", fmt::format("{:016x}", progress.data_fingerprint)},
         {"row_settings", progress.row_settings},
+        {"base_fingerprint", progress.base_fingerprint},
         {"tokenizer_fingerprint", fmt::format("{:016x}", companions.tokenizer->fingerprint())},
         {"ranks", 1}};
     // Paths are the user's and may be any bytes.
@@ -170,14 +174,16 @@ TrainingProgress ReadProgress(const fs::path& directory) {
                   progress.data_fingerprint, 16);
   for (const auto& [key, value] : state.At("row_settings").Object())
     progress.row_settings.emplace(key, value.String());
+  if (const auto base = state.Find("base_fingerprint")) progress.base_fingerprint = base->String();
   return progress;
 }
 
 TrainingProgress LoadCheckpoint(const fs::path& directory, const ModelConfig& config,
-                                ParameterStore& store, const Optimizer& optimizer,
+                                TrainedModel& model, const Optimizer& optimizer,
                                 const ParameterAverage* average) {
   TrainingProgress progress = ReadProgress(directory);
-  LoadMasters(directory, config, store);
+  model.CheckBase(progress.base_fingerprint);
+  LoadTrained(directory, config, model);
   const SafetensorsFile moments(directory / "trainer" / "optimizer.safetensors");
   for (const Optimizer::State& state : optimizer.states()) {
     LoadTensor(moments, state.parameter->spec.name + ".m", state.m);
@@ -214,6 +220,14 @@ void PruneCheckpoints(const fs::path& output, int64_t keep) {
   const auto found = Checkpoints(output);
   for (size_t i = 0; i + static_cast<size_t>(keep) < found.size(); ++i)
     fs::remove_all(found[i].second);
+}
+
+void LoadTrained(const fs::path& directory, const ModelConfig& config, TrainedModel& model) {
+  if (model.adapters()) {
+    AdapterDirectory(directory).ReadInto(model.store());
+  } else {
+    LoadMasters(directory, config, model.store());
+  }
 }
 
 void ExportModel(const fs::path& directory, const ModelConfig& config, const ParameterStore& store,

@@ -9,6 +9,7 @@
 #include "model/parameters.h"
 #include "text/tokenizer.h"
 #include "train/optimizer.h"
+#include "train/trained_model.h"
 
 namespace fathom {
 
@@ -26,6 +27,8 @@ struct TrainingProgress {
   int64_t best_step = -1;  // -1: there was none
   double best_score = 0;
   uint64_t draws = 0;  // problems drawn, of reinforcement learning
+  // Of the model that adapters are trained beside (TrainedModel); empty: there are none.
+  std::string base_fingerprint;
   // What the bits of the rest of the run depend on.
   int64_t micro_batch_tokens = 0;
   uint64_t data_fingerprint = 0;                    // of the rows of this stage
@@ -56,9 +59,12 @@ class ParameterAverage {
 struct ModelCompanions {
   const Tokenizer* tokenizer;
   std::map<std::string, std::string> files;
+  // Of a run that trains adapters alone: its directories have these in the model's place.
+  std::optional<AdapterDescription> adapter{};
 };
 
-// A checkpoint is a model directory with f32 weights (the masters) and trainer/ beside them:
+// A checkpoint is a model directory with f32 weights (the masters), or an adapter directory as PEFT
+// has it, and trainer/ beside them:
 // state.json, optimizer.safetensors and, with an average, average.safetensors. Written beside its
 // place and renamed into it. Unless quiet, shows its progress.
 void SaveCheckpoint(const std::filesystem::path& directory, const ModelConfig& config,
@@ -68,8 +74,11 @@ void SaveCheckpoint(const std::filesystem::path& directory, const ModelConfig& c
 
 // Throws Error when something is missing or does not fit.
 TrainingProgress LoadCheckpoint(const std::filesystem::path& directory, const ModelConfig& config,
-                                ParameterStore& store, const Optimizer& optimizer,
+                                TrainedModel& model, const Optimizer& optimizer,
                                 const ParameterAverage* average);
+// The masters alone, from a checkpoint or from what ExportModel wrote in f32.
+void LoadTrained(const std::filesystem::path& directory, const ModelConfig& config,
+                 TrainedModel& model);
 // state.json alone.
 TrainingProgress ReadProgress(const std::filesystem::path& directory);
 
@@ -80,7 +89,8 @@ std::optional<int64_t> OldestCheckpointStep(const std::filesystem::path& output)
 // Removes all but the newest `keep`.
 void PruneCheckpoints(const std::filesystem::path& output, int64_t keep);
 
-// A model directory for others to use: weights in `dtype`, configuration, companions.
+// A model directory for others to use: weights in `dtype`, configuration, companions; of adapters,
+// these as they are.
 void ExportModel(const std::filesystem::path& directory, const ModelConfig& config,
                  const ParameterStore& store, const ModelCompanions& companions, DType dtype,
                  bool quiet = true);

@@ -70,6 +70,24 @@ std::map<std::string, std::string> TomlValues(const toml::table& table) {
   return values;
 }
 
+void CheckLora(TrainingSettings& settings, const std::filesystem::path& base,
+               std::string_view where) {
+  settings.lora.base = base;
+  if (!settings.lora.enabled()) return;
+  if (settings.lora.dropout != 0) {
+    throw Error(where, fmt::format("lora.dropout is {}", settings.lora.dropout),
+                "adapters are trained without dropout: leave it out");
+  }
+  if (settings.precision.recipe == "fp8") {
+    throw Error(where, "precision.recipe is \"fp8\", and adapters are trained in bf16 or f32",
+                "leave it out");
+  }
+  if (settings.balance.bias_speed != 0) {
+    throw Error(where, "balance.bias_speed moves a router that is frozen beside adapters",
+                "leave it out");
+  }
+}
+
 void CheckSettings(const TrainingSettings& settings, int64_t sequence_length,
                    std::string_view where) {
   if (settings.output.empty()) {

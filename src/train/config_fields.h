@@ -190,6 +190,23 @@ void DescribeSettings(Settings& settings, Fields& fields, Validation validation)
   });
 }
 
+// [lora], of runs that go on from a model.
+template <typename Settings, typename Fields>
+void DescribeLora(Settings& settings, Fields& fields) {
+  fields.Section("lora", [&](auto& section) {
+    section.Field("rank", settings.lora.rank, 0, 1 << 16);
+    section.Field("alpha", settings.lora.alpha, 0, 1e6);
+    section.Field("use_rslora", settings.lora.use_rslora);
+    section.Field("dropout", settings.lora.dropout, 0, 1);
+    section.Field("targets", settings.lora.targets);
+    section.Field("routed_experts", settings.lora.routed_experts);
+  });
+}
+
+// Of a run whose adapters are beside `base`, with what they cannot be combined with as an Error.
+void CheckLora(TrainingSettings& settings, const std::filesystem::path& base,
+               std::string_view where);
+
 // Throws Error where settings contradict each other: no output, batches that are not whole rows.
 void CheckSettings(const TrainingSettings& settings, int64_t sequence_length,
                    std::string_view where);

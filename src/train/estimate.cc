@@ -18,7 +18,8 @@ RunEstimate EstimateRun(Context& context, const TrainingSettings& settings,
         static_cast<double>(stage.steps) * static_cast<double>(stage.batch_tokens);
     estimate.tokens += tokens;
     estimate.flops += TrainingFlops(stage.model, tokens,
-                                    tokens * static_cast<double>(stage.sequence_length + 1) / 2);
+                                    tokens * static_cast<double>(stage.sequence_length + 1) / 2,
+                                    settings.lora.enabled());
   }
   return estimate;
 }

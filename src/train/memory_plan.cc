@@ -50,7 +50,8 @@ MemoryPlan PlanTraining(const TrainingSettings& settings, const std::vector<Trai
     PlanningBackend backend(device);
     Arena workspace(MemoryRole::kWorkspace, backend.allocator());
     Context context{&backend, &pool, &workspace};
-    ParameterStore store(stage.model, settings.ModelPrecision().sum, backend.allocator());
+    TrainedModel model(settings, stage.model, backend.allocator());
+    ParameterStore& store = model.store();
     Optimizer optimizer(settings.optimizer, store, backend.allocator());
     Transformer transformer(stage.model, settings.ModelPrecision(), store, backend.allocator());
     TrainingStep step(settings, transformer, store, optimizer, backend.allocator());
@@ -72,7 +73,7 @@ MemoryPlan PlanTraining(const TrainingSettings& settings, const std::vector<Trai
     const auto at_least = [&](MemoryRole role, size_t bytes) {
       plan[role] = std::max(plan[role], static_cast<double>(bytes));
     };
-    at_least(MemoryRole::kWeights, store.weight_bytes());
+    at_least(MemoryRole::kWeights, model.weight_bytes());
     at_least(MemoryRole::kGradients, store.gradient_bytes());
     at_least(MemoryRole::kOptimizer,
              optimizer.bytes() + (settings.ema_decay > 0 ? store.weight_bytes() : 0));

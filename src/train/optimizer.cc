@@ -12,10 +12,10 @@ namespace fathom {
 Optimizer::Optimizer(const TrainingSettings::Optimizer& config, ParameterStore& store,
                      Allocator& allocator)
     : config_(config), store_(&store), arena_(MemoryRole::kOptimizer, allocator) {
-  for (const auto& parameter : store.all()) {
+  for (const Parameter* parameter : store.masters()) {
     if (parameter->grad.empty()) continue;
     const DType dtype = config.moments == "bf16" ? DType::kBF16 : parameter->master.dtype();
-    states_.push_back({parameter.get(), arena_.New(dtype, parameter->spec.shape),
+    states_.push_back({parameter, arena_.New(dtype, parameter->spec.shape),
                        arena_.New(dtype, parameter->spec.shape)});
   }
 }

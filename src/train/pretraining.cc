@@ -37,7 +37,8 @@ class Pretraining : public TrainingTask {
   const std::vector<TrainingStage>& stages() const override { return stages_; }
   const ModelCompanions& companions() const override { return inputs_.companions; }
 
-  void Initialize(Context& context, ParameterStore& store) const override {
+  void Initialize(Context& context, TrainedModel& model) const override {
+    ParameterStore& store = model.store();
     if (config_.model.init_from.empty()) {
       InitializeParameters(inputs_.model, config_.seed, *context.pool, store, quiet_);
     } else {

@@ -9,7 +9,6 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/progress.h"
-#include "formats/mapped_model.h"
 #include "ops/backend.h"
 #include "train/checkpoint.h"
 #include "train/report.h"
@@ -48,7 +47,8 @@ class Trainer {
         plan_(plan),
         options_(options),
         stages_(task.stages()),
-        store_(task.model(), settings.ModelPrecision().sum, context.backend->allocator()),
+        model_(settings, task.model(), context.backend->allocator()),
+        store_(model_.store()),
         optimizer_(settings.optimizer, store_, context.backend->allocator()) {
     if (settings.ema_decay > 0)
       average_.emplace(settings.ema_decay, store_, context.backend->allocator());
@@ -81,7 +81,7 @@ class Trainer {
   void Start() {
     const auto newest = NewestCheckpoint(settings_.output);
     if (newest) {
-      progress_ = LoadCheckpoint(*newest, task_.model(), store_, optimizer_,
+      progress_ = LoadCheckpoint(*newest, task_.model(), model_, optimizer_,
                                  average_ ? &*average_ : nullptr);
       if (progress_.stage >= static_cast<int64_t>(stages_.size())) {
         throw Error(newest->string(),
@@ -95,7 +95,8 @@ class Trainer {
         spdlog::info("{} has no checkpoint to go on from: starting at step 0",
                      settings_.output.string());
       }
-      task_.Initialize(context_, store_);
+      task_.Initialize(context_, model_);
+      progress_.base_fingerprint = model_.base_fingerprint();
       optimizer_.Reset(context_);
       if (average_) average_->Reset(context_);
     }
@@ -115,6 +116,13 @@ class Trainer {
                                    {"parameters", counts.total},
                                    {"active_parameters", counts.active}};
     DescribeExpertLayers(task_.model(), line);
+    if (model_.adapters()) {
+      const int64_t trained = model_.trained_parameters();
+      line["trained_parameters"] = trained;
+      spdlog::info("training {} of them in adapters of rank {} beside {}",
+                   FormatCount(static_cast<double>(trained)), settings_.lora.rank,
+                   settings_.lora.base.string());
+    }
     task_.Describe(line);
     log_->WriteNow(line);
     spdlog::info("memory by role:\n{}", plan_.ToTable());
@@ -166,7 +174,8 @@ class Trainer {
       progress_.seconds += seconds;
       stage_done += tokens;
       const double mfu =
-          TrainingFlops(stage.model, tokens, result.attention_pairs) / seconds / peak_flops_;
+          TrainingFlops(stage.model, tokens, result.attention_pairs, model_.adapters()) / seconds /
+          peak_flops_;
       progress_.loss =
           progress_.step == 1 ? result.loss : 0.95 * progress_.loss + 0.05 * result.loss;
       LogStep(result, lr, mtp_weight, tokens / seconds, mfu);
@@ -325,15 +334,15 @@ class Trainer {
       summary_.start_score = progress_.start_score;
       summary_.best_score = progress_.best_score;
       spdlog::info("the model is that of step {}, the best at a validation", progress_.best_step);
-      LoadMasters(BestPath(), stage.model, store_);
+      LoadTrained(BestPath(), stage.model, model_);
     }
     const DType weights = settings_.precision.recipe == "f32" ? DType::kF32 : DType::kBF16;
-    summary_.model = settings_.output / "model";
+    summary_.model = settings_.output / (model_.adapters() ? "adapter" : "model");
     ExportModel(summary_.model, stage.model, store_, task_.companions(), weights, options_.quiet);
     if (average_) {
       average_->Swap(context_);
-      ExportModel(settings_.output / "model-average", stage.model, store_, task_.companions(),
-                  weights, options_.quiet);
+      ExportModel(settings_.output / (model_.adapters() ? "adapter-average" : "model-average"),
+                  stage.model, store_, task_.companions(), weights, options_.quiet);
       average_->Swap(context_);
     }
     Transformer transformer(stage.model, settings_.ModelPrecision(), store_,
@@ -356,7 +365,8 @@ class Trainer {
   const MemoryPlan& plan_;
   const TrainOptions& options_;
   const std::vector<TrainingStage>& stages_;
-  ParameterStore store_;
+  TrainedModel model_;
+  ParameterStore& store_;
   Optimizer optimizer_;
   std::optional<ParameterAverage> average_;
   int64_t total_steps_ = 0;

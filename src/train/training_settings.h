@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "model/adapters.h"
 #include "model/config.h"
 #include "model/precision.h"
 
@@ -73,6 +74,26 @@ struct TrainingSettings {
     // Whether the run ends with the weights that were best at a validation, not with the last ones.
     bool best = false;
   } checkpoint;
+
+  // Adapters that are trained beside a frozen model; of runs that go on from one.
+  struct Lora {
+    int64_t rank = 0;  // 0: none, the model itself is trained
+    double alpha = 32;
+    bool use_rslora = false;
+    double dropout = 0;                // nothing else is supported
+    std::vector<std::string> targets;  // empty: the usual ones (AdapterOptions)
+    bool routed_experts = false;
+    std::filesystem::path base;  // no key of its own: model.init_from
+
+    bool enabled() const { return rank > 0; }
+    AdapterOptions Options() const {
+      return {.rank = rank,
+              .alpha = alpha,
+              .rslora = use_rslora,
+              .targets = targets,
+              .routed_experts = routed_experts};
+    }
+  } lora;
 
   // Tokens computed at once, of a step of `step_tokens`.
   int64_t MicroBatchTokens(int64_t step_tokens) const {

@@ -44,7 +44,7 @@ bool IsFinite(Context& context, ConstTensor x) {
 }  // namespace
 
 std::string FirstBadParameter(Context& context, const ParameterStore& store) {
-  for (const auto& parameter : store.all()) {
+  for (const Parameter* parameter : store.masters()) {
     if (!IsFinite(context, parameter->master))
       return fmt::format("parameter {}", parameter->spec.name);
   }
@@ -89,7 +89,7 @@ TrainingStep::TrainingStep(const TrainingSettings& settings, Transformer& transf
 StepResult TrainingStep::Run(Context& context, const TokenRows& rows, int64_t micro_batch_rows,
                              int64_t step, double lr, double mtp_weight, double bias_speed) {
   transformer_->Pack(context, settings_.Form(), /*training=*/true);
-  for (const auto& parameter : store_->all()) {
+  for (const Parameter* parameter : store_->masters()) {
     if (!parameter->grad.empty()) context.backend->Zero(context, parameter->grad);
   }
 
@@ -168,7 +168,8 @@ std::string TrainingStep::FindBad(Context& context) const {
     }
   }
   // Backward runs from the last parameter to the first.
-  for (auto last = store_->all().rbegin(); last != store_->all().rend(); ++last) {
+  const std::vector<Parameter*> masters = store_->masters();
+  for (auto last = masters.rbegin(); last != masters.rend(); ++last) {
     if (!(*last)->grad.empty() && !IsFinite(context, (*last)->grad)) {
       return fmt::format("gradient of {}", (*last)->spec.name);
     }

@@ -26,7 +26,7 @@ class TrainingTask {
   virtual const ModelCompanions& companions() const = 0;
 
   // Sets all parameters of a run that begins.
-  virtual void Initialize(Context& context, ParameterStore& store) const = 0;
+  virtual void Initialize(Context& context, TrainedModel& model) const = 0;
 
   // The rows of a stage, as often as they are asked for.
   virtual std::unique_ptr<RowSource> Rows(size_t stage) const = 0;

@@ -86,6 +86,48 @@ TEST_F(PostTraining, OneModelGoesThroughAllOfIt) {
   EXPECT_EQ(Run({"rl", Path("grpo.toml"), "--json", "--resume", "--set", "steps=4"}).at("step"), 4);
 }
 
+// Adapters: tuned, rewarded, used beside their model and merged into it.
+TEST_F(PostTraining, AdaptersGoThroughAllOfIt) {
+  Run({"train", Path("run.toml"), "--json"});
+  for (const auto& [form, file] : {std::pair("chat", "chats.jsonl"), {"task", "problems.jsonl"}}) {
+    Process problems(directory_.path(), {"problems", "arithmetic", "--count", "60", "--difficulty",
+                                         "1", "--form", form, "--out", Path(file)});
+    ASSERT_EQ(problems.Status(), 0) << problems.Err();
+  }
+  const Arguments lora = {"--set", "lora.rank=4", "--set", "optimizer.lr=0.02", "--json"};
+  const auto with = [&](Arguments arguments) {
+    arguments.insert(arguments.end(), lora.begin(), lora.end());
+    return Run(arguments);
+  };
+  const nlohmann::json whole = Run({"sft", Path("sft.toml"), "--json", "--dry-run"});
+  const nlohmann::json dry = with({"sft", Path("sft.toml"), "--dry-run"});
+  for (const char* role : {"weights", "gradients", "optimizer"}) {
+    EXPECT_LT(dry.at("memory_bytes").at(role).get<int64_t>(),
+              whole.at("memory_bytes").at(role).get<int64_t>())
+        << role;
+  }
+  const nlohmann::json tuned = with({"sft", Path("sft.toml")});
+  EXPECT_LT(tuned.at("best_score"), tuned.at("start_score"));
+  const std::string adapter = tuned.at("model"), model = Path("run/model");
+  EXPECT_EQ(adapter, Path("tuned/adapter"));
+  EXPECT_EQ(with({"rl", Path("grpo.toml"), "--set", "model.init_from=" + model}).at("model"),
+            Path("rewarded/adapter"));
+
+  const auto logprobs = [&](const std::string& path, Arguments more) {
+    more.insert(more.begin(), {"score", path, "--text", "one two three", "--json"});
+    return Run(more).at("logprobs");
+  };
+  const nlohmann::json adapted = logprobs(model, {"--adapter", adapter});
+  EXPECT_NE(adapted, logprobs(model, {}));
+  Run({"convert", model, Path("merged"), "--adapter", adapter});
+  EXPECT_EQ(logprobs(Path("merged"), {}), adapted);
+  Run({"generate", model, "--adapter", adapter, "--prompt", "one", "--max-tokens", "4", "--json"});
+  Process wrong(directory_.path(),
+                {"generate", model, "--adapter", model, "--prompt", "one", "--quiet"});
+  EXPECT_EQ(wrong.Status(), 1);
+  EXPECT_NE(wrong.Err().find("has no adapter_config.json"), std::string::npos) << wrong.Err();
+}
+
 TEST_F(PostTraining, WhatCannotWorkIsOneClearLine) {
   Process missing(directory_.path(), {"sft", Path("sft.toml")});
   EXPECT_EQ(missing.Status(), 1);

@@ -6,11 +6,13 @@
 
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "backend/reference/elements.h"
 #include "base/random.h"
+#include "model/adapters.h"
 #include "model/language_model_loss.h"
 #include "ops/test_tensors.h"
 
@@ -149,19 +151,20 @@ inline LossInput RandomLossInput(const ModelConfig& config, std::vector<int64_t>
   return input;
 }
 
-// The gradients that lie in the store are those of the loss: for every parameter tensor, along a
+// The gradients that lie in these parameters are those of the loss: for every tensor, along a
 // random direction, so that its directional derivative is one number that all elements enter,
-// within 1e-6 of the gradient's norm and `least`. loss: with the parameters as they are, packed.
-template <typename Loss>
-void ExpectDerivatives(TestRun& run, TinyModel& tiny, uint64_t seed, double least,
-                       const Loss& loss) {
+// within 1e-6 of the gradient's norm and `least`. changed: after masters were changed; loss: with
+// the parameters as they are.
+template <typename Changed, typename Loss>
+void ExpectDerivativesOf(const std::vector<Parameter*>& parameters, uint64_t seed, double least,
+                         const Changed& changed, const Loss& loss) {
   std::vector<std::vector<double>> gradients;  // before the loss is computed anew
-  for (const auto& parameter : tiny.store.all()) {
+  for (const Parameter* parameter : parameters) {
     gradients.push_back(parameter->grad.empty() ? std::vector<double>() : LoadAll(parameter->grad));
   }
   RandomStream random(seed);
-  for (size_t p = 0; p < tiny.store.all().size(); ++p) {
-    const Parameter& parameter = *tiny.store.all()[p];
+  for (size_t p = 0; p < parameters.size(); ++p) {
+    const Parameter& parameter = *parameters[p];
     if (parameter.grad.empty()) continue;
     const std::vector<double> values = LoadAll(parameter.master);
     std::vector<double> direction(values.size());
@@ -176,8 +179,7 @@ void ExpectDerivatives(TestRun& run, TinyModel& tiny, uint64_t seed, double leas
       std::vector<double> moved = values;
       for (size_t i = 0; i < values.size(); ++i) moved[i] += step * direction[i];
       StoreAll(parameter.master, moved);
-      tiny.store.MarkChanged();
-      tiny.Pack(run.context());
+      changed();
       return loss();
     };
     const double difference = (loss_at(kStep) - loss_at(-kStep)) / (2 * kStep);
@@ -185,5 +187,70 @@ void ExpectDerivatives(TestRun& run, TinyModel& tiny, uint64_t seed, double leas
     EXPECT_NEAR(difference, expected, 1e-6 * std::sqrt(norm) + least) << parameter.spec.name;
   }
 }
+
+// The same for all parameters of a model.
+template <typename Loss>
+void ExpectDerivatives(TestRun& run, TinyModel& tiny, uint64_t seed, double least,
+                       const Loss& loss) {
+  const auto changed = [&] {
+    tiny.store.MarkChanged();
+    tiny.Pack(run.context());
+  };
+  ExpectDerivativesOf(tiny.store.masters(), seed, least, changed, loss);
+}
+
+// A frozen copy of a tiny model, in bf16 if that is `stored`, with adapters beside it; with
+// `trained`, gradients of zero.
+class AdaptedModel {
+ public:
+  AdaptedModel(TestRun& run, const TinyModel& base, const AdapterOptions& options, bool trained,
+               DType stored)
+      : store(base.model.config(), run.context().backend->allocator()),
+        values_(MemoryRole::kWeights) {
+    for (const auto& parameter : base.store.all()) {
+      const bool bias = parameter->spec.kind == ParameterKind::kRouterBias;
+      const Tensor value =
+          values_.New(bias ? parameter->master.dtype() : stored, parameter->spec.shape);
+      ConvertElements(parameter->value, value);
+      store.SetValue(parameter->spec.name, value);
+    }
+    for (const std::string& name : AdaptedMatrices(base.model.config(), options)) {
+      store.AddAdapter(store.Get(name), options.rank, options.scale(), base.model.precision().sum,
+                       trained);
+    }
+    InitializeAdapters(3, store);
+    for (const auto& adapter : store.adapters()) {
+      if (trained)
+        StoreAll(adapter->grad, std::vector<double>(static_cast<size_t>(adapter->grad.elements())));
+    }
+    model.emplace(base.model.config(), base.model.precision(), store,
+                  run.context().backend->allocator());
+    Pack(run.context(), trained);
+  }
+
+  // B no longer zero.
+  void Perturb(Context& context, bool trained) {
+    RandomStream random(99);
+    for (const auto& adapter : store.adapters()) {
+      if (!adapter->spec.name.ends_with("lora_B.weight")) continue;
+      std::vector<double> values(static_cast<size_t>(adapter->master.elements()));
+      for (double& value : values) value = 0.3 * random.NextNormal();
+      StoreAll(adapter->master, values);
+    }
+    store.MarkChanged();
+    Pack(context, trained);
+  }
+
+  void Pack(Context& context, bool trained) {
+    model->Pack(context, AttentionForm::kExpanded, trained);
+    model->Pack(context, AttentionForm::kAbsorbed, trained);
+  }
+
+  ParameterStore store;
+  std::optional<Transformer> model;
+
+ private:
+  Arena values_;
+};
 
 }  // namespace fathom::test

@@ -107,6 +107,34 @@ TEST_P(PolicyStepTest, TheFirstUpdateIsOnPolicyExactly) {
   EXPECT_NEAR(norms[2] / norms[0], 1, 1e-3);
 }
 
+// With adapters beside frozen weights, as they begin and once they have moved, whatever the
+// batches: the trainer packs what the engine has packed.
+TEST_P(PolicyStepTest, RolloutsWithAdaptersHaveTheLogProbsOfTheTrainerBitForBit) {
+  for (const Precision precision : {Precision::BF16(), Precision::F32()}) {
+    TestRun run(CreateCpuBackend(), 2);
+    const TinyModel base(run, Model(), precision);
+    AdaptedModel adapted(run, base, {.rank = 3, .routed_experts = true}, true, precision.act);
+    std::vector<std::vector<double>> before;
+    for (const bool moved : {false, true}) {
+      if (moved) adapted.Perturb(run.context(), true);
+      TransformerExecutor executor(run.context(), *adapted.model, 200);
+      Engine engine(executor, {.step_tokens = 7});
+      RolloutOptions options{.answers = 3, .max_tokens = 20, .stop_ids = {5, 6, 7, 8, 9}};
+      options.sampling.seed = 5;
+      const auto rollouts = MakeRollouts(engine, {{40, 41, 42, 43}, {44}}, options);
+      std::vector<const Rollout*> pointers;
+      for (const Rollout& rollout : rollouts) pointers.push_back(&rollout);
+      for (const int64_t group : {1, 50}) {
+        const auto logprobs = AnswerLogProbs(run.context(), *adapted.model, pointers,
+                                             AttentionForm::kAbsorbed, 1.0, group);
+        for (size_t i = 0; i < rollouts.size(); ++i) EXPECT_EQ(logprobs[i], rollouts[i].logprobs);
+        EXPECT_NE(logprobs, before);
+        if (!moved && group == 50) before = logprobs;
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Families, PolicyStepTest, testing::Values("v3", "v2", "qwen2"));
 
 // A loss that is no sum of log-probs, at a temperature, through the whole model in double

@@ -20,7 +20,8 @@ struct State {
   explicit State(const std::string& moments = "f32",
                  const ModelConfig& model_config = TinyRunModel())
       : model(model_config),
-        store(model, DType::kF32, run.backend().allocator()),
+        trained(settings, model, run.backend().allocator()),
+        store(trained.store()),
         optimizer({.moments = moments}, store, run.backend().allocator()),
         average(0.9, store, run.backend().allocator()) {}
 
@@ -36,7 +37,9 @@ struct State {
 
   ModelConfig model;
   TestRun run{CreateCpuBackend()};
-  ParameterStore store;
+  TrainingSettings settings;
+  TrainedModel trained;
+  ParameterStore& store;
   Optimizer optimizer;
   ParameterAverage average;
 };
@@ -54,7 +57,7 @@ class CheckpointTest : public testing::Test {
                    average ? &state.average : nullptr, {.tokenizer = tokenizer_.get()}, progress);
   }
   TrainingProgress Load(State& state, bool average = true) {
-    return LoadCheckpoint(path(), state.model, state.store, state.optimizer,
+    return LoadCheckpoint(path(), state.model, state.trained, state.optimizer,
                           average ? &state.average : nullptr);
   }
   fs::path path() const { return directory_ / "run/checkpoints/step-7"; }

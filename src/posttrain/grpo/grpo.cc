@@ -46,12 +46,15 @@ class Grpo {
         model_(ChatModel::Open(config.model.init_from)),
         companions_(CompanionsOf(config.model.init_from, model_.tokenizer)),
         pool_(config, model_),
-        store_(model_.config, config.ModelPrecision().sum, context.backend->allocator()),
+        trained_(config, model_.config, context.backend->allocator()),
+        store_(trained_.store()),
         optimizer_(config.optimizer, store_, context.backend->allocator()),
         transformer_(model_.config, config.ModelPrecision(), store_, context.backend->allocator()),
         explorer_(context, config, model_, pool_, transformer_),
         policy_step_(config, loss_, config.rollout.temperature, transformer_, store_, optimizer_,
-                     context.backend->allocator()) {}
+                     context.backend->allocator()) {
+    companions_.adapter = DescribeAdapters(config);
+  }
 
   GrpoSummary Run() {
     Start();
@@ -100,7 +103,7 @@ class Grpo {
   void Start() {
     const auto newest = NewestCheckpoint(config_.output);
     if (newest) {
-      progress_ = LoadCheckpoint(*newest, model_.config, store_, optimizer_, nullptr);
+      progress_ = LoadCheckpoint(*newest, model_.config, trained_, optimizer_, nullptr);
       if (progress_.data_fingerprint != pool_.Fingerprint()) {
         throw Error(config_.output.string(),
                     "the problems, their prompts or the seed are not what the checkpoint was made "
@@ -110,7 +113,8 @@ class Grpo {
       }
       spdlog::info("resuming from {}", newest->string());
     } else {
-      LoadMasters(config_.model.init_from, model_.config, store_);
+      trained_.Begin(model_.config, config_.model.init_from);
+      progress_.base_fingerprint = trained_.base_fingerprint();
       optimizer_.Reset(context_);
       progress_.data_fingerprint = pool_.Fingerprint();
     }
@@ -142,8 +146,10 @@ class Grpo {
     const int64_t step = every > 0 ? progress_.step / every * every : 0;
     if (!reference_ || reference_step_ != step) {
       reference_.reset();
-      reference_.emplace(step == 0 ? config_.model.init_from : ReferencePath(step),
-                         config_.ModelPrecision());
+      const bool own = step == 0 || trained_.adapters();
+      reference_.emplace(own ? config_.model.init_from : ReferencePath(step),
+                         config_.ModelPrecision(), MtpUse::kNone,
+                         own && step > 0 ? ReferencePath(step) : fs::path());
       reference_->Pack(context_, {.pages = 1, .batch_tokens = 1, .logit_rows = 1}, true);
       reference_step_ = step;
     }
@@ -362,7 +368,7 @@ class Grpo {
 
   GrpoSummary Finish() {
     GrpoSummary summary{.step = progress_.step, .seconds = progress_.seconds};
-    summary.model = config_.output / "model";
+    summary.model = config_.output / (trained_.adapters() ? "adapter" : "model");
     const DType weights = config_.precision.recipe == "f32" ? DType::kF32 : DType::kBF16;
     ExportModel(summary.model, model_.config, store_, companions_, weights, options_.quiet);
     summary.held_out =
@@ -387,7 +393,8 @@ class Grpo {
   ChatModel model_;
   ModelCompanions companions_;
   ProblemPool pool_;
-  ParameterStore store_;
+  TrainedModel trained_;
+  ParameterStore& store_;
   Optimizer optimizer_;
   Transformer transformer_;
   Explorer explorer_;

@@ -12,6 +12,7 @@ namespace {
 template <typename Config, typename Fields>
 void Describe(Config& config, Fields& fields) {
   DescribeSettings(config, fields, [](auto&) {});
+  DescribeLora(config, fields);
   fields.Field("steps", config.steps, 1, kMostSteps);
   fields.Section("model",
                  [&](auto& section) { section.Field("init_from", config.model.init_from); });
@@ -122,6 +123,7 @@ GrpoConfig GrpoConfig::Parse(std::string_view text, std::string_view where,
   Describe(config, root);
   root.Finish();
   CheckTogether(config, where);
+  CheckLora(config, config.model.init_from, where);
   return config;
 }
 

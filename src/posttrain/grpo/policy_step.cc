@@ -92,7 +92,7 @@ PolicyStep::PolicyStep(const TrainingSettings& settings, const PolicyLossOptions
 PolicyStepResult PolicyStep::Run(Context& context, std::span<const WeighedRollout> rollouts,
                                  int64_t step, double lr) {
   transformer_.Pack(context, settings_.Form(), /*training=*/true);
-  for (const auto& parameter : store_.all()) {
+  for (const Parameter* parameter : store_.masters()) {
     if (!parameter->grad.empty()) context.backend->Zero(context, parameter->grad);
   }
   int64_t all_tokens = 0;

@@ -16,7 +16,6 @@
 #include "base/memory.h"
 #include "base/progress.h"
 #include "base/random.h"
-#include "formats/mapped_model.h"
 #include "formats/model_source.h"
 #include "posttrain/chat_model.h"
 #include "posttrain/sft/conversation_corpus.h"
@@ -59,6 +58,7 @@ class Tuning : public TrainingTask {
         companions_(CompanionsOf(config.model.init_from, from_.tokenizer)),
         encoder_(from_.chat, from_.tokenizer,
                  config.data.turns == "last" ? LearntTurns::kLast : LearntTurns::kAll) {
+    companions_.adapter = DescribeAdapters(config);
     ReadConversations(data, pool);
     ConversationRows rows = MakeRows();
     const double whole = std::floor(config.epochs);
@@ -79,8 +79,8 @@ class Tuning : public TrainingTask {
   const std::vector<TrainingStage>& stages() const override { return stages_; }
   const ModelCompanions& companions() const override { return companions_; }
 
-  void Initialize(Context&, ParameterStore& store) const override {
-    LoadMasters(config_.model.init_from, model_, store);
+  void Initialize(Context&, TrainedModel& model) const override {
+    model.Begin(model_, config_.model.init_from);
   }
 
   std::unique_ptr<RowSource> Rows(size_t) const override {

@@ -10,6 +10,7 @@ namespace {
 template <typename Config, typename Fields>
 void Describe(Config& config, Fields& fields) {
   DescribeSettings(config, fields, [](auto&) {});
+  DescribeLora(config, fields);
   fields.Field("epochs", config.epochs, 1e-6, 1e6);
   fields.Field("steps", config.steps, 0, kMostSteps);
   fields.Section("model", [&](auto& section) {
@@ -77,6 +78,7 @@ SftConfig SftConfig::Read(const toml::table& table, std::string_view where,
   Describe(config, root);
   root.Finish();
   CheckTogether(config, where);
+  CheckLora(config, config.model.init_from, where);
   return config;
 }
 

@@ -1,0 +1,71 @@
+#include "train/trained_model.h"
+
+#include "base/error.h"
+#include "formats/weights_fingerprint.h"
+
+namespace fathom {
+
+TrainedModel::TrainedModel(const TrainingSettings& settings, const ModelConfig& model,
+                           Allocator& allocator)
+    : settings_(settings) {
+  const Precision precision = settings.ModelPrecision();
+  if (!settings.lora.enabled()) {
+    whole_ = std::make_unique<ParameterStore>(model, precision.sum, allocator);
+    return;
+  }
+  const AdapterOptions options = settings.lora.Options();
+  const std::vector<std::string> matrices = AdaptedMatrices(model, options);
+  frozen_ = std::make_unique<MappedModel>(settings.lora.base, allocator);
+  frozen_->DecodeSmallTensors(precision.sum);
+  for (const std::string& name : matrices) {
+    store().AddAdapter(store().Get(name), options.rank, options.scale(), precision.sum,
+                       /*trained=*/true);
+  }
+}
+
+int64_t TrainedModel::trained_parameters() {
+  int64_t count = 0;
+  for (const Parameter* parameter : store().masters()) {
+    if (!parameter->grad.empty()) count += parameter->grad.elements();
+  }
+  return count;
+}
+
+size_t TrainedModel::weight_bytes() {
+  return store().weight_bytes() + (frozen_ ? frozen_->decoded_bytes() : 0);
+}
+
+const std::string& TrainedModel::base_fingerprint() {
+  if (!fingerprint_) fingerprint_ = frozen_ ? WeightsFingerprint(frozen_->source()) : "";
+  return *fingerprint_;
+}
+
+void TrainedModel::CheckBase(const std::string& fingerprint) {
+  if (fingerprint == base_fingerprint()) return;
+  if (fingerprint.empty() || !frozen_) {
+    throw Error("lora.rank",
+                frozen_ ? "the checkpoint has a whole model, and no adapters"
+                        : "the checkpoint has adapters, and no whole model",
+                "resume with the configuration that the checkpoint was made with");
+  }
+  throw Error("model.init_from",
+              fmt::format("{} has other weights than the model that the checkpoint's adapters "
+                          "belong to",
+                          frozen_->source().path().string()),
+              "put that model back");
+}
+
+void TrainedModel::Begin(const ModelConfig& model, const std::filesystem::path& init_from) {
+  if (frozen_) {
+    InitializeAdapters(settings_.seed, store());
+  } else {
+    LoadMasters(init_from, model, store());
+  }
+}
+
+std::optional<AdapterDescription> DescribeAdapters(const TrainingSettings& settings) {
+  if (!settings.lora.enabled()) return std::nullopt;
+  return AdapterDescription{.options = settings.lora.Options(), .base = settings.lora.base};
+}
+
+}  // namespace fathom
