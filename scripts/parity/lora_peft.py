@@ -11,8 +11,8 @@
 3. An adapter that PEFT makes and saves gives the same log-probabilities in Fathom: plain, with rsLoRA in bf16 files, and
    (Qwen2) beside all linear layers.
 
-DeepSeek-V3 has adapters beside attention, as by default: in transformers 5 its experts are one tensor, for which PEFT takes
-the names of dense and shared MLPs, too.
+DeepSeek-V3 has adapters beside attention, as by default: in transformers 5 its experts are one tensor, for which PEFT
+takes the names of dense and shared MLPs, too.
 
 Packages go into a virtual environment of the script's own; nothing is downloaded from a hub.
 """
@@ -158,8 +158,8 @@ path = "chat.jsonl"
     theirs = torch_logprobs(PeftModel.from_pretrained(copy.deepcopy(base), adapter).eval(), ids).detach()
     before = largest_difference(fathom_logprobs(fathom, folder / "base", ids), theirs)
     assert before > 0.01, "the adapter does nothing"
-    comparison.check("our adapter in PEFT, log-probabilities",
-                     largest_difference(fathom_logprobs(fathom, folder / "base", ids, "--adapter", adapter), theirs), 1e-4)
+    ours = fathom_logprobs(fathom, folder / "base", ids, "--adapter", adapter)
+    comparison.check("our adapter in PEFT, log-probabilities", largest_difference(ours, theirs), 1e-4)
     run(fathom, "convert", folder / "base", folder / "merged", "--adapter", adapter, "--quiet")
     comparison.check("our adapter merged by fathom convert, in Fathom",
                      largest_difference(fathom_logprobs(fathom, folder / "merged", ids), theirs), 1e-4)
