@@ -70,7 +70,17 @@ class EndpointTest : public testing::Test, public TeacherListener {
     };
     options_.endpoint.url = hub_.endpoint() + "/v1/";
   }
-  void Run() { MakeEndpointTeacher(options_)->Answer(jobs_, *this); }
+  void Run() {
+    // What handlers refer to ends with the test.
+    struct Settled {
+      ~Settled() {
+        hub.End();
+        hub.Settle();
+      }
+      FakeHub& hub;
+    } settled{hub_};
+    MakeEndpointTeacher(options_)->Answer(jobs_, *this);
+  }
   // The error that it ends with.
   std::string RunToError() {
     try {
