@@ -94,6 +94,15 @@ class LossPass {
     return Download(context_, logprob);
   }
 
+  // Sum of the divergences from the teacher.
+  double Divergence() {
+    ArenaScope scope(*context_.workspace);
+    const OutputHead::SoftTargets soft = FromTeacher(/*weight=*/1);
+    transformer_.head().Divergence(context_, depths_[0].h, soft);
+    return SumOf(soft.kl);
+  }
+  double kl() const { return kl_; }
+
   // See LossOutput::accepted.
   std::vector<int64_t> CountAccepted() {
     std::vector<int32_t> main;
@@ -126,8 +135,15 @@ class LossPass {
       {
         ArenaScope head_scope(workspace);
         const Tensor dlogprob = Upload(context_, workspace, precision_.sum, LossGradient(k));
+        std::optional<OutputHead::SoftTargets> soft;
+        if (k == 0 && options_.soft != nullptr) {
+          const double temperature = options_.soft->temperature;
+          soft.emplace(FromTeacher(options_.target_weight.at(0) * options_.soft->weight *
+                                   temperature * temperature));
+        }
         transformer_.head().LogProbAndBackward(context_, depth.h, Temperature(k), depth.targets,
-                                               dlogprob, logprob, dh);
+                                               dlogprob, logprob, dh, soft ? &*soft : nullptr);
+        if (soft) kl_ = SumOf(soft->kl);
       }
       logprobs[k] = Download(context_, logprob);
       if (k + 1 < depths_.size()) backend.Add(context_, dprevious, dh);
@@ -161,6 +177,35 @@ class LossPass {
  private:
   double Temperature(size_t k) const { return k == 0 ? options_.temperature : 1; }
 
+  double SumOf(ConstTensor values) const {
+    double sum = 0;
+    for (const double value : Download(context_, values)) sum += value;
+    return sum;
+  }
+
+  // What the teacher says of the batch, in the workspace; weight: of every target.
+  OutputHead::SoftTargets FromTeacher(double weight) {
+    const SoftTargets& soft = *options_.soft;
+    const Transformer& teacher = *soft.teacher;
+    Arena& workspace = *context_.workspace;
+    const Tensor h =
+        workspace.New(teacher.precision().act, Shape({batch_.size, teacher.config().hidden_size}));
+    {
+      ArenaScope scope(workspace);
+      const Pass pass = teacher.MakePass(context_, batch_, nullptr, soft.form, workspace);
+      teacher.FinalNorm(context_, teacher.Forward(context_, pass, nullptr), h, {});
+    }
+    std::vector<double> weights(input_.targets[0].size(), weight);
+    for (size_t i = 0; i < weights.size(); ++i) {
+      if (input_.targets[0][i] < 0) weights[i] = 0;
+    }
+    return {.teacher = teacher.head(),
+            .teacher_h = h,
+            .weight = Upload(context_, workspace, precision_.sum, weights),
+            .temperature = soft.temperature,
+            .kl = workspace.New(precision_.sum, Shape({batch_.size}))};
+  }
+
   // dLoss/dlogprob of every row; 0 where there is no target.
   std::vector<double> LossGradient(size_t k) {
     const std::vector<int32_t>& targets = input_.targets[k];
@@ -169,7 +214,8 @@ class LossPass {
       gradient = options_.dlogprob(TargetLogProbs(0));
       FATHOM_CHECK(gradient.size() == targets.size());
     } else {
-      gradient.assign(targets.size(), -options_.target_weight.at(k));
+      const double hard = k == 0 && options_.soft != nullptr ? 1 - options_.soft->weight : 1;
+      gradient.assign(targets.size(), -hard * options_.target_weight.at(k));
     }
     for (size_t i = 0; i < targets.size(); ++i) {
       if (targets[i] < 0) gradient[i] = 0;
@@ -201,6 +247,7 @@ class LossPass {
   Batch batch_;
   Pass pass_;
   std::vector<Depth> depths_;
+  double kl_ = 0;
 };
 
 }  // namespace
@@ -214,6 +261,7 @@ LossOutput LanguageModelLoss(Context& context, const Transformer& transformer,
     saved->arena.Reset();
   }
   LossOptions scaled = options;
+  FATHOM_CHECK(options.soft == nullptr || !options.dlogprob);
   scaled.balance_alpha = options.balance_alpha * options.balance_weight;
   LossPass pass(context, transformer, input, scaled, saved);
   pass.Forward();
@@ -222,9 +270,11 @@ LossOutput LanguageModelLoss(Context& context, const Transformer& transformer,
   std::vector<std::vector<double>> logprobs;
   if (saved != nullptr) {
     logprobs = pass.Backward();
+    output.kl = pass.kl();
     if (scaled.balance_alpha > 0) output.balance_loss = pass.BalanceLoss() / options.balance_weight;
   } else {
     for (size_t k = 0; k < input.inputs.size(); ++k) logprobs.push_back(pass.TargetLogProbs(k));
+    if (options.soft != nullptr) output.kl = pass.Divergence();
     if (options.count_drafts) output.accepted = pass.CountAccepted();
   }
   for (size_t k = 0; k < logprobs.size(); ++k) {

@@ -22,6 +22,17 @@ struct LossInput {
   std::vector<int32_t> balance_group;
 };
 
+// Another model's probabilities of every token, learnt beside the targets of depth 0 (Hinton et
+// al., arXiv 1503.02531): with p the teacher's and q the model's at a temperature,
+//   (1 - weight) nll + weight temperature^2 D(p || q),
+// the square because the divergence's gradient falls with it. Over the whole vocabulary, exactly;
+// logits are held a block of rows at a time.
+struct SoftTargets {
+  const Transformer* teacher = nullptr;  // packed for `form`; of the model's vocabulary
+  AttentionForm form = AttentionForm::kAbsorbed;
+  double weight = 0.5, temperature = 1;
+};
+
 struct LossOptions {
   AttentionForm form = AttentionForm::kExpanded;
   double balance_alpha = 0;
@@ -34,6 +45,8 @@ struct LossOptions {
   std::function<std::vector<double>(std::span<const double> logprobs)> dlogprob;
   // Of depth 0: log-probs and loss are those of softmax(logits / temperature).
   double temperature = 1;
+  // Null: none. Not together with dlogprob.
+  const SoftTargets* soft = nullptr;
   // Weight of this micro-batch's balance losses: they enter the loss as balance_weight * sum over
   // sequences and layers.
   double balance_weight = 0;
@@ -45,6 +58,7 @@ struct LossOutput {
   std::vector<double> nll;       // [depths]: sum of -logprob over the targets, in nats
   std::vector<int64_t> targets;  // [depths]: how many targets there are
   double balance_loss = 0;       // sum over sequences and layers
+  double kl = 0;                 // with soft targets: sum of D(p || q) over the targets of depth 0
   // [depths], with count_drafts: of depth k's targets, how many its module predicts with the very
   // token that the main model, given the k tokens before, finds likeliest. That is greedy
   // speculative decoding on this text: such a draft is accepted. Of depth 0: all.

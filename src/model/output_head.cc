@@ -68,9 +68,37 @@ std::vector<int32_t> OutputHead::Greedy(Context& context, ConstTensor h) const {
   return ids;
 }
 
+void OutputHead::Diverge(Context& context, const SoftTargets& soft, int64_t begin, int64_t end,
+                         Tensor logits, Tensor dlogits) const {
+  FATHOM_CHECK(soft.teacher.vocab_size() == vocab_size());
+  ArenaScope scope(*context.workspace);
+  const Tensor teacher = context.workspace->New(precision_.sum, logits.shape());
+  const Tensor lse = context.workspace->New(precision_.sum, Shape({end - begin}));
+  const Tensor teacher_lse = context.workspace->New(precision_.sum, Shape({end - begin}));
+  soft.teacher.Logits(context, soft.teacher_h.Rows(begin, end), teacher);
+  Backend& backend = *context.backend;
+  backend.LogProb(context, logits, soft.temperature, {}, {}, lse);
+  backend.LogProb(context, teacher, soft.temperature, {}, {}, teacher_lse);
+  backend.KlDivergence(context, soft.weight.Rows(begin, end), logits, lse, teacher, teacher_lse,
+                       soft.temperature, soft.kl.Rows(begin, end), dlogits);
+}
+
+void OutputHead::Divergence(Context& context, ConstTensor h, const SoftTargets& soft) const {
+  const int64_t rows = h.dim(0), block = BlockRows();
+  ArenaScope scope(*context.workspace);
+  const Tensor logits =
+      context.workspace->New(precision_.sum, Shape({std::min(rows, block), vocab_size()}));
+  for (int64_t begin = 0; begin < rows; begin += block) {
+    const int64_t end = std::min(rows, begin + block);
+    const Tensor block_logits = logits.Rows(0, end - begin);
+    Logits(context, h.Rows(begin, end), block_logits);
+    Diverge(context, soft, begin, end, block_logits, {});
+  }
+}
+
 void OutputHead::LogProbAndBackward(Context& context, ConstTensor h, double temperature,
                                     ConstTensor targets, ConstTensor dlogprob, Tensor logprob,
-                                    Tensor dh) const {
+                                    Tensor dh, const SoftTargets* soft) const {
   ArenaScope scope(*context.workspace);
   const Tensor dlogits = context.workspace->New(
       precision_.act, Shape({std::min(h.dim(0), BlockRows()), vocab_size()}));
@@ -81,6 +109,7 @@ void OutputHead::LogProbAndBackward(Context& context, ConstTensor h, double temp
                  context.backend->LogProbBackward(context, dlogprob.Rows(begin, end), logits,
                                                   temperature, targets.Rows(begin, end), lse,
                                                   block_dlogits);
+                 if (soft != nullptr) Diverge(context, *soft, begin, end, logits, block_dlogits);
                  Matmul(context, head_.BackwardInput(block_dlogits, dh.Rows(begin, end)));
                  head_.BackwardWeight(block_dlogits, h.Rows(begin, end), pending);
                  pending.Apply(context);

@@ -29,14 +29,30 @@ class OutputHead {
   // The id of the largest logit of every row, the lowest of equal ones, as greedy sampling takes
   // it.
   std::vector<int32_t> Greedy(Context& context, ConstTensor h) const;
+  // What the rows are to be learnt from besides their targets: the probabilities that another head
+  // gives them at a temperature (Backend::KlDivergence). Both have one vocabulary.
+  struct SoftTargets {
+    const OutputHead& teacher;
+    ConstTensor teacher_h;  // act of the teacher [rows, its hidden]
+    ConstTensor weight;     // sum [rows]: dLoss/dkl
+    double temperature;
+    Tensor kl;  // sum [rows], assigned
+  };
+  // The divergences alone.
+  void Divergence(Context& context, ConstTensor h, const SoftTargets& soft) const;
+
   // The log-probs, and backward: given dlogprob sum [rows], assigns dh sum [rows, hidden] and adds
   // the head's weight gradient at once (its dY, rows x vocabulary, is too large to be kept for a
-  // later half).
+  // later half). soft: adds weight kl to what is differentiated; may be null.
   void LogProbAndBackward(Context& context, ConstTensor h, double temperature, ConstTensor targets,
-                          ConstTensor dlogprob, Tensor logprob, Tensor dh) const;
+                          ConstTensor dlogprob, Tensor logprob, Tensor dh,
+                          const SoftTargets* soft = nullptr) const;
 
  private:
   int64_t BlockRows() const;
+  // Rows [begin, end) of a block whose logits there are; dlogits may be empty.
+  void Diverge(Context& context, const SoftTargets& soft, int64_t begin, int64_t end, Tensor logits,
+               Tensor dlogits) const;
   void ForEachBlock(
       Context& context, ConstTensor h, double temperature, ConstTensor targets, Tensor logprob,
       FunctionRef<void(int64_t begin, int64_t end, Tensor logits, Tensor lse)> use) const;

@@ -260,6 +260,16 @@ class Backend {
   virtual void LogProbBackward(Context& context, ConstTensor dlogprob, ConstTensor logits,
                                double temperature, ConstTensor targets, ConstTensor lse,
                                Tensor dlogits) = 0;
+  // How far a model is from its teacher: with z = logits / temperature, t = teacher_logits /
+  // temperature, p = exp(t - teacher_lse), q = exp(z - lse) (LogProb gives both lse),
+  //   kl[r] = sum_j p_j ((t_j - teacher_lse) - (z_j - lse)),
+  //   dlogits += weight[r] (q - p) / temperature, the gradient of weight kl; one more rounding.
+  // Rows of weight 0 are left alone, their kl is 0. Sums over fixed blocks of 4096 ids in ascending
+  // order. logits, teacher_logits f32 [rows, vocabulary]; weight, lse, kl f32 [rows]; dlogits f32
+  // or act, may be empty.
+  virtual void KlDivergence(Context& context, ConstTensor weight, ConstTensor logits,
+                            ConstTensor lse, ConstTensor teacher_logits, ConstTensor teacher_lse,
+                            double temperature, Tensor kl, Tensor dlogits) = 0;
 
   // ---- Optimiser
 

@@ -97,6 +97,7 @@ StepResult TrainingStep::Run(Context& context, const TokenRows& rows, int64_t mi
   result.targets = CountTargets(rows, 0);
   LossOptions options{.form = settings_.Form(), .balance_alpha = settings_.balance.sequence_alpha};
   options.balance_weight = 1 / static_cast<double>(rows.rows);
+  options.soft = soft_;
   std::vector<double> nll(static_cast<size_t>(rows.depth + 1)), targets;
   for (int64_t level = 0; level <= rows.depth; ++level) {
     targets.push_back(static_cast<double>(std::max<int64_t>(1, CountTargets(rows, level))));
@@ -109,6 +110,7 @@ StepResult TrainingStep::Run(Context& context, const TokenRows& rows, int64_t mi
         MakeLossInput(count == rows.rows ? rows : SelectRows(rows, first, count));
     const LossOutput output = LanguageModelLoss(context, *transformer_, input, options, &saved_);
     for (size_t level = 0; level < nll.size(); ++level) nll[level] += output.nll[level];
+    result.kl += output.kl / targets[0];
     result.balance_loss += output.balance_loss * options.balance_weight;
     CountExperts(saved_, result.expert_load);
     for (const BatchSequence& sequence : input.sequences) {

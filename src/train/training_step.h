@@ -23,6 +23,7 @@ std::string FirstBadParameter(Context& context, const ParameterStore& store);
 struct StepResult {
   double loss = 0;               // mean -logprob of the next token, nats
   std::vector<double> mtp_loss;  // the same of each MTP module
+  double kl = 0;                 // mean divergence from the teacher, where there is one, nats
   double balance_loss = 0;       // mean over rows, summed over layers
   int64_t targets = 0;
   double grad_norm = 0;
@@ -37,6 +38,9 @@ class TrainingStep {
  public:
   TrainingStep(const TrainingSettings& settings, Transformer& transformer, ParameterStore& store,
                Optimizer& optimizer, Allocator& allocator);
+
+  // Learns from a teacher's probabilities, too; it has to outlive this. Null: does not.
+  void SetSoftTargets(const SoftTargets* soft) { soft_ = soft; }
 
   // step: 0-based, over all stages (for the optimiser's bias correction); lr and MTP weight are the
   // schedule's. When the loss or a gradient is not finite, parameters and moments stay as they were
@@ -54,6 +58,7 @@ class TrainingStep {
   Transformer* transformer_;
   ParameterStore* store_;
   Optimizer* optimizer_;
+  const SoftTargets* soft_ = nullptr;
   SavedActivations saved_;
 };
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/row_source.h"
+#include "model/language_model_loss.h"
 #include "model/transformer.h"
 #include "train/checkpoint.h"
 #include "train/training_settings.h"
@@ -35,6 +36,9 @@ class TrainingTask {
   virtual std::map<std::string, std::string> RowSettings(size_t stage) const = 0;
   // All of the configuration, as TOML.
   virtual std::string ConfigToml() const = 0;
+
+  // A teacher whose probabilities are learnt from besides the rows' targets; null: none.
+  virtual const SoftTargets* soft_targets() const { return nullptr; }
 
   // Adds what the run reads to the line of the log that a start leaves, and says it.
   virtual void Describe(nlohmann::ordered_json& line) const = 0;

@@ -52,6 +52,44 @@ TEST_P(ModelGradient, MatchesCentralDifferences) {
   });
 }
 
+// The same with a teacher's probabilities in the loss.
+class SoftTargetGradient : public testing::TestWithParam<double> {};
+
+TEST_P(SoftTargetGradient, MatchesCentralDifferences) {
+  TestRun run(CreateReferenceBackend());
+  const ModelConfig config = TinyConfig();
+  ModelConfig other = config;
+  other.hidden_size *= 2;  // only the vocabularies have to be the same
+  TinyModel tiny(run, config, Precision::Double()), teacher(run, other, Precision::Double());
+  const LossInput input = RandomLossInput(config, {7, 1, 9}, 5);
+  const SoftTargets soft{.teacher = &teacher.model,
+                         .form = AttentionForm::kExpanded,
+                         .weight = 0.7,
+                         .temperature = GetParam()};
+  LossOptions options{.form = AttentionForm::kExpanded, .target_weight = {1.0 / 14, 0.3 / 12}};
+  options.soft = &soft;
+  SavedActivations saved(HostAllocator());
+  const auto loss = [&] {
+    const LossOutput output = LanguageModelLoss(run.context(), tiny.model, input, options, &saved);
+    return options.target_weight[0] *
+               ((1 - soft.weight) * output.nll[0] +
+                soft.weight * soft.temperature * soft.temperature * output.kl) +
+           options.target_weight[1] * output.nll[1];
+  };
+  LanguageModelLoss(run.context(), tiny.model, input, options, &saved);
+  ExpectDerivatives(run, tiny, 77, 1e-8, loss);
+  // Without a way back it is the same; from itself a model is not far.
+  const double kl = LanguageModelLoss(run.context(), tiny.model, input, options, &saved).kl;
+  EXPECT_GT(kl, 0);
+  EXPECT_DOUBLE_EQ(LanguageModelLoss(run.context(), tiny.model, input, options, nullptr).kl, kl);
+  const SoftTargets itself{.teacher = &tiny.model, .form = AttentionForm::kExpanded};
+  options.soft = &itself;
+  EXPECT_NEAR(LanguageModelLoss(run.context(), tiny.model, input, options, nullptr).kl, 0, 1e-12);
+}
+
+INSTANTIATE_TEST_SUITE_P(Temperatures, SoftTargetGradient, testing::Values(1.0, 2.0),
+                         [](const auto& param) { return param.index == 0 ? "one" : "two"; });
+
 INSTANTIATE_TEST_SUITE_P(
     Forms, ModelGradient,
     testing::Values(Variant{"expanded", AttentionForm::kExpanded, false, TinyConfig()},

@@ -257,6 +257,44 @@ TEST_P(CpuElementwise, LogProbAndItsGradient) {
   }
 }
 
+TEST_P(CpuElementwise, KlDivergenceAndItsGradient) {
+  auto reference = Reference(), cpu = Cpu(2);
+  for (const int64_t vocabulary : {int64_t{5}, int64_t{100}, int64_t{4096}, int64_t{9001}}) {
+    for (const double temperature : {1.0, 2.5}) {
+      constexpr int64_t kRows = 9;
+      const TestTensor logits = RandomTensor(random_, DType::kF32, {kRows, vocabulary}, 4, 3, 1);
+      const TestTensor teacher = RandomTensor(random_, DType::kF32, {kRows, vocabulary}, 4, 3, 1);
+      const TestTensor lse(DType::kF32, {kRows}), teacher_lse(DType::kF32, {kRows});
+      (*cpu)->LogProb(cpu->context(), logits, temperature, {}, {}, lse);
+      (*cpu)->LogProb(cpu->context(), teacher, temperature, {}, {}, teacher_lse);
+      const TestTensor weight = RandomTensor(random_, DType::kF32, {kRows});
+      weight.data<float>()[4] = 0;
+      const TestTensor kl(DType::kF32, {kRows}), expected(DType::kF32, {kRows});
+      for (const DType type : kActTypes) {
+        const TestTensor dx = RandomTensor(random_, type, {kRows, vocabulary}, 0.1, 1);
+        const TestTensor expected_dx = Copy(dx);
+        (*cpu)->KlDivergence(cpu->context(), weight, logits, lse, teacher, teacher_lse, temperature,
+                             kl, dx);
+        (*reference)
+            ->KlDivergence(reference->context(), weight, logits, lse, teacher, teacher_lse,
+                           temperature, expected, expected_dx);
+        ExpectClose(kl, expected, 1e-5, 1e-5);
+        ExpectNear(dx, expected_dx);
+        dx.ExpectSurroundingsUntouched();
+      }
+      EXPECT_EQ(kl.data<float>()[4], 0.0f);
+      // Alone or among others: the same bits.
+      for (int64_t r = 0; r < kRows; ++r) {
+        const TestTensor alone(DType::kF32, {1});
+        (*cpu)->KlDivergence(cpu->context(), weight.Rows(r, r + 1), logits.Rows(r, r + 1),
+                             lse.Rows(r, r + 1), teacher.Rows(r, r + 1), teacher_lse.Rows(r, r + 1),
+                             temperature, alone, {});
+        EXPECT_EQ(alone.data<float>()[0], kl.data<float>()[r]);
+      }
+    }
+  }
+}
+
 TEST_P(CpuElementwise, LogProbOfExtremeLogits) {
   auto cpu = Cpu();
   const TestTensor logits = TensorOf(DType::kF32, {1, 4}, {1000, 1000, -1000, -1e30});

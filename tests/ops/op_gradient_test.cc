@@ -353,6 +353,29 @@ TEST_F(OpGradient, LogProb) {
   }
 }
 
+TEST_F(OpGradient, KlDivergence) {
+  for (const double temperature : {1.0, 0.7, 3.0}) {
+    const TestTensor logits = Random({4, 7}, 2), teacher = Random({4, 7}, 2);
+    const TestTensor lse(kF64, {4}), teacher_lse(kF64, {4}), kl(kF64, {4});
+    const TestTensor weight = TensorOf(kF64, {4}, {0.3, 0, 2, 1});
+    const TestTensor dlogits = Random({4, 7}), before = Copy(dlogits);
+    const auto forward = [&] {
+      run_->LogProb(context_, logits, temperature, {}, {}, lse);
+      run_->LogProb(context_, teacher, temperature, {}, {}, teacher_lse);
+      run_->KlDivergence(context_, weight, logits, lse, teacher, teacher_lse, temperature, kl, {});
+    };
+    forward();
+    for (const double value : LoadAll(kl)) EXPECT_GE(value, 0);
+    EXPECT_EQ(LoadAll(kl)[1], 0);
+    run_->KlDivergence(context_, weight, logits, lse, teacher, teacher_lse, temperature, kl,
+                       dlogits);
+    ExpectGradient(dlogits, logits, std::vector<Probe>{{kl, weight}, {logits, before}}, forward);
+    // From itself, nothing is far.
+    run_->KlDivergence(context_, weight, logits, lse, logits, lse, temperature, kl, {});
+    for (const double value : LoadAll(kl)) EXPECT_NEAR(value, 0, 1e-15);
+  }
+}
+
 TEST_F(OpGradient, EmbeddingWithRepeatedIds) {
   const TestTensor table = Random({5, 3}), dtable = Random({5, 3}), before = Copy(dtable);
   const TestTensor ids = TensorOf(DType::kI32, {6}, {4, 0, 4, 2, 4, 0});

@@ -32,6 +32,49 @@ TEST_F(SftTest, AnswersAreLearnt) {
     EXPECT_EQ(ReadFile(config.output / "model" / file), ReadFile(Model() / file)) << file;
 }
 
+// A teacher's probabilities alone say what is right: no target counts.
+TEST_F(SftTest, ATeachersProbabilitiesAreLearnt) {
+  const SftConfig teacher = Config({"output=teacher"});
+  Tune(teacher);
+  const std::string path = (teacher.output / "model").string();
+  const Settings soft = {"soft_targets.teacher=" + path, "soft_targets.weight=1"};
+  const auto with = [&](Settings more) {
+    more.insert(more.end(), soft.begin(), soft.end());
+    return Config(more);
+  };
+  const SftConfig whole = with({"output=student"});
+  const TrainSummary summary = Tune(whole);
+  const auto validations = Log(whole, "validation");
+  ASSERT_GE(validations.size(), 3u);
+  EXPECT_GT(validations.front().at("kl"), 2);
+  EXPECT_LT(validations.back().at("kl"), 0.25);
+  EXPECT_LT(summary.best_score, 0.2);
+  EXPECT_GT(Log(whole, "step").front().at("kl"), Log(whole, "step").back().at("kl"));
+  // Resumed, it is the same to the bit.
+  SftConfig first = with({"output=parts"});
+  const SftConfig parts = first;
+  TrainOptions options;
+  Interrupt(first, 7, options);
+  EXPECT_TRUE(Tune(first, options).interrupted);
+  TrainOptions resume;
+  resume.resume = true;
+  Tune(parts, resume, /*threads=*/1);
+  ExpectSameFiles(parts.output / "model/model.safetensors",
+                  whole.output / "model/model.safetensors");
+}
+
+TEST_F(SftTest, ATeacherWithOtherTokensIsRefused) {
+  const fs::path other = directory_ / "other";
+  fs::copy(Model(), other, fs::copy_options::recursive);
+  nlohmann::json tokenizer = nlohmann::json::parse(ReadFile(other / "tokenizer.json"));
+  auto& vocabulary = tokenizer["model"]["vocab"];
+  std::swap(vocabulary["a"], vocabulary["b"]);
+  WriteFileAtomically(other / "tokenizer.json", tokenizer.dump());
+  EXPECT_ERROR(Tune(Config({"soft_targets.teacher=" + other.string()})),
+               "has another tokenizer than the student: token");
+  EXPECT_FALSE(fs::exists(Config().output));
+}
+
 TEST_F(SftTest, ARunThatIsInterruptedAndResumedEndsTheSame) {
   const SftConfig whole = Config({"output=whole"});
   const TrainSummary expected = Tune(whole);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/work.h"
@@ -80,6 +81,59 @@ void CpuBackend::LogProbBackward(Context& context, ConstTensor dlogprob, ConstTe
       kernels_.softmax_gradient(x + id, t, log_sum[r], 1.0f, cpu::Element::kF32, &p, 1);
       const float at_target = scale * (1.0f - p);
       kernels_.cast(cpu::Element::kF32, &at_target, type, dx + id * size, 1);
+    }
+  });
+}
+
+void CpuBackend::KlDivergence(Context& context, ConstTensor weight, ConstTensor logits,
+                              ConstTensor lse, ConstTensor teacher_logits, ConstTensor teacher_lse,
+                              double temperature, Tensor kl, Tensor dlogits) {
+  const int64_t rows = logits.dim(0), vocabulary = logits.dim(1);
+  FATHOM_CHECK(logits.dtype() == DType::kF32 && teacher_logits.dtype() == DType::kF32);
+  cpu::CheckShape(weight, {rows}, "weight");
+  cpu::CheckShape(lse, {rows}, "lse");
+  cpu::CheckShape(teacher_logits, {rows, vocabulary}, "teacher_logits");
+  cpu::CheckShape(teacher_lse, {rows}, "teacher_lse");
+  cpu::CheckShape(kl, {rows}, "kl");
+  if (!dlogits.empty()) cpu::CheckShape(dlogits, {rows, vocabulary}, "dlogits");
+  const auto t = static_cast<float>(temperature);
+  const auto* weights = weight.data<float>();
+  const auto* log_sum = lse.data<float>();
+  const auto* teacher_log_sum = teacher_lse.data<float>();
+  auto* result = kl.data<float>();
+  cpu::ForRows(*context.pool, rows, 12 * vocabulary, [&](int64_t begin, int64_t end, int) {
+    std::vector<float> q(kBlock), p(kBlock), gradient(kBlock);
+    for (int64_t r = begin; r < end; ++r) {
+      result[r] = 0;
+      if (weights[r] == 0) continue;
+      const float scale = weights[r] / t;
+      const auto* student = reinterpret_cast<const float*>(At(logits, r));
+      const auto* teacher = reinterpret_cast<const float*>(At(teacher_logits, r));
+      const float difference = log_sum[r] - teacher_log_sum[r];
+      double sum = 0;
+      for (int64_t j = 0; j < vocabulary; j += kBlock) {
+        const int64_t count = std::min(kBlock, vocabulary - j);
+        const float *z = student + j, *of_teacher = teacher + j;
+        kernels_.softmax_gradient(z, t, log_sum[r], 1.0f, cpu::Element::kF32, q.data(), count);
+        kernels_.softmax_gradient(of_teacher, t, teacher_log_sum[r], 1.0f, cpu::Element::kF32,
+                                  p.data(), count);
+        // Several sums at once, put together in a fixed order.
+        constexpr int64_t kSums = 8;
+        double sums[kSums] = {};
+        for (int64_t i = 0; i < count; ++i) {
+          const float log_ratio = of_teacher[i] / t - z[i] / t + difference;
+          sums[i % kSums] += static_cast<double>(p[static_cast<size_t>(i)] * log_ratio);
+        }
+        for (const double part : sums) sum += part;
+        if (dlogits.empty()) continue;
+        const cpu::Element type = ElementOf(dlogits);
+        std::byte* dx = At(dlogits, r) + j * cpu::SizeOf(type);
+        kernels_.cast(type, dx, cpu::Element::kF32, gradient.data(), count);
+        for (size_t i = 0; i < static_cast<size_t>(count); ++i)
+          gradient[i] += scale * (q[i] - p[i]);
+        kernels_.cast(cpu::Element::kF32, gradient.data(), type, dx, count);
+      }
+      result[r] = static_cast<float>(sum);
     }
   });
 }

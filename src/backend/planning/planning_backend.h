@@ -62,6 +62,8 @@ class PlanningBackend : public Backend {
   void LogProb(Context&, ConstTensor, double, ConstTensor, Tensor, Tensor) override {}
   void LogProbBackward(Context&, ConstTensor, ConstTensor, double, ConstTensor, ConstTensor,
                        Tensor) override {}
+  void KlDivergence(Context&, ConstTensor, ConstTensor, ConstTensor, ConstTensor, ConstTensor,
+                    double, Tensor, Tensor) override {}
   void AdamW(Context&, const AdamWArgs&) override {}
   double SumSquares(Context&, ConstTensor) override { return 0; }
 

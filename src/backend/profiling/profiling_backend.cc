@@ -298,6 +298,19 @@ void ProfilingBackend::LogProbBackward(Context& context, ConstTensor dlogprob, C
       logits, dlogits);
 }
 
+void ProfilingBackend::KlDivergence(Context& context, ConstTensor weight, ConstTensor logits,
+                                    ConstTensor lse, ConstTensor teacher_logits,
+                                    ConstTensor teacher_lse, double temperature, Tensor kl,
+                                    Tensor dlogits) {
+  RunOver(
+      "KlDivergence",
+      [&] {
+        device_.KlDivergence(context, weight, logits, lse, teacher_logits, teacher_lse, temperature,
+                             kl, dlogits);
+      },
+      logits, teacher_logits, dlogits);
+}
+
 void ProfilingBackend::AdamW(Context& context, const AdamWArgs& args) {
   RunOver(
       "AdamW", [&] { device_.AdamW(context, args); }, args.grad, args.param, args.param, args.m,

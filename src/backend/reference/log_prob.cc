@@ -49,4 +49,30 @@ void ReferenceBackend::LogProbBackward(Context&, ConstTensor dlogprob, ConstTens
   }
 }
 
+void ReferenceBackend::KlDivergence(Context&, ConstTensor weight, ConstTensor logits,
+                                    ConstTensor lse, ConstTensor teacher_logits,
+                                    ConstTensor teacher_lse, double temperature, Tensor kl,
+                                    Tensor dlogits) {
+  const int64_t rows = logits.dim(0), vocabulary = logits.dim(1);
+  CheckShape(weight, {rows}, "weight");
+  CheckShape(lse, {rows}, "lse");
+  CheckShape(teacher_logits, {rows, vocabulary}, "teacher_logits");
+  CheckShape(teacher_lse, {rows}, "teacher_lse");
+  CheckShape(kl, {rows}, "kl");
+  if (!dlogits.empty()) CheckShape(dlogits, {rows, vocabulary}, "dlogits");
+  for (int64_t r = 0; r < rows; ++r) {
+    const double w = Load(weight, r);
+    double sum = 0;
+    for (int64_t j = 0; w != 0 && j < vocabulary; ++j) {
+      const double log_p = Load(teacher_logits, r, j) / temperature - Load(teacher_lse, r);
+      const double log_q = Load(logits, r, j) / temperature - Load(lse, r);
+      const double p = std::exp(log_p);
+      sum += p * (log_p - log_q);
+      if (dlogits.empty()) continue;
+      Store(dlogits, r, j, Load(dlogits, r, j) + w * (std::exp(log_q) - p) / temperature);
+    }
+    Store(kl, r, sum);
+  }
+}
+
 }  // namespace fathom

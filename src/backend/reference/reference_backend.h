@@ -83,6 +83,9 @@ class ReferenceBackend : public Backend {
   void LogProbBackward(Context& context, ConstTensor dlogprob, ConstTensor logits,
                        double temperature, ConstTensor targets, ConstTensor lse,
                        Tensor dlogits) override;
+  void KlDivergence(Context& context, ConstTensor weight, ConstTensor logits, ConstTensor lse,
+                    ConstTensor teacher_logits, ConstTensor teacher_lse, double temperature,
+                    Tensor kl, Tensor dlogits) override;
 
   void AdamW(Context& context, const AdamWArgs& args) override;
   double SumSquares(Context& context, ConstTensor x) override;

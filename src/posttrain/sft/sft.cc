@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 
 #include "base/directories.h"
 #include "base/error.h"
@@ -20,6 +21,7 @@
 #include "posttrain/chat_model.h"
 #include "posttrain/sft/conversation_corpus.h"
 #include "posttrain/sft/conversation_rows.h"
+#include "posttrain/sft/soft_teacher.h"
 #include "train/run_setup.h"
 #include "train/training_step.h"
 
@@ -49,10 +51,12 @@ TrainingStage TunedStage(const SftConfig& config, const ModelConfig& model, int6
 
 class Tuning : public TrainingTask {
  public:
-  // data: the folder for the encoded conversations.
-  Tuning(const SftConfig& config, const fs::path& data, ThreadPool& pool, bool quiet)
+  // data: the folder for the encoded conversations. teacher: null, or what has to outlive it.
+  Tuning(const SftConfig& config, const fs::path& data, const SoftTeacher* teacher,
+         ThreadPool& pool, bool quiet)
       : config_(config),
         quiet_(quiet),
+        teacher_(teacher),
         from_(ChatModel::Open(config.model.init_from)),
         model_(TunedModel(config, from_.config)),
         companions_(CompanionsOf(config.model.init_from, from_.tokenizer)),
@@ -97,6 +101,9 @@ class Tuning : public TrainingTask {
     return settings;
   }
   std::string ConfigToml() const override { return config_.ToToml(); }
+  const SoftTargets* soft_targets() const override {
+    return teacher_ != nullptr ? &teacher_->targets() : nullptr;
+  }
 
   void Describe(nlohmann::ordered_json& line) const override {
     spdlog::info("{:.2f} epochs in {} steps; {:.0f} % of a row's tokens belong to conversations",
@@ -122,7 +129,7 @@ class Tuning : public TrainingTask {
     if (held_out_sequences_ == 0) return std::nullopt;
     const PackedConversations rows(held_out_, RowOptions(), 0, tokens);
     const int64_t at_once = stage.MicroBatchRows(config_);
-    double nats = 0;
+    double nats = 0, kl = 0;
     int64_t targets = 0;
     Progress progress("judging held-out answers", "rows", static_cast<double>(rows.rows()),
                       quiet_ || tokens > 0);
@@ -131,18 +138,26 @@ class Tuning : public TrainingTask {
       TokenRows batch;
       batch.Reset(count, config_.data.sequence_length, model_.num_nextn_predict_layers);
       for (int64_t i = 0; i < count; ++i) rows.ReadRow(first + i, i, batch);
-      const LossOutput output = LanguageModelLoss(context, transformer, MakeLossInput(batch),
-                                                  {.form = config_.Form()}, nullptr);
+      const LossOutput output =
+          LanguageModelLoss(context, transformer, MakeLossInput(batch),
+                            {.form = config_.Form(), .soft = soft_targets()}, nullptr);
       nats += output.nll[0];
+      kl += output.kl;
       targets += output.targets[0];
       progress.Update(static_cast<double>(first + count));
     }
-    const double loss = nats / static_cast<double>(std::max<int64_t>(1, targets));
-    return Judgement{.score = loss,
-                     .text = fmt::format("held-out answers {:.3f}", loss),
-                     .line = {{"loss", loss},
-                              {"held_out_sequences", rows.sequences()},
-                              {"held_out_targets", targets}}};
+    const auto all = static_cast<double>(std::max<int64_t>(1, targets));
+    const double loss = nats / all;
+    Judgement judgement{.score = loss,
+                        .text = fmt::format("held-out answers {:.3f}", loss),
+                        .line = {{"loss", loss},
+                                 {"held_out_sequences", rows.sequences()},
+                                 {"held_out_targets", targets}}};
+    if (teacher_ != nullptr) {
+      judgement.text += fmt::format(", {:.3f} from the teacher", kl / all);
+      judgement.line["kl"] = kl / all;
+    }
+    return judgement;
   }
 
   void Finish(const std::optional<Judgement>&, nlohmann::ordered_json&) override {}
@@ -185,6 +200,7 @@ class Tuning : public TrainingTask {
 
   const SftConfig& config_;
   bool quiet_;
+  const SoftTeacher* teacher_;
   ChatModel from_;
   ModelConfig model_;
   ModelCompanions companions_;
@@ -201,13 +217,21 @@ class Tuning : public TrainingTask {
 TrainSummary RunSft(Context& context, const SftConfig& config, const TrainOptions& options) {
   RefuseExistingRun(config, options);
   InterruptGuard interrupt;
+  // It is in memory before it is looked what the rest fits into.
+  std::optional<SoftTeacher> teacher;
+  const SftConfig::Soft& soft = config.soft_targets;
+  if (!soft.teacher.empty()) {
+    teacher.emplace(context, soft.teacher, ChatModel::Open(config.model.init_from), soft.weight,
+                    soft.temperature, options.quiet);
+  }
   // Refused before anything is made.
   const std::vector<TrainingStage> stages = {
       TunedStage(config, TunedModel(config, ReadModelConfig(config.model.init_from)), 1)};
   const MemoryPlan plan = PlanTraining(config, stages, *context.backend, *context.pool);
   RefuseWhatDoesNotFit(config, stages, plan, static_cast<double>(AvailableMemory()),
                        *context.backend, *context.pool);
-  Tuning task(config, config.output / "data", *context.pool, options.quiet);
+  Tuning task(config, config.output / "data", teacher ? &*teacher : nullptr, *context.pool,
+              options.quiet);
   return RunTraining(context, config, task, plan, options);
 }
 
@@ -223,7 +247,7 @@ std::vector<TrainingStage> SftStages(const SftConfig& config, ThreadPool& pool, 
       fs::remove_all(path, ignored);
     }
   } removal{name};
-  return Tuning(config, name, pool, quiet).stages();
+  return Tuning(config, name, nullptr, pool, quiet).stages();
 }
 
 std::vector<int32_t> SftSamplePrompt(const SftConfig& config) {

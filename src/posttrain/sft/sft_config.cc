@@ -17,6 +17,11 @@ void Describe(Config& config, Fields& fields) {
     section.Field("init_from", config.model.init_from);
     section.Field("mtp", config.model.mtp);
   });
+  fields.Section("soft_targets", [&](auto& section) {
+    section.Field("teacher", config.soft_targets.teacher);
+    section.Field("weight", config.soft_targets.weight, 0, 1);
+    section.Field("temperature", config.soft_targets.temperature, 0.01, 100);
+  });
   fields.Section("data", [&](auto& section) {
     section.Field("sequence_length", config.data.sequence_length, 2, 1 << 24);
     section.Field("held_out_fraction", config.data.held_out_fraction, 0, 0.9);

@@ -30,6 +30,13 @@ struct SftConfig : TrainingSettings {
     std::string too_long = "drop";  // or "truncate"
   } data;
 
+  // A teacher with the same tokenizer whose probabilities are learnt, too (SoftTargets,
+  // model/language_model_loss.h).
+  struct Soft {
+    std::filesystem::path teacher;  // a model directory or a GGUF file; empty: none
+    double weight = 0.5, temperature = 1;
+  } soft_targets;
+
   double epochs = 2;
   int64_t steps = 0;  // in place of epochs, unless it is 0
 
