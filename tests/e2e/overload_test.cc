@@ -104,7 +104,7 @@ TEST_F(OverloadTest, RefusesEarlyAndKeepsItsObjective) {
   WriteFileAtomically(config,
                       fmt::format("[admission]\nfirst_token_seconds = {:.3f}\n", objective));
   server_->Signal(SIGHUP);
-  while (!Has(server_->Err(), "are read again")) std::this_thread::yield();
+  while (!Has(server_->Err(), "configuration is read again")) std::this_thread::yield();
   // Ten times that, whatever becomes of it: each thread sends at its times.
   const double rate = 10 * sustainable;
   constexpr int kThreads = 256;
