@@ -4,18 +4,22 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "serve/accounts/access_error.h"
 
 namespace fathom {
 namespace {
 
-constexpr double kMargin = 0.7;
+constexpr double kMargin = 0.8;
 constexpr double kMemory = 10;   // seconds after which what was measured counts 1/e
 constexpr double kNewest = 0.1;  // weight of a request's bytes a token
 // Estimates below this share of the objective say nothing about how wrong estimates are.
 constexpr double kTelling = 0.2;
-constexpr double kCorrection = 0.1, kLeastCorrection = 0.5, kMostCorrection = 10;
+constexpr size_t kErrors = 512;
+constexpr std::chrono::seconds kErrorsAge{60};
+constexpr double kErrorsQuantile = 0.99;
+constexpr double kLeastCorrection = 0.5, kMostCorrection = 10;
 // A body is never taken for more tokens than it has bytes, nor for next to none.
 constexpr double kLeastBytes = 1, kMostBytes = 16;
 
@@ -52,11 +56,24 @@ void Admission::Place::Begin() {
   const std::lock_guard lock(admission_.mutex_);
   // Where next to nothing was before it, what it took is that of a step.
   if (estimate_ < kTelling * admission_.options_.objective.count() || estimate_ == 0) return;
-  const double took = std::chrono::duration<double>(admission_.now_() - arrival_).count();
-  double& correction = admission_.correction_;
-  // Goes to where one in ten is above it.
-  correction += kCorrection * (took / estimate_ > correction ? 0.9 : -0.1);
-  correction = std::clamp(correction, kLeastCorrection, kMostCorrection);
+  const Clock::time_point now = admission_.now_();
+  admission_.errors_.push_back(
+      {now, std::chrono::duration<double>(now - arrival_).count() / estimate_});
+  if (admission_.errors_.size() > kErrors) admission_.errors_.pop_front();
+}
+
+double Admission::Correction() {
+  const Clock::time_point now = now_();
+  while (!errors_.empty() && now - errors_.front().time > kErrorsAge) errors_.pop_front();
+  if (errors_.empty()) return 1;
+  std::vector<double> ratios;
+  ratios.reserve(errors_.size());
+  for (const Error& error : errors_) ratios.push_back(error.ratio);
+  const auto quantile =
+      ratios.begin() +
+      static_cast<int64_t>(kErrorsQuantile * static_cast<double>(ratios.size() - 1));
+  std::nth_element(ratios.begin(), quantile, ratios.end());
+  return std::clamp(*quantile, kLeastCorrection, kMostCorrection);
 }
 
 void Admission::Change(int64_t key, int64_t tokens, int64_t choices, int64_t requests) {
@@ -98,7 +115,7 @@ std::shared_ptr<Admission::Place> Admission::Admit(int64_t key, uint64_t body_by
                         "the server has begun, and does not know yet how fast it is", 1);
     }
     if (is_measured) estimate = Estimate(own, tokens);
-    const double wait = correction_ * estimate;
+    const double wait = Correction() * estimate;
     if (wait > kMargin * objective) {
       throw AccessError(
           AccessError::Reason::kOverloaded,

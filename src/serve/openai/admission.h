@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -28,9 +29,10 @@ struct AdmissionOptions {
 // gives keys equal ones: with m keys waiting, m times its own prompts, if that is less. So a key
 // with a long queue is refused, while another is not.
 //
-// Estimates are multiplied by how much longer it really took, in nine of ten cases lately, and a
-// request is taken when that is within 70 % of the objective: who comes later shares. It is taken
-// whatever it would take when nobody is before it: what is long by itself does not become shorter.
+// Estimates are multiplied by how much longer it really took, in all but one of a hundred cases
+// lately, and a request is taken when that is within 80 % of the objective: what keys that come
+// later take, and the way to the client, are not in it. It is taken whatever it would take when
+// nobody is before it: what is long by itself does not become shorter.
 // While nothing has been measured, as many are taken as are written at a time.
 //
 // From any thread.
@@ -96,7 +98,14 @@ class Admission : public EngineObserver {
     double amount_ = 0, seconds_ = 0;
   };
 
+  // How much longer the first token of a request took than was estimated.
+  struct Error {
+    Clock::time_point time;
+    double ratio;
+  };
+
   // mutex_ is held in all of them.
+  double Correction();  // what estimates are multiplied by
   double Estimate(const Load& own, int64_t tokens) const;
   void Change(int64_t key, int64_t tokens, int64_t choices, int64_t requests);
 
@@ -107,9 +116,9 @@ class Admission : public EngineObserver {
   std::map<int64_t, Load> of_key_;  // those that wait
   Rate prompts_, ends_;             // tokens of prompts, answers that ended, a second
   double bytes_per_token_ = 4;
-  double correction_ = 1;  // of estimates
-  int64_t writing_ = 0;    // answers that have begun and go on
-  bool full_ = false;      // as many run as may
+  std::deque<Error> errors_;  // the latest, oldest first
+  int64_t writing_ = 0;       // answers that have begun and go on
+  bool full_ = false;         // as many run as may
   int64_t steps_ = 0, prompt_tokens_ = 0, ended_ = 0;
   Clock::time_point last_step_{};
 };
