@@ -58,7 +58,9 @@ int64_t ParseExpiry(const std::string& text) {
       return std::time(nullptr) + days * 86'400;
     }
   }
-  return ParseDay(text, "--expires");
+  const int64_t day = ParseDay(text, "--expires");
+  if (day <= std::time(nullptr)) throw UsageError("--expires", fmt::format("{} is over", text));
+  return day;
 }
 
 void Apply(const Arguments& arguments, ApiKey& key) {
@@ -125,8 +127,12 @@ void Create(const Arguments& arguments) {
     return;
   }
   WriteStandardOutput(secret + "\n");
-  spdlog::info("this is the only time that the key of '{}' is shown: what is kept is its hash",
-               key.name);
+  spdlog::info(
+      "this is the only time that the key of '{}' is shown: what is kept is its hash; running "
+      "servers take it in a few seconds",
+      key.name);
+  if (key.limits.budget)
+    spdlog::info("its budget counts what [prices] of the servers' --config says");
 }
 
 std::string OrDash(int64_t value) { return value == 0 ? "-" : std::to_string(value); }

@@ -70,6 +70,7 @@ class Serving {
         model_(arguments.directory, arguments.precision.Get(), arguments.draft.wants_mtp(),
                arguments.adapter.directory) {
     CheckKeys();
+    WarnOfBudgets(settings_.prices);
     const auto side_file = [this](std::string_view name) {
       return model_.mapped().source().SideFile(name);
     };
@@ -120,6 +121,8 @@ class Serving {
     };
     arguments_.web.reload = [this] { Reload(); };
     arguments_.web.stopping = NotifyStopping;
+    arguments_.web.drained = [&service] { service.GiveUp(); };
+    arguments_.web.is_open = [this] { return accounts_.keys().empty(); };
     WebServer server(arguments_.web, std::move(router));
     spdlog::info("{} tokens of context, {} for the cache", options.max_length,
                  FormatBytes(static_cast<double>(pages * page_bytes)));
@@ -169,8 +172,16 @@ class Serving {
     }
   }
 
+  void WarnOfBudgets(const Prices& prices) const {
+    if (prices != Prices{} || !accounts_.keys().has_budget()) return;
+    spdlog::warn(
+        "keys have budgets, and there are no prices, so that nothing costs anything: give them in "
+        "[prices] of the file of --config (docs/serving.md)");
+  }
+
   void Reload() {
     const ServeSettings settings = ServeSettings::Read(arguments_.config);
+    WarnOfBudgets(settings.prices);
     accounts_.SetPrices(settings.prices);
     admission_.SetObjective(settings.first_token);
     accounts_.ReloadKeys();

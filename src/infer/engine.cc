@@ -98,18 +98,19 @@ void Engine::Check(const GenerationRequest& request) const {
   }
 }
 
-int64_t Engine::AddRequest(GenerationRequest request) {
+int64_t Engine::AddRequest(GenerationRequest request, bool joins) {
   Check(request);
-  if (options_.max_waiting > 0 && scheduler_.waiting() >= options_.max_waiting) {
-    throw QueueFullError("request", fmt::format("{} requests are waiting", scheduler_.waiting()),
-                         "try again later");
-  }
-  if (options_.max_waiting_per_user > 0 &&
-      scheduler_.WaitingOf(request.user) >= options_.max_waiting_per_user) {
+  if (!joins && options_.max_waiting > 0 && scheduler_.waiting() >= options_.max_waiting) {
     throw QueueFullError(
-        "request",
-        fmt::format("{} of this user's requests are waiting", scheduler_.WaitingOf(request.user)),
+        "", fmt::format("too many requests are waiting already ({})", scheduler_.waiting()),
         "try again later");
+  }
+  if (!joins && options_.max_waiting_per_user > 0 &&
+      scheduler_.WaitingOf(request.user) >= options_.max_waiting_per_user) {
+    throw QueueFullError("",
+                         fmt::format("too many of this user's requests are waiting already ({})",
+                                     scheduler_.WaitingOf(request.user)),
+                         "try again later");
   }
   Sampler sampler(request.sampling, request.choice, request.prompt, request.constraint);
   const int64_t id = next_id_++;

@@ -130,8 +130,9 @@ class Engine : private SequencePages {
 
   // Returns the request's id: 0, 1, ... Throws UsageError for parameters out of range and an empty
   // prompt; Error for ids outside the vocabulary, and when prompt and answer can never fit into the
-  // model's context or the cache; QueueFullError.
-  int64_t AddRequest(GenerationRequest request);
+  // model's context or the cache; QueueFullError, unless it `joins` the request before it, which
+  // has found room in the queue: another answer to the same client.
+  int64_t AddRequest(GenerationRequest request, bool joins = false);
   // Gives up a request, wherever it stands; ids that are unknown or finished are ignored. What was
   // computed stays cached.
   void Cancel(int64_t id);

@@ -190,12 +190,24 @@ TEST_F(ServeAccessTest, AtSighupPricesAreReadAgain) {
   EXPECT_EQ(rows.back().at("output_price"), "9.00");
 }
 
+// A budget that counts nothing is said to do so.
+TEST_F(ServeAccessTest, ABudgetWantsPrices) {
+  key_ = CreateKey("alice", {"--budget", "1"});
+  const std::string config = Prices("");
+  Serve({"--ledger", Ledger(), "--config", config});
+  EXPECT_TRUE(Has(server_->Err(), "keys have budgets, and there are no prices"));
+  Prices("output = 1.0");
+  Serve({"--ledger", Ledger(), "--config", config});
+  EXPECT_FALSE(Has(server_->Err(), "no prices"));
+}
+
 TEST_F(ServeAccessTest, KeysAreListedChangedAndRevoked) {
   CreateKey("alice", {"--concurrency", "3", "--budget", "12.5", "--budget-period", "month",
                       "--expires", "2100-01-31"});
   EXPECT_EQ(Run({"keys", "create", "alice", "--ledger", Ledger()}), 1);
   EXPECT_EQ(Run({"keys", "create", "a b", "--ledger", Ledger()}), 2);
   EXPECT_EQ(Run({"keys", "change", "bob", "--ledger", Ledger()}), 1);
+  EXPECT_EQ(Run({"keys", "change", "alice", "--expires", "2020-01-01", "--ledger", Ledger()}), 2);
   EXPECT_EQ(Run({"keys", "change", "alice", "--budget", "none", "--disable", "--ledger", Ledger()}),
             0);
   const auto listed = [&] {

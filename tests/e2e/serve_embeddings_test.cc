@@ -63,7 +63,7 @@ TEST_F(ServeEmbeddingsTest, WhatIsWrongIsSaid) {
   EXPECT_EQ(param({{"input", json::array()}}), "input");
   EXPECT_EQ(param({{"input", "a"}, {"dimensions", 8}}), "dimensions");
   EXPECT_EQ(param({{"input", "a"}, {"encoding_format", "hex"}}), "encoding_format");
-  EXPECT_EQ(param({{"input", std::string(1000, 'x')}}), "max_tokens");
+  EXPECT_EQ(param({{"input", std::string(1000, 'x')}}), "input");
 }
 
 }  // namespace

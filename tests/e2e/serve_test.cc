@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -173,7 +174,7 @@ TEST_F(ServeTest, WhoLeavesIsNotWrittenFor) {
 }
 
 TEST_F(ServeTest, AFullQueueRefuses) {
-  Serve({"--max-running", "1", "--max-waiting", "128"});
+  Serve({"--max-running", "1", "--max-waiting", "100"});
   Client client(port_);
   json streamed = LongRequest();
   streamed["stream"] = true;
@@ -181,6 +182,80 @@ TEST_F(ServeTest, AFullQueueRefuses) {
   client.ReceiveUntil("data: ");
   const json refused = Ask("/v1/completions", LongRequest(), 429);
   EXPECT_EQ(refused["error"]["type"], "rate_limit_error");
+  EXPECT_EQ(refused["error"]["code"], "overloaded");
+}
+
+// A stream that waits for its turn has begun, so that it can have comments meanwhile; many answers
+// at once are one request.
+TEST_F(ServeTest, WhoWaitsIsToldSo) {
+  Serve({"--max-running", "1", "--max-waiting", "2"});
+  json streamed = LongRequest();
+  streamed["stream"] = true;
+  Client first(port_), second(port_);
+  first.Send(Post("/v1/completions", streamed.dump()));
+  first.ReceiveUntil("data: ");
+  // All but one of them wait, and there is no room for more.
+  streamed["n"] = 1;
+  second.Send(Post("/v1/completions", streamed.dump()));
+  EXPECT_EQ(Status(second.ReceiveUntil("\r\n\r\n")), 429);
+
+  Serve({"--max-running", "1"});
+  Client running(port_), waiting(port_);
+  running.Send(Post("/v1/completions", streamed.dump()));
+  running.ReceiveUntil("data: ");
+  waiting.Send(Post("/v1/completions", streamed.dump()));
+  EXPECT_EQ(Status(waiting.ReceiveUntil("\r\n\r\n")), 200);
+  EXPECT_EQ(UnderWay(), 2);
+}
+
+// Clients are told, and the ledger has it, when the time to end is over.
+TEST_F(ServeTest, WhatTakesTooLongToEndIsGivenUp) {
+  key_ = CreateKey("alice");
+  Serve({"--ledger", Ledger(), "--drain-time", "0"});
+  json request = LongRequest();
+  request["n"] = 2;
+  Client whole(port_), streaming(port_);
+  whole.Send(Post("/v1/completions", request.dump(), Headers()));
+  request["stream"] = true;
+  streaming.Send(Post("/v1/completions", request.dump(), Headers()));
+  streaming.ReceiveUntil("data: ");
+  while (UnderWay() < 4) std::this_thread::yield();
+  server_->Signal(SIGTERM);
+  const std::string refused = whole.Receive();
+  EXPECT_EQ(Status(refused), 503);
+  EXPECT_EQ(json::parse(Body(refused))["error"]["type"], "server_error");
+  const std::string rest = streaming.ReceiveUntil("\r\n0\r\n\r\n");
+  EXPECT_TRUE(Has(rest, "the server is shutting down"));
+  EXPECT_FALSE(Has(rest, "[DONE]"));
+  EXPECT_EQ(server_->Status(), 0);
+  const auto rows = ExportLedger();
+  ASSERT_EQ(rows.size(), 2U);
+  for (const auto& row : rows) EXPECT_EQ(row.at("outcome"), "failed");
+}
+
+// The same prompt twice in a request is answered twice.
+TEST_F(ServeTest, PromptsOfARequestAreAnsweredForThemselves) {
+  Serve();
+  json request = {
+      {"prompt", {"class", "class", "class"}}, {"max_tokens", 24}, {"ignore_eos", true}};
+  const auto texts = [&] {
+    std::set<std::string> different;
+    const json answer = Ask("/v1/completions", request);
+    for (const json& choice : answer["choices"]) different.insert(choice["text"]);
+    return different.size();
+  };
+  EXPECT_EQ(texts(), 3U);
+  request["seed"] = 5;
+  EXPECT_EQ(texts(), 1U);
+  // What ends an answer besides the model's own tokens.
+  const json ids = Ask("/tokenize", {{"prompt", "a"}})["tokens"];
+  request = {{"prompt", "class"},
+             {"max_tokens", 24},
+             {"stop_token_ids", {ids.back()}},
+             {"logit_bias", {{std::to_string(ids.back().get<int>()), 100}}}};
+  const json stopped = Ask("/v1/completions", request)["choices"][0];
+  EXPECT_EQ(stopped["finish_reason"], "stop");
+  EXPECT_EQ(stopped["text"], "");
 }
 
 TEST_F(ServeTest, SigtermLetsAnswersEnd) {
@@ -357,18 +432,30 @@ TEST_F(ServeTest, ToolsAreCalled) {
   const auto refused = [&](const char* field, const json& value) {
     json wrong = request;
     wrong[field] = value;
-    EXPECT_EQ(Ask("/v1/chat/completions", wrong, 400)["error"]["param"], "tools");
+    return Ask("/v1/chat/completions", wrong, 400)["error"]["param"];
   };
-  refused("tools", json::array());
-  refused("tool_choice", "sometimes");
-  refused("tool_choice", {{"type", "function"}, {"function", {{"name", "none"}}}});
+  // The calls that it wants need some.
+  EXPECT_EQ(refused("tools", json::array()), "tool_choice");
+  EXPECT_EQ(refused("tool_choice", "sometimes"), "tool_choice");
+  EXPECT_EQ(refused("tool_choice", {{"type", "function"}, {"function", {{"name", "none"}}}}),
+            "tool_choice");
   json strange = Tools();
   strange[1]["function"]["parameters"]["properties"]["a"]["multipleOf"] = 2;
-  refused("tools", strange);
+  EXPECT_EQ(refused("tools", strange), "tools");
   strange[1]["function"]["strict"] = false;
   request["tools"] = strange;
   request["tool_choice"] = {{"type", "function"}, {"function", {{"name", "weather"}}}};
   ExpectCall(Ask("/v1/chat/completions", request)["choices"][0]["message"]["tool_calls"][0]);
+}
+
+// Tools, thoughts and all.
+TEST_F(ServeTest, TokenizesAChatAsItIsAsked) {
+  Serve();
+  const json chat = {{"messages", UserSays("Hello!")},
+                     {"max_tokens", 1},
+                     {"tools", {{{"type", "function"}, {"function", {{"name", "f"}}}}}}};
+  EXPECT_EQ(Ask("/tokenize", chat)["count"],
+            Ask("/v1/chat/completions", chat)["usage"]["prompt_tokens"]);
 }
 
 TEST_F(ServeTest, ThoughtsEndWhenTheyAreLongEnough) {
@@ -412,14 +499,21 @@ TEST_F(ServeTest, SaysWhatItIsAndWhatIsWrong) {
   client.Send(Get("/v1/models"));
   const json models = json::parse(Body(client.Receive()));
   EXPECT_EQ(models["data"][0]["id"], "mine");
+  client.Send(Get("/v1/models/mine"));
+  EXPECT_EQ(json::parse(Body(client.Receive())), models["data"][0]);
   EXPECT_EQ(models["data"][0]["max_model_len"], 100);
   EXPECT_EQ(models["data"][0]["default_sampling"]["top_p"], 1);
   // Nobody has said what it costs.
   EXPECT_FALSE(Ask("/v1/completions", {{"prompt", "a"}})["usage"].contains("cost"));
   EXPECT_EQ(Ask("/v1/completions", {{"prompt", "a"}, {"model", "other"}}, 404)["error"]["code"],
             "model_not_found");
-  EXPECT_EQ(Ask("/v1/completions", {{"prompt", "a"}, {"max_tokens", 101}}, 400)["error"]["code"],
-            "context_length_exceeded");
+  const auto too_long = [&](const json& request) {
+    const json error = Ask("/v1/completions", request, 400)["error"];
+    EXPECT_EQ(error["code"], "context_length_exceeded");
+    return error["param"];
+  };
+  EXPECT_EQ(too_long({{"prompt", "a"}, {"max_tokens", 101}}), "max_tokens");
+  EXPECT_EQ(too_long({{"prompt", std::string(2000, 'x')}, {"max_tokens", 5}}), "prompt");
   EXPECT_EQ(Ask("/v1/completions", {{"prompt", {0, 5000}}}, 400)["error"]["type"],
             "invalid_request_error");
   // What the HTTP server says itself has the API's shape, too.
@@ -436,6 +530,7 @@ TEST_F(ServeTest, SaysWhatItIsAndWhatIsWrong) {
   const json ids = Ask("/tokenize", {{"prompt", "int x;"}})["tokens"];
   EXPECT_FALSE(ids.empty());
   EXPECT_TRUE(Has(Ask("/detokenize", {{"tokens", ids}})["prompt"].get<std::string>(), "int x;"));
+  Ask("/detokenize", {{"tokens", {99999}}}, 400);
 }
 
 }  // namespace

@@ -176,5 +176,19 @@ TEST_F(Later, ButNotForEver) {
   gone_.wait();
 }
 
+TEST_F(Later, WhatTakesTooLongHasALastWord) {
+  Start({.drain_time = std::chrono::milliseconds(50), .drained = [this] {
+           Answer().Write("data: the server ends\n\n");
+           Answer().Close();
+         }});
+  Client client(running_->port());
+  client.Send(Get("/later"));
+  Answer().Begin(Events());
+  client.ReceiveUntil("\r\n\r\n");
+  running_->server().Stop();
+  EXPECT_TRUE(Has(client.ReceiveUntil("\r\n0\r\n\r\n"), "the server ends"));
+  running_->Stop();
+}
+
 }  // namespace
 }  // namespace fathom

@@ -131,6 +131,25 @@ TEST(ApiRequest, WhetherToThinkAndHowLong) {
   EXPECT_EQ(chat(R"(, "reasoning_effort": "low", "thinking_budget": 7)").thinking_budget, 7);
 }
 
+// What OpenAI's clients call "system" today; templates would leave it out.
+TEST(ApiRequest, ADeveloperIsTheSystem) {
+  const ChatRequest request = Chat(R"({"messages": [{"role": "developer", "content": "Be brief."},
+      {"role": "user", "content": "hi"}, {"role": "assistant", "tool_calls": [{}]},
+      {"role": "tool", "content": "3"}]})");
+  ASSERT_EQ(request.messages.items.size(), 4U);
+  EXPECT_EQ(request.messages.items[0].Find("role")->string, "system");
+  EXPECT_EQ(request.messages.items[1].Find("role")->string, "user");
+}
+
+TEST(ApiRequest, ATemperatureThatIsNearlyZero) {
+  const auto temperature = [](const std::string& given) {
+    return Completion(R"({"prompt": "a", "temperature": )" + given + "}").sampling.temperature;
+  };
+  EXPECT_EQ(temperature("1e-5"), 0.01);
+  EXPECT_EQ(temperature("0"), 0);
+  EXPECT_EQ(temperature("0.5"), 0.5);
+}
+
 TEST(ApiRequest, AnAnswerThatHasBegun) {
   const std::string user = R"({"messages": [{"role": "user", "content": "hi"}, )";
   const ChatRequest request =
@@ -153,6 +172,13 @@ TEST(ApiRequest, PromptsComeInFourForms) {
   const CompletionRequest lists = Completion(R"({"prompt": [[1], [2, 3]]})");
   ASSERT_EQ(lists.prompts.size(), 2U);
   EXPECT_EQ(lists.prompts[1].ids, (std::vector<int32_t>{2, 3}));
+}
+
+// "x,x,x"
+std::string Repeated(const std::string& item, int times) {
+  std::string list = item;
+  for (int i = 1; i < times; ++i) list += "," + item;
+  return list;
 }
 
 // The error's status, and the field that it names.
@@ -178,6 +204,8 @@ TEST(ApiRequest, MistakesNameTheirField) {
            {R"({"prompt": []})", "prompt"},
            {R"({"prompt": [[-1]]})", "prompt[0][0]"},
            {R"({"prompt": "a", "n": 0})", "n"},
+           {R"({"prompt": [)" + Repeated("\"a\"", 9) + R"(], "n": 128})", "n"},
+           {R"({"prompt": [)" + Repeated("\"a\"", 129) + "]}", "prompt"},
            {R"({"prompt": "a", "n": "two"})", "n"},
            {R"({"prompt": "a", "temperature": -1})", "temperature"},
            {R"({"prompt": "a", "top_p": 0})", "top_p"},
@@ -206,7 +234,19 @@ TEST(ApiRequest, MistakesNameTheirField) {
         R"([{"type": "function", "function": {}}])", R"([{"type": "web_search"}])", R"("f")"}) {
     ExpectRefused(true, "{" + messages + ", \"tools\": " + tools + "}", "tools");
   }
-  ExpectRefused(true, "{" + messages + R"(, "tool_choice": "required"})", "tools");
+  ExpectRefused(true,
+                "{" + messages + R"(, "tools": [{"type": "function", "function": {"name": "f"}},
+                                       {"type": "function", "function": {"name": "f"}}]})",
+                "tools");
+  ExpectRefused(true, "{" + messages + R"(, "tool_choice": "required"})", "tool_choice");
+  ExpectRefused(true, "{" + messages + R"(, "parallel_tool_calls": 3})", "parallel_tool_calls");
+  ExpectRefused(true, "{" + messages + R"(, "chat_template_kwargs": 5})", "chat_template_kwargs");
+  for (const char* message :
+       {R"({"role": "usr", "content": "hi"})", R"({"role": "User", "content": "hi"})",
+        R"({"role": "user"})", R"({"role": "system", "content": null})",
+        R"({"role": "user", "content": 5})"}) {
+    ExpectRefused(true, std::string(R"({"messages": [)") + message + "]}", "messages");
+  }
   ExpectRefused(true, "{" + messages + R"(, "reasoning_effort": "huge"})", "reasoning_effort");
   ExpectRefused(true, "{" + messages + R"(, "thinking_budget": -1})", "thinking_budget");
   ExpectRefused(true, "{" + messages + R"(, "thinking": {"type": "maybe"}})", "thinking");
@@ -220,6 +260,20 @@ TEST(ApiRequest, WhatCannotBeDoneIsSaid) {
            {"guided_regex", R"("a")", "null"},
            {"functions", R"([{"name": "f"}])", "null"},
            {"best_of", "2", "1"},
+           {"min_tokens", "3", "0"},
+           {"bad_words", R"(["x"])", "[]"},
+           {"allowed_token_ids", "[1]", "[]"},
+           {"use_beam_search", "true", "false"},
+           {"length_penalty", "2", "1.0"},
+           {"typical_p", "0.5", "1"},
+           {"prompt_logprobs", "0", "-1"},
+           {"grammar", R"("root ::= x")", R"("")"},
+           {"include_stop_str_in_output", "true", "false"},
+           {"chat_template", R"("{{x}}")", R"("")"},
+           {"truncate_prompt_tokens", "5", "-1"},
+           {"web_search_options", "{}", "null"},
+           {"audio", R"({"voice": "x"})", "null"},
+           {"modalities", R"(["text", "audio"])", R"(["text"])"},
            {"suffix", R"("b")", R"("")"}}) {
     const std::string begin = R"({"prompt": "a", ")" + field + "\": ";
     ExpectRefused(false, begin + refused + "}", field);

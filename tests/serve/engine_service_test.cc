@@ -38,10 +38,21 @@ class Listener : public EngineClient {
     changed_.notify_all();
   }
 
+  void OnTaken() override { EXPECT_EQ(taken_++, 0); }
+  void OnGivenUp() override {
+    const std::lock_guard lock(mutex_);
+    EXPECT_EQ(given_up_++, 0);
+    changed_.notify_all();
+  }
+
   // Until all choices are over, or refused.
   void Wait() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return over_ == answers_.size() || refusal_; });
+  }
+  void WaitUntilGivenUp() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return given_up_ > 0; });
   }
   // Until the first token has come.
   void WaitForToken() {
@@ -68,6 +79,7 @@ class Listener : public EngineClient {
   size_t most_, over_ = 0;
   std::optional<std::string> refusal_;
   bool queue_full_ = false;
+  int taken_ = 0, given_up_ = 0;
 };
 
 GenerationRequest Request(std::vector<int32_t> prompt, int64_t max_tokens) {
@@ -161,12 +173,30 @@ TEST(EngineService, AFullQueueIsSaidAsSuch) {
   test::StubExecutor executor(1 << 12, 4);
   Engine engine(executor, {.max_running = 1, .max_waiting = 2});
   EngineService service(engine);
-  const auto listener = std::make_shared<Listener>(4);
-  service.Submit({Request({1}, 10000), Request({2}, 1), Request({3}, 1), Request({4}, 1)},
-                 listener);
-  listener->Wait();
-  ASSERT_TRUE(listener->refusal());
-  EXPECT_TRUE(listener->queue_full());
+  // What one client asks for at once comes in whole; then there is no room for another.
+  const auto first = std::make_shared<Listener>(4), second = std::make_shared<Listener>(1);
+  service.Submit({Request({1}, 10000), Request({2}, 1), Request({3}, 1), Request({4}, 1)}, first);
+  first->WaitForToken();
+  service.Submit({Request({5}, 1)}, second);
+  second->Wait();
+  EXPECT_FALSE(first->refusal());
+  ASSERT_TRUE(second->refusal());
+  EXPECT_TRUE(second->queue_full());
+}
+
+TEST(EngineService, GivesUpWhatIsUnderWayAndAllThatComes) {
+  test::StubExecutor executor(1 << 12, 4);
+  Engine engine(executor);
+  const auto first = std::make_shared<Listener>(2), second = std::make_shared<Listener>(1);
+  EngineService service(engine);
+  service.Submit({Request({1}, 10000), Request({2}, 10000)}, first);
+  first->WaitForToken();
+  service.GiveUp();
+  first->WaitUntilGivenUp();
+  service.Submit({Request({3}, 1)}, second);
+  second->WaitUntilGivenUp();
+  EXPECT_TRUE(second->answers()[0].empty());
+  EXPECT_EQ(service.state().running, 0);
 }
 
 TEST(EngineService, ItCanGoWhileItWorks) {

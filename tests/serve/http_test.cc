@@ -158,6 +158,29 @@ TEST(WebServer, OnThisMachineAnswersOnlyWhatNamesIt) {
   }
 }
 
+// A page of another site can have a browser send a request without asking.
+TEST(WebServer, AnswersNoPagesOfOtherSites) {
+  Running running;
+  Client client(running.port());
+  const auto status = [&](const std::string& host, const std::string& origin) {
+    client.Send("GET /hello HTTP/1.1\r\nHost: " + host + "\r\nOrigin: " + origin + "\r\n\r\n");
+    return Status(client.Receive());
+  };
+  for (const char* origin :
+       {"https://attacker.example", "null", "http://localhost:81", "localhost"})
+    EXPECT_EQ(status("localhost:80", origin), 403) << origin;
+  EXPECT_EQ(status("localhost:80", "http://localhost:80"), 200);
+  EXPECT_EQ(status("localhost", "https://localhost"), 200);
+}
+
+// A key is what lets in, then, behind a proxy too.
+TEST(WebServer, WithKeysAnswersWhateverItIsCalled) {
+  Running running({.is_open = [] { return false; }});
+  Client client(running.port());
+  client.Send("GET /hello HTTP/1.1\r\nHost: llm.example.com\r\nOrigin: https://a.example\r\n\r\n");
+  EXPECT_EQ(Status(client.Receive()), 200);
+}
+
 TEST(WebServer, ClosesWhatIsSlow) {
   using std::chrono::milliseconds;
   Running running({.idle_time = milliseconds(50),

@@ -20,6 +20,10 @@ uint64_t FirstBytes(const KeyHash& hash) {
   return bytes;
 }
 
+bool IsUsable(const ApiKey& key, int64_t seconds) {
+  return !key.disabled && key.revoked == 0 && (key.expires == 0 || key.expires > seconds);
+}
+
 bool SameScheme(std::string_view authorization) {
   if (authorization.size() < kScheme.size()) return false;
   return std::equal(kScheme.begin(), kScheme.end(), authorization.begin(), [](char a, char b) {
@@ -53,10 +57,15 @@ bool KeyRing::empty() const {
 
 int64_t KeyRing::usable() const {
   const std::lock_guard lock(mutex_);
-  const int64_t seconds = now_() / 1000;
-  return std::count_if(states_.begin(), states_.end(), [seconds](const auto& entry) {
-    const ApiKey& key = entry.second.key;
-    return !key.disabled && key.revoked == 0 && (key.expires == 0 || key.expires > seconds);
+  return std::count_if(
+      states_.begin(), states_.end(),
+      [seconds = now_() / 1000](const auto& entry) { return IsUsable(entry.second.key, seconds); });
+}
+
+bool KeyRing::has_budget() const {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(states_.begin(), states_.end(), [seconds = now_() / 1000](const auto& entry) {
+    return IsUsable(entry.second.key, seconds) && entry.second.key.limits.budget;
   });
 }
 

@@ -32,6 +32,8 @@ class KeyRing {
   bool empty() const;
   // Keys that open something now.
   int64_t usable() const;
+  // Whether one of these has a budget.
+  bool has_budget() const;
 
   // The id of the key in an Authorization header; 0 where there are no keys. AccessError: kNoKey,
   // kForbidden.

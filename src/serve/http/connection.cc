@@ -38,6 +38,12 @@ bool NamesThisMachine(std::string_view host, const WebServerOptions& options) {
   return name == "localhost" || name == "127.0.0.1" || name == "[::1]" || name == options.host;
 }
 
+// "https://example.com:8080" is of the host "example.com:8080".
+bool IsOf(std::string_view origin, std::string_view host) {
+  const size_t scheme = origin.find("://");
+  return scheme != std::string_view::npos && origin.substr(scheme + 3) == host;
+}
+
 // Whether the body of a refused request is read all the same, so that the connection can go on.
 bool IsSmall(const RequestParser& parser) {
   return parser.body_bytes().value_or(SIZE_MAX) <= kRefusedBytes && !parser.has_expectation();
@@ -180,8 +186,19 @@ asio::awaitable<bool> WebConnection::ReadBody(RequestParser& parser) {
 std::optional<WebResponse> WebConnection::Refusal(WebRequest& head) const {
   const WebRouter& router = server_.router;
   if (!head.path.starts_with('/')) return router.ErrorResponse(400, "the address has no path");
-  if (server_.loopback && !NamesThisMachine(head.Header("Host"), server_.options)) {
-    return router.ErrorResponse(421, "this server is for this machine only");
+  const auto& is_open = server_.options.is_open;
+  if (!is_open || is_open()) {
+    const std::string_view host = head.Header("Host"), origin = head.Header("Origin");
+    if (server_.loopback && !NamesThisMachine(host, server_.options)) {
+      return router.ErrorResponse(
+          421,
+          "without keys this server is for this machine only, and the request's Host names "
+          "another: ask for keys, or let the proxy before it send 'Host: localhost'");
+    }
+    if (!origin.empty() && !IsOf(origin, host)) {
+      return router.ErrorResponse(
+          403, "a page of another site sent this, and without keys none may ask this server");
+    }
   }
   return router.Guard(head);
 }

@@ -3,6 +3,16 @@
 #include "base/log.h"
 
 namespace fathom {
+namespace {
+
+// What a client sent, cut to what a message can have.
+std::string Shown(std::string_view text) {
+  constexpr size_t kMost = 100;
+  const bool is_long = text.size() > kMost;
+  return std::string(text.substr(0, kMost)) + (is_long ? "..." : "");
+}
+
+}  // namespace
 
 void WebRouter::Add(std::string method, std::string path, WebHandler handler, WebAccess access) {
   routes_[std::move(path)][std::move(method)] = {std::move(handler), access};
@@ -27,14 +37,16 @@ WebResponse WebRouter::ErrorResponse(int status, std::string_view message) const
 
 WebResponse WebRouter::Answer(const WebRequest& request) const {
   const auto methods = routes_.find(request.path);
-  if (methods == routes_.end()) return ErrorResponse(404, "there is nothing at this address");
+  if (methods == routes_.end())
+    return ErrorResponse(404, fmt::format("there is nothing at {}", Shown(request.path)));
   const Route* route = Find(request);
   if (route == nullptr) {
-    WebResponse response = ErrorResponse(405, "this address does not take that method");
     std::string allowed;
     for (const auto& [method, unused] : methods->second) {
       allowed += (allowed.empty() ? "" : ", ") + method + (method == "GET" ? ", HEAD" : "");
     }
+    WebResponse response = ErrorResponse(
+        405, fmt::format("{} takes {}, not {}", request.path, allowed, Shown(request.method)));
     response.headers.emplace_back("Allow", std::move(allowed));
     return response;
   }

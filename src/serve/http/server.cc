@@ -26,6 +26,8 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 constexpr std::chrono::milliseconds kAcceptAgain{100};
+// For the ends of answers that took too long.
+constexpr std::chrono::milliseconds kLastWords{1000};
 
 tcp::endpoint Endpoint(const WebServerOptions& options) {
   error_code error;
@@ -116,6 +118,14 @@ class WebServer::Listener {
     }
     if (connections_.empty()) return;
     drain_.expires_after(state_.options.drain_time);
+    drain_.async_wait([this](const error_code& error) {
+      if (!error) GiveUp();
+    });
+  }
+
+  void GiveUp() {
+    if (state_.options.drained) state_.options.drained();
+    drain_.expires_after(kLastWords);
     drain_.async_wait([this](const error_code& error) {
       if (error) return;
       for (WebConnection& connection : connections_) connection.Close();

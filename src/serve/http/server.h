@@ -23,9 +23,13 @@ struct WebRecord {
 };
 
 struct WebServerOptions {
-  // An address, or "localhost". Bound to a loopback address, the server answers only requests that
-  // name this machine in Host: a page of another site whose name was made to point here is refused.
+  // An address, or "localhost".
   std::string host = "127.0.0.1";
+  // Whether whoever reaches the server may ask it; empty: they may. If so, pages of other sites
+  // must not: a request is refused that comes from one (Origin), and, where the server listens on a
+  // loopback address, one that does not name this machine in Host, since another site's name can be
+  // made to point here.
+  std::function<bool()> is_open;
   uint16_t port = 0;  // 0: one that is free
   // A socket that listens already, on `host`: the server takes it over. Otherwise it makes its own.
   std::optional<int> listening;
@@ -52,8 +56,9 @@ struct WebServerOptions {
   // stays as it was.
   std::function<void()> reload;
   TlsFiles tls;  // empty: without TLS
-  // Called on the server's thread when it begins to stop.
-  std::function<void()> stopping;
+  // Called on the server's thread when it begins to stop, and when drain_time is over: what ends
+  // answers then has a second for it, before their connections are closed.
+  std::function<void()> stopping, drained;
   // Called on the server's thread for every request whose head could be read; it must not wait.
   std::function<void(const WebRecord&)> answered;
 };

@@ -39,6 +39,12 @@ void EngineService::Cancel(uint64_t ticket) {
   arrived_.notify_one();
 }
 
+void EngineService::GiveUp() {
+  const std::lock_guard lock(mutex_);
+  gives_up_ = true;
+  arrived_.notify_one();
+}
+
 EngineService::State EngineService::state() const {
   const std::lock_guard lock(mutex_);
   State state = state_;
@@ -61,11 +67,18 @@ void EngineService::Publish() {
 void EngineService::Run() {
   for (;;) {
     std::vector<Order> orders;
+    bool gives_up;
     {
       std::unique_lock lock(mutex_);
       arrived_.wait(lock, [&] { return stop_ || !orders_.empty() || !engine_.idle(); });
       if (stop_) return;
       orders.swap(orders_);
+      gives_up = gives_up_;
+    }
+    if (gives_up) {
+      GiveUpAll(std::move(orders));
+      Publish();
+      continue;
     }
     for (Order& order : orders) Take(std::move(order));
     Publish();
@@ -81,22 +94,19 @@ void EngineService::Run() {
 
 void EngineService::Take(Order order) {
   if (order.choices.empty()) {
-    for (auto at = of_ticket_.find(order.ticket); at != of_ticket_.end();
-         at = of_ticket_.find(order.ticket)) {
-      engine_.Cancel(at->second);
-      End(choices_.find(at->second), "abort");
-    }
+    EndTicket(order.ticket, "abort");
     return;
   }
   try {
     for (size_t i = 0; i < order.choices.size(); ++i) {
       const Clock::time_point arrival = order.choices[i].arrival.value_or(Clock::now());
-      const int64_t id = engine_.AddRequest(std::move(order.choices[i]));
+      const int64_t id = engine_.AddRequest(std::move(order.choices[i]), /*joins=*/i > 0);
       choices_.emplace(id, Choice{order.ticket, i, order.client, arrival, arrival, {}});
       of_ticket_.emplace(order.ticket, id);
     }
+    order.client->OnTaken();
   } catch (const Error& error) {
-    Take({order.ticket, {}, nullptr});
+    EndTicket(order.ticket, "abort");
     order.client->OnRefused(error, dynamic_cast<const QueueFullError*>(&error) != nullptr);
   }
 }
@@ -138,12 +148,28 @@ void EngineService::End(std::map<int64_t, Choice>::iterator choice, std::string_
 
 void EngineService::Fail(const std::string& error) {
   while (!choices_.empty()) {
-    const auto first = choices_.begin();
-    engine_.Cancel(first->first);
-    first->second.client->OnEvent(
-        first->second.number,
-        {.request = first->first, .finish = FinishReason::kFailed, .error = error});
-    End(first, "error");
+    const auto& [id, choice] = *choices_.begin();
+    choice.client->OnEvent(choice.number,
+                           {.request = id, .finish = FinishReason::kFailed, .error = error});
+    EndTicket(choice.ticket, "error");
+  }
+}
+
+void EngineService::GiveUpAll(std::vector<Order> orders) {
+  for (const Order& order : orders) {
+    if (order.client != nullptr) order.client->OnGivenUp();
+  }
+  while (!choices_.empty()) {
+    const Choice& choice = choices_.begin()->second;
+    choice.client->OnGivenUp();
+    EndTicket(choice.ticket, "abort");
+  }
+}
+
+void EngineService::EndTicket(uint64_t ticket, std::string_view reason) {
+  for (auto at = of_ticket_.find(ticket); at != of_ticket_.end(); at = of_ticket_.find(ticket)) {
+    engine_.Cancel(at->second);
+    End(choices_.find(at->second), reason);
   }
 }
 

@@ -23,6 +23,10 @@ class EngineClient {
   virtual bool OnEvent(size_t choice, const EngineEvent& event) = 0;
   // The engine took none of the choices; nothing else comes.
   virtual void OnRefused(const Error& error, bool queue_full) = 0;
+  // The engine took all of them.
+  virtual void OnTaken() {}
+  // The service ends before they are done (GiveUp); nothing else comes.
+  virtual void OnGivenUp() = 0;
 };
 
 // Told of all that the engine does, for metrics and estimates. All calls come from the engine's
@@ -53,6 +57,8 @@ class EngineService {
   uint64_t Submit(std::vector<GenerationRequest> choices, std::shared_ptr<EngineClient> client);
   // Gives up all choices of a ticket; one that is unknown or over is ignored.
   void Cancel(uint64_t ticket);
+  // Gives up all that is under way, and from now on all that is asked for; the clients are told.
+  void GiveUp();
 
   struct State {
     int64_t running = 0, waiting = 0;  // choices
@@ -83,8 +89,11 @@ class EngineService {
   void Deliver(const std::vector<EngineEvent>& events);
   void Observe(Choice& choice, const EngineEvent& event);
   void End(std::map<int64_t, Choice>::iterator choice, std::string_view reason);
+  // Gives up what is left of a ticket; its client is not told.
+  void EndTicket(uint64_t ticket, std::string_view reason);
   // The engine failed as a whole: everybody is told.
   void Fail(const std::string& error);
+  void GiveUpAll(std::vector<Order> orders);
   void Publish();
 
   Engine& engine_;
@@ -96,7 +105,7 @@ class EngineService {
   std::condition_variable arrived_;
   std::vector<Order> orders_;
   uint64_t next_ticket_ = 1;
-  bool stop_ = false;
+  bool stop_ = false, gives_up_ = false;
   State state_;
   Clock::time_point last_step_;
   bool busy_ = false;

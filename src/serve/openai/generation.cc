@@ -70,7 +70,17 @@ void Generation::EndChoice() {
 }
 
 void Generation::OnRefused(const Error& error, bool queue_full) {
-  Fail(queue_full ? ApiError(429, error.what(), "", "overloaded") : ApiError(400, error.what()));
+  Fail(queue_full ? ApiError(AccessError(AccessError::Reason::kOverloaded, error.what(), 1))
+                  : ApiError(400, error.what()));
+}
+
+// From here on a streamed answer has its comments while nothing else comes.
+void Generation::OnTaken() {
+  if (request_.stream) SendEvents({});
+}
+
+void Generation::OnGivenUp() {
+  Fail(ApiError(503, "the server is shutting down, and this answer took too long for it"));
 }
 
 void Generation::Count(size_t number, const EngineEvent& event) {

@@ -51,6 +51,8 @@ class Generation : public EngineClient {
 
   bool OnEvent(size_t choice, const EngineEvent& event) override;
   void OnRefused(const Error& error, bool queue_full) override;
+  void OnTaken() override;
+  void OnGivenUp() override;
 
  protected:
   struct Token {

@@ -24,8 +24,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// An engine that has done nothing for so long although it has work is reported as not healthy.
-
 WebResponse JsonResponse(const ordered_json& json) {
   return {.type = "application/json", .body = JsonText(json) + "\n"};
 }
@@ -84,7 +82,11 @@ void OpenAiApi::AddTo(WebRouter& router) {
   router.Add("POST", "/detokenize",
              Guarded([this](const WebRequest& request) { return Detokenize(request); }));
   router.Add("GET", "/tokenizer_info", [this](const WebRequest&) { return TokenizerInfo(); });
-  router.Add("GET", "/v1/models", [this](const WebRequest&) { return Models(); });
+  router.Add("GET", "/v1/models", [this](const WebRequest&) {
+    return JsonResponse({{"object", "list"}, {"data", {Model()}}});
+  });
+  router.Add("GET", "/v1/models/" + model_.name,
+             [this](const WebRequest&) { return JsonResponse(Model()); });
   for (const char* path : {"/health", "/health/ready"}) {
     router.Add(
         "GET", path, [this](const WebRequest&) { return Health(/*ready=*/true); },
@@ -131,16 +133,22 @@ std::vector<int32_t> OpenAiApi::Encode(const std::string& text) const {
   return ids;
 }
 
-GenerationRequest OpenAiApi::EngineRequest(const ApiRequest& request,
-                                           std::vector<int32_t> prompt) const {
+GenerationRequest OpenAiApi::EngineRequest(const ApiRequest& request, std::vector<int32_t> prompt,
+                                           const char* field) const {
   const auto length = static_cast<int64_t>(prompt.size());
   const int64_t room = model_.max_length - length;
-  if (prompt.empty()) throw ApiError(400, "the prompt has no tokens", "prompt");
+  if (prompt.empty()) throw ApiError(400, "the prompt has no tokens", field);
   if (room < request.max_tokens.value_or(1)) {
-    throw ApiError(400,
-                   fmt::format("{} tokens of prompt + {} of answer are more than the context of {}",
-                               length, request.max_tokens.value_or(1), model_.max_length),
-                   "max_tokens", "context_length_exceeded");
+    const bool fits_alone = room > 0 && request.max_tokens;
+    throw ApiError(
+        400,
+        fits_alone
+            ? fmt::format("{} tokens of prompt + {} of answer are more than the context of {}: ask "
+                          "for {} at most, or shorten the prompt",
+                          length, *request.max_tokens, model_.max_length, room)
+            : fmt::format("the prompt has {} tokens, and the context holds {}: shorten it", length,
+                          model_.max_length),
+        fits_alone ? "max_tokens" : field, "context_length_exceeded");
   }
   GenerationRequest generation{.prompt = std::move(prompt),
                                .sampling = request.sampling,
@@ -148,6 +156,8 @@ GenerationRequest OpenAiApi::EngineRequest(const ApiRequest& request,
                                .top_logprobs = request.top_logprobs,
                                .user = request.user};
   if (!request.ignore_eos) generation.stop_ids = defaults_.stop_ids;
+  generation.stop_ids.insert(generation.stop_ids.end(), request.stop_ids.begin(),
+                             request.stop_ids.end());
   return generation;
 }
 
@@ -248,7 +258,7 @@ OpenAiApi::ChatTurn OpenAiApi::Prepare(const ChatRequest& request) {
   if (request.tools.choice != ToolRequest::Choice::kNone) turn.form = chat_->tool_call_form();
   std::vector<int32_t> prompt = EncodePrompt(*model_.tokenizer, text);
   turn.prompt_tokens = std::ssize(prompt);
-  GenerationRequest first = EngineRequest(request, std::move(prompt));
+  GenerationRequest first = EngineRequest(request, std::move(prompt), "messages");
   for (const int32_t id : chat_->StopIds(*model_.tokenizer)) {
     if (!request.ignore_eos) first.stop_ids.push_back(id);
   }
@@ -292,7 +302,9 @@ WebResponse OpenAiApi::Complete(const WebRequest& http) {
   std::vector<GenerationRequest> choices;
   for (const PlainPrompt& prompt : request.prompts) {
     prompts.push_back(Encode(prompt));
-    GenerationRequest choice = EngineRequest(request, prompts.back());
+    GenerationRequest choice = EngineRequest(request, prompts.back(), "prompt");
+    // The same prompt twice is no reason for the same answer twice, unless a seed says so.
+    if (!request.has_seed) choice.sampling.seed += prompts.size() - 1;
     if (request.echo && request.logprobs) choice.score_from = 1;
     for (int64_t i = 0; i < request.n; ++i) {
       choice.choice = static_cast<uint64_t>(i);
@@ -310,7 +322,7 @@ WebResponse OpenAiApi::Embed(const WebRequest& http) {
   std::vector<GenerationRequest> texts;
   int64_t tokens = 0;
   for (const PlainPrompt& input : request.inputs) {
-    texts.push_back(EngineRequest(request, Encode(input)));
+    texts.push_back(EngineRequest(request, Encode(input), "input"));
     texts.back().embeds = true;
     tokens += std::ssize(texts.back().prompt);
   }
@@ -318,21 +330,19 @@ WebResponse OpenAiApi::Embed(const WebRequest& http) {
                std::make_shared<EmbeddingGeneration>(model_, request, http.id, tokens));
 }
 
-WebResponse OpenAiApi::Models() const {
+ordered_json OpenAiApi::Model() const {
   const SamplingParams& sampling = defaults_.sampling;
-  return JsonResponse({{"object", "list"},
-                       {"data",
-                        {{{"id", model_.name},
-                          {"object", "model"},
-                          {"created", model_.created},
-                          {"owned_by", "fathom"},
-                          {"max_model_len", model_.max_length},
-                          {"default_sampling",
-                           {{"temperature", sampling.temperature},
-                            {"top_p", sampling.top_p},
-                            {"top_k", sampling.top_k},
-                            {"min_p", sampling.min_p},
-                            {"repetition_penalty", sampling.repetition_penalty}}}}}}});
+  return {{"id", model_.name},
+          {"object", "model"},
+          {"created", model_.created},
+          {"owned_by", "fathom"},
+          {"max_model_len", model_.max_length},
+          {"default_sampling",
+           {{"temperature", sampling.temperature},
+            {"top_p", sampling.top_p},
+            {"top_k", sampling.top_k},
+            {"min_p", sampling.min_p},
+            {"repetition_penalty", sampling.repetition_penalty}}}};
 }
 
 WebResponse OpenAiApi::Tokenize(const WebRequest& http) const {
@@ -340,8 +350,12 @@ WebResponse OpenAiApi::Tokenize(const WebRequest& http) const {
   try {
     const JsonValue& root = document.root();
     std::vector<int32_t> ids;
-    if (root.Find("messages") && chat_ != nullptr) {
-      ids = chat_->Encode(*model_.tokenizer, ChatMessagesFromJson(root.At("messages")));
+    if (root.Find("messages")) {
+      // As the same body is read to be answered.
+      const ChatRequest request = ParseChatRequest(http.body, defaults_, model_.seed);
+      jinja::Text text = Render(request);
+      if (request.beginning) BeginAnswer(*request.beginning, text);
+      ids = EncodePrompt(*model_.tokenizer, text);
     } else {
       const std::string text(root.At("prompt").String());
       ids = root.BoolOr("add_special_tokens", true) ? Encode(text) : model_.tokenizer->Encode(text);
@@ -358,7 +372,11 @@ WebResponse OpenAiApi::Detokenize(const WebRequest& http) const {
   try {
     std::vector<int32_t> ids;
     for (const JsonValue& id : document.root().At("tokens").Array()) {
-      ids.push_back(static_cast<int32_t>(std::clamp<int64_t>(id.Int(), -1, INT32_MAX)));
+      if (id.Int() < 0 || id.Int() >= model_.tokenizer->vocab_size()) {
+        throw Error(id.path(), fmt::format("{} is no token; there are {}", id.Int(),
+                                           model_.tokenizer->vocab_size()));
+      }
+      ids.push_back(static_cast<int32_t>(id.Int()));
     }
     return JsonResponse({{"prompt", ReplaceInvalidUtf8(model_.tokenizer->Decode(ids))}});
   } catch (const Error& error) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,7 +33,7 @@ class OpenAiApi {
   WebResponse Respond(const WebRequest& request);
   WebResponse Complete(const WebRequest& request);
   WebResponse Embed(const WebRequest& request);
-  WebResponse Models() const;
+  nlohmann::ordered_json Model() const;
   WebResponse Tokenize(const WebRequest& request) const;
   WebResponse Detokenize(const WebRequest& request) const;
   WebResponse TokenizerInfo() const;
@@ -62,7 +63,9 @@ class OpenAiApi {
   // How the answer has to begin and look.
   AnswerShape ShapeOf(const ChatRequest& request, bool inside_thinking) const;
   // What the engine is asked for one choice; ApiError (400) when it does not fit the context.
-  GenerationRequest EngineRequest(const ApiRequest& request, std::vector<int32_t> prompt) const;
+  // field: the prompt's, for errors.
+  GenerationRequest EngineRequest(const ApiRequest& request, std::vector<int32_t> prompt,
+                                  const char* field) const;
   WebResponse Start(const WebRequest& http, std::vector<GenerationRequest> choices,
                     std::shared_ptr<Generation> generation);
   // What can be said of a request before its body is there.

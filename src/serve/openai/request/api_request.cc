@@ -8,15 +8,19 @@
 
 #include "base/error.h"
 #include "serve/openai/request/api_error.h"
-#include "text/chat/chat_message.h"
+#include "serve/openai/request/messages.h"
 
 namespace fathom {
 namespace {
 
-constexpr int64_t kMostChoices = 128;
+constexpr int64_t kMostChoices = 128;  // to a prompt
+constexpr int64_t kMostInTotal = 1024;
 constexpr int64_t kMostTopLogprobs = 20;
 constexpr size_t kMostStops = 16;
 constexpr size_t kMostPrompts = 128;
+constexpr size_t kMostInputs = 2048;
+// The lowest temperature that sampling knows besides 0; clients say 1e-5 and mean about that.
+constexpr double kLeastTemperature = 0.01;
 constexpr std::string_view kBody = "body";
 
 // "body: messages[0].role" is the field "messages[0].role".
@@ -53,6 +57,33 @@ int64_t IntIn(const JsonValue& value, int64_t least, int64_t most) {
                  "unsupported");
 }
 
+// vLLM's and others' fields that may say what holds anyway.
+void RefuseUnlessNeutral(const JsonValue& root) {
+  const auto is_neutral = [](const JsonValue& value, double neutral) {
+    if (value.IsBool()) return !value.Bool();
+    if (value.IsArray()) return value.Array().empty();
+    if (value.IsString()) return value.String().empty();
+    return !value.IsObject() && value.Number() == neutral;
+  };
+  constexpr std::pair<const char*, double> kFields[] = {
+      {"min_tokens", 0},         {"bad_words", 0},      {"allowed_token_ids", 0},
+      {"use_beam_search", 0},    {"length_penalty", 1}, {"typical_p", 1},
+      {"prompt_logprobs", -1},   {"grammar", 0},        {"include_stop_str_in_output", 0},
+      {"chat_template", 0},      {"audio", 0},          {"truncate_prompt_tokens", -1},
+      {"web_search_options", 0},
+  };
+  for (const auto& [name, neutral] : kFields) {
+    With(root, name, [&, name = name, neutral = neutral](const JsonValue& value) {
+      if (!is_neutral(value, neutral)) Unsupported(name, "this");
+    });
+  }
+  With(root, "modalities", [](const JsonValue& value) {
+    for (const JsonValue& modality : value.Array()) {
+      if (modality.String() != "text") Unsupported("modalities", "anything but text");
+    }
+  });
+}
+
 // What changes the answer and cannot be done must not be ignored.
 void RefuseUnsupported(const JsonValue& root) {
   for (const char* name :
@@ -63,6 +94,7 @@ void RefuseUnsupported(const JsonValue& root) {
   for (const char* name : {"functions", "function_call"}) {
     With(root, name, [&](const JsonValue&) { Unsupported(name, "the old form of tools"); });
   }
+  RefuseUnlessNeutral(root);
   With(root, "best_of", [&root](const JsonValue& value) {
     if (value.Int() != root.IntOr("n", 1)) Unsupported("best_of", "choosing among more than n");
   });
@@ -89,7 +121,10 @@ void ReadBias(const JsonValue& value, std::vector<TokenBias>& bias) {
 }
 
 void ReadSampling(const JsonValue& root, SamplingParams& out) {
-  With(root, "temperature", [&](const JsonValue& value) { out.temperature = value.Number(); });
+  With(root, "temperature", [&](const JsonValue& value) {
+    out.temperature = value.Number();
+    if (out.temperature > 0) out.temperature = std::max(out.temperature, kLeastTemperature);
+  });
   With(root, "top_p", [&](const JsonValue& value) { out.top_p = value.Number(); });
   With(root, "min_p", [&](const JsonValue& value) { out.min_p = value.Number(); });
   // vLLM's clients say -1 for off.
@@ -116,8 +151,10 @@ void ReadStops(const JsonValue& root, std::vector<std::string>& stops) {
   With(root, "stop", [&](const JsonValue& value) {
     if (value.IsString()) {
       stops.emplace_back(value.String());
-    } else {
+    } else if (value.IsArray()) {
       for (const JsonValue& stop : value.Array()) stops.emplace_back(stop.String());
+    } else {
+      throw Error(value.path(), "is neither a text nor a list of texts");
     }
     std::erase(stops, std::string());
     if (stops.size() > kMostStops) {
@@ -139,8 +176,13 @@ void ReadCommon(const JsonValue& root, const GenerationDefaults& defaults,
   With(root, "n", [&](const JsonValue& value) { request.n = IntIn(value, 1, kMostChoices); });
   request.sampling = defaults.sampling;
   request.sampling.seed = seed ? *seed : std::random_device{}();
+  request.has_seed = root.Find("seed").has_value();
   ReadSampling(root, request.sampling);
   ReadStops(root, request.stop);
+  With(root, "stop_token_ids", [&](const JsonValue& value) {
+    for (const JsonValue& id : value.Array())
+      request.stop_ids.push_back(static_cast<int32_t>(IntIn(id, 0, INT32_MAX)));
+  });
   With(root, "ignore_eos", [&](const JsonValue& value) { request.ignore_eos = value.Bool(); });
   With(root, "response_format",
        [&](const JsonValue& value) { request.format = ReadResponseFormat(value); });
@@ -160,21 +202,21 @@ PlainPrompt IdsOf(const std::vector<JsonValue>& ids) {
 }
 
 // A text, several, token ids, or several lists of them.
-void ReadPrompts(const JsonValue& value, std::vector<PlainPrompt>& prompts) {
+void ReadPrompts(const JsonValue& value, size_t most, std::vector<PlainPrompt>& prompts) {
   const std::string field = FieldOf(value);
   if (value.IsString()) {
     prompts.push_back({.text = std::string(value.String())});
     return;
   }
+  if (!value.IsArray()) throw Error(value.path(), "is neither a text nor a list");
   const std::vector<JsonValue> items = value.Array();
   if (!items.empty() && items[0].IsInt()) {
     prompts.push_back(IdsOf(items));
     return;
   }
-  if (items.empty() || items.size() > kMostPrompts) {
+  if (items.empty() || items.size() > most) {
     throw ApiError(
-        400, fmt::format("{} has {} texts; it can have 1 to {}", field, items.size(), kMostPrompts),
-        field);
+        400, fmt::format("{} has {} texts; it can have 1 to {}", field, items.size(), most), field);
   }
   for (const JsonValue& item : items) {
     if (item.IsString()) {
@@ -214,6 +256,7 @@ void ReadThinking(const JsonValue& root, ChatRequest& request) {
     request.think = type == "enabled";
   });
   With(root, "chat_template_kwargs", [&](const JsonValue& value) {
+    value.Object();
     request.variables = jinja::Data::FromJson(value);
     for (const char* name : {"thinking", "enable_thinking"}) {
       const jinja::Data* think = request.variables.Find(name);
@@ -273,11 +316,18 @@ ChatRequest ParseChatRequest(std::string_view body, const GenerationDefaults& de
   try {
     request.tools = ReadTools(root);
   } catch (const Error& error) {
-    throw ApiError(400, error.what(), "tools");
+    const std::string message = error.what();
+    const auto of = [&](std::string_view field) {
+      return message.starts_with(fmt::format("{}: {}", kBody, field));
+    };
+    throw ApiError(400, message,
+                   of("tool_choice")           ? "tool_choice"
+                   : of("parallel_tool_calls") ? "parallel_tool_calls"
+                                               : "tools");
   }
   if (!root.Find("messages")) throw ApiError(400, "messages is missing", "messages");
   With(root, "messages", [&](const JsonValue& value) {
-    request.messages = ChatMessagesFromJson(value);
+    request.messages = ReadMessages(value);
     if (request.messages.items.empty()) throw ApiError(400, "messages is empty", "messages");
     ReadBeginning(root, value.Array().back(), request);
   });
@@ -301,7 +351,15 @@ CompletionRequest ParseCompletionRequest(std::string_view body, const Generation
     request.top_logprobs = IntIn(value, 0, kMostTopLogprobs);
   });
   if (!root.Find("prompt")) throw ApiError(400, "prompt is missing", "prompt");
-  With(root, "prompt", [&](const JsonValue& value) { ReadPrompts(value, request.prompts); });
+  With(root, "prompt",
+       [&](const JsonValue& value) { ReadPrompts(value, kMostPrompts, request.prompts); });
+  const int64_t choices = std::ssize(request.prompts) * request.n;
+  if (choices > kMostInTotal) {
+    throw ApiError(400,
+                   fmt::format("{} prompts with n = {} are {} answers; a request can have {}",
+                               request.prompts.size(), request.n, choices, kMostInTotal),
+                   "n");
+  }
   return request;
 }
 
@@ -323,7 +381,8 @@ EmbeddingRequest ParseEmbeddingRequest(std::string_view body) {
     }
   });
   if (!root.Find("input")) throw ApiError(400, "input is missing", "input");
-  With(root, "input", [&](const JsonValue& value) { ReadPrompts(value, request.inputs); });
+  With(root, "input",
+       [&](const JsonValue& value) { ReadPrompts(value, kMostInputs, request.inputs); });
   return request;
 }
 

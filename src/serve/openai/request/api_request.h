@@ -24,7 +24,9 @@ struct ApiRequest {
   int64_t n = 1;
   std::optional<int64_t> max_tokens;  // nothing: what the context holds
   SamplingParams sampling;
+  bool has_seed = false;  // the client gave sampling.seed
   std::vector<std::string> stop;
+  std::vector<int32_t> stop_ids{};  // besides the model's
   bool ignore_eos = false;
   ResponseFormat format;
   bool logprobs = false;

@@ -57,6 +57,10 @@ void ReadChoice(const JsonValue& value, ToolRequest& request) {
     }
     return;
   }
+  if (const auto type = value.Find("type"); type && type->String() != "function") {
+    throw Error(type->path(), fmt::format("'{}' is not supported", type->String()),
+                "none, auto, required, or a function");
+  }
   const JsonValue name = value.At("function").At("name");
   std::erase_if(request.callable,
                 [&](const ToolDefinition& tool) { return tool.name != name.String(); });
@@ -80,7 +84,14 @@ ToolRequest ReadTools(const JsonValue& root) {
       throw Error(tools->path(), fmt::format("has {} tools", items.size()),
                   fmt::format("{} are possible", kMostTools));
     }
-    for (const JsonValue& tool : items) request.tools.push_back(ReadTool(tool));
+    for (const JsonValue& tool : items) {
+      ToolDefinition definition = ReadTool(tool);
+      if (std::ranges::find(request.tools, definition.name, &ToolDefinition::name) !=
+          request.tools.end()) {
+        throw Error(tool.path(), fmt::format("there is another tool '{}'", definition.name));
+      }
+      request.tools.push_back(std::move(definition));
+    }
     if (!items.empty()) request.data = jinja::Data::FromJson(*tools);
   }
   request.callable = request.tools;
