@@ -23,6 +23,8 @@ struct sigaction previous_int, previous_term;
 // An eventfd that can be read once a signal has asked, open from the first guard on. Any thread may
 // get the signal, so that it need not interrupt the wait of the thread that cares; this does.
 int event = -1;
+// Guards that live.
+int depth = 0;
 
 void Handle(int signal) {
   if (requested.exchange(signal) != 0) _exit(128 + signal);
@@ -35,6 +37,10 @@ void Handle(int signal) {
 }  // namespace
 
 InterruptGuard::InterruptGuard() {
+  if (depth > 0) {
+    ++depth;
+    return;
+  }
   if (event < 0) event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (event < 0) throw Error("waiting for signals", std::strerror(errno));
   Forget();
@@ -43,9 +49,11 @@ InterruptGuard::InterruptGuard() {
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, &previous_int);
   sigaction(SIGTERM, &action, &previous_term);
+  depth = 1;
 }
 
 InterruptGuard::~InterruptGuard() {
+  if (--depth > 0) return;
   Forget();  // the next piece of work has not been asked to stop
   sigaction(SIGINT, &previous_int, nullptr);
   sigaction(SIGTERM, &previous_term, nullptr);

@@ -5,7 +5,8 @@
 namespace fathom {
 
 // While it lives, the first SIGINT or SIGTERM sets a flag that long work polls, so that it can stop
-// in good order; the second one ends the process at once. One may live at a time.
+// in good order; the second one ends the process at once. A guard inside of another is part of it:
+// what is asked of the one is asked of both, until the outer one ends. Of one thread.
 class InterruptGuard {
  public:
   InterruptGuard();

@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "cli/common.h"
-#include "cli/eval_task.h"
+#include "posttrain/evaluation/named_task.h"
 #include "cli/generation_options.h"
 #include "cli/model_engine.h"
 #include "data/documents.h"

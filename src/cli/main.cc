@@ -23,6 +23,7 @@
 #include "cli/plan.h"
 #include "cli/problems.h"
 #include "cli/pull.h"
+#include "cli/r1.h"
 #include "cli/rl.h"
 #include "cli/score.h"
 #include "cli/serve.h"
@@ -67,6 +68,7 @@ int main(int argc, char** argv) {
   fathom::AddSftCommand(app);
   fathom::AddRlCommand(app);
   fathom::AddDistillCommand(app);
+  fathom::AddR1Command(app);
   fathom::AddDashboardCommand(app);
   fathom::AddEvalCommand(app);
   fathom::AddGenerateCommand(app);

@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "cli/common.h"
-#include "cli/eval_task.h"
+#include "posttrain/evaluation/named_task.h"
 #include "data/tasks/problem_set.h"
 
 namespace fathom {

@@ -34,14 +34,7 @@ void RunSftCommand(TrainingArguments& arguments) {
                  arguments.common.json);
     return;
   }
-  TrainOptions options = arguments.Options();
-  if (config.sample.every > 0) {
-    options.sample = [prompt = SftSamplePrompt(config), seed = config.seed](
-                         Context& context, Transformer& transformer, const Tokenizer& tokenizer,
-                         const TrainingSettings::Sample& sample) {
-      return WriteSample(context, transformer, tokenizer, prompt, 0, sample, seed);
-    };
-  }
+  TrainOptions options = WithSample(config, arguments.Options());
   std::optional<StepProfiler> profiler;
   if (arguments.profile) profiler.emplace(device, options);
   const TrainSummary summary = RunSft(device.context(), config, options);
@@ -51,6 +44,16 @@ void RunSftCommand(TrainingArguments& arguments) {
 }
 
 }  // namespace
+
+TrainOptions WithSample(const SftConfig& config, TrainOptions options) {
+  if (config.sample.every == 0) return options;
+  options.sample = [prompt = SftSamplePrompt(config), seed = config.seed](
+                       Context& context, Transformer& transformer, const Tokenizer& tokenizer,
+                       const TrainingSettings::Sample& sample) {
+    return WriteSample(context, transformer, tokenizer, prompt, 0, sample, seed);
+  };
+  return options;
+}
 
 void AddSftCommand(Command app) {
   auto arguments = std::make_shared<TrainingArguments>();

@@ -181,7 +181,11 @@ DistillConfig DistillConfig::Load(const std::filesystem::path& path,
 DistillConfig DistillConfig::Parse(std::string_view text, std::string_view where,
                                    const std::filesystem::path& base,
                                    const std::vector<std::string>& overrides) {
-  const toml::table table = ParseToml(text, where, overrides);
+  return Read(ParseToml(text, where, overrides), where, base);
+}
+
+DistillConfig DistillConfig::Read(const toml::table& table, std::string_view where,
+                                  const std::filesystem::path& base) {
   TomlTable known(&table, std::string(where));
   const bool has_student = known.Has("student");
   FieldReader root(std::move(known), base);

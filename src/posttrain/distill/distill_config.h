@@ -93,6 +93,9 @@ struct DistillConfig {
   static DistillConfig Parse(std::string_view text, std::string_view where,
                              const std::filesystem::path& base,
                              const std::vector<std::string>& overrides);
+  // From a table that is read already.
+  static DistillConfig Read(const toml::table& table, std::string_view where,
+                            const std::filesystem::path& base);
   std::string ToToml() const;
 };
 

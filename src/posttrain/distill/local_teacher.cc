@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "infer/loaded_model.h"
-#include "infer/transformer_executor.h"
+#include "posttrain/evaluation/sample_engine.h"
 #include "posttrain/evaluation/sample_runner.h"
 #include "text/chat/answer_reader.h"
 
@@ -26,15 +26,7 @@ class LocalTeacher : public Teacher {
     const Tokenizer& tokenizer = model_.RequireTokenizer();
     const auto at_a_time =
         std::min(config_.teacher.at_a_time, static_cast<int64_t>(samples_.size()));
-    const EngineOptions options{.max_running = at_a_time, .max_length = longest_};
-    const int64_t pages = at_a_time * (KvCache::Pages(longest_) + 1);
-    model_.Pack(context_,
-                {.pages = pages,
-                 .batch_tokens = options.step_tokens,
-                 .logit_rows = std::min(options.step_tokens, options.max_running)},
-                quiet_);
-    TransformerExecutor executor(context_, model_.transformer(), pages);
-    Engine engine(executor, options);
+    SampleEngine sampling(context_, model_, at_a_time, longest_, quiet_);
     SampleRules rules{.stop_ids = prompts_.stop_ids()};
     rules.sampling = model_.defaults().sampling;
     rules.sampling.temperature = config_.sampling.temperature;
@@ -43,7 +35,7 @@ class LocalTeacher : public Teacher {
     rules.sampling.min_p = config_.sampling.min_p;
     rules.sampling.Validate();
     RunSamples(
-        engine, tokenizer, samples_, rules, at_a_time,
+        sampling.engine(), tokenizer, samples_, rules, at_a_time,
         [&](size_t i, WrittenSample sample) {
           listener.OnAnswer(samples_[i].problem, Parted(samples_[i], std::move(sample)));
         },

@@ -117,7 +117,11 @@ GrpoConfig GrpoConfig::Load(const std::filesystem::path& path,
 GrpoConfig GrpoConfig::Parse(std::string_view text, std::string_view where,
                              const std::filesystem::path& base,
                              const std::vector<std::string>& overrides) {
-  const toml::table table = ParseToml(text, where, overrides);
+  return Read(ParseToml(text, where, overrides), where, base);
+}
+
+GrpoConfig GrpoConfig::Read(const toml::table& table, std::string_view where,
+                            const std::filesystem::path& base) {
   FieldReader root(TomlTable(&table, std::string(where)), base);
   GrpoConfig config;
   Describe(config, root);

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/toml/toml_reader.h"
 #include "posttrain/grpo/policy_loss.h"
 #include "train/training_settings.h"
 
@@ -75,6 +76,9 @@ struct GrpoConfig : TrainingSettings {
   static GrpoConfig Parse(std::string_view text, std::string_view where,
                           const std::filesystem::path& base,
                           const std::vector<std::string>& overrides);
+  // From a table that is read already.
+  static GrpoConfig Read(const toml::table& table, std::string_view where,
+                         const std::filesystem::path& base);
   std::string ToToml() const;
 };
 

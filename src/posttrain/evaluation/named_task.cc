@@ -1,4 +1,4 @@
-#include "cli/eval_task.h"
+#include "posttrain/evaluation/named_task.h"
 
 #include <charconv>
 
@@ -26,11 +26,11 @@ std::vector<TaskProblem> Generated(const ProblemGenerator& generator, Difficulty
   return problems;
 }
 
-const ProblemGenerator& GeneratorOf(const std::string& kind) {
+const ProblemGenerator& GeneratorOf(const std::string& kind, const std::string& where) {
   try {
     return FindProblemGenerator(kind);
   } catch (const UsageError& error) {
-    throw UsageError("--task", fmt::format("'{}' is no file; {}", kind, error.what()));
+    throw UsageError(where, fmt::format("'{}' is no file; {}", kind, error.what()));
   }
 }
 
@@ -56,29 +56,30 @@ DifficultyRange ParseDifficulty(const std::string& text, std::string_view where)
 }
 
 NamedTask LoadTask(const std::string& task, size_t limit, size_t shots,
-                   const std::filesystem::path& example_file) {
+                   const std::filesystem::path& example_file, const TaskOptionNames& names) {
   NamedTask loaded{.name = task};
   if (shots > 0 && !example_file.empty()) loaded.examples = ReadTaskFile(example_file, shots);
   if (std::filesystem::exists(task)) {
     loaded.problems = ReadTaskFile(task, limit);
     loaded.fingerprint = fmt::format("{:016x}", HashOf(MappedFile(task).text()));
     if (shots > 0 && example_file.empty()) {
-      throw UsageError("--shots", "needs problems to show", "give them with --examples FILE.jsonl");
+      throw UsageError(names.shots, "needs problems to show",
+                       fmt::format("give a .jsonl file of them with {}", names.examples));
     }
   } else {
     if (task.find('/') != std::string::npos || task.find(".json") != std::string::npos) {
       throw Error(task, "does not exist");
     }
     const size_t colon = task.find(':');
-    const ProblemGenerator& generator = GeneratorOf(task.substr(0, colon));
+    const ProblemGenerator& generator = GeneratorOf(task.substr(0, colon), names.task);
     const DifficultyRange difficulty = colon == std::string::npos
                                            ? DifficultyRange{1, 3}
-                                           : ParseDifficulty(task.substr(colon + 1), "--task");
+                                           : ParseDifficulty(task.substr(colon + 1), names.task);
     const size_t count = limit > 0 ? limit : kGeneratedProblems;
     loaded.problems = Generated(generator, difficulty, ProblemPart::kHeldOut, count);
     loaded.fingerprint = "generated";
     if (loaded.problems.size() < limit) {
-      throw Error("--limit",
+      throw Error(names.limit,
                   fmt::format("{} has about {} held-out problems", task, loaded.problems.size()),
                   "ask for fewer, or for higher difficulties");
     }
@@ -87,8 +88,8 @@ NamedTask LoadTask(const std::string& task, size_t limit, size_t shots,
     }
   }
   if (loaded.examples.size() < shots) {
-    throw UsageError("--shots", fmt::format("is {}, and {} holds {} problems", shots,
-                                            example_file.string(), loaded.examples.size()));
+    throw UsageError(names.shots, fmt::format("is {}, and {} holds {} problems", shots,
+                                              example_file.string(), loaded.examples.size()));
   }
   return loaded;
 }

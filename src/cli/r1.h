@@ -1,0 +1,10 @@
+#pragma once
+
+#include "cli/options/command.h"
+
+namespace fathom {
+
+// `fathom r1`.
+void AddR1Command(Command app);
+
+}  // namespace fathom
