@@ -23,6 +23,7 @@
 #include "cli/plan.h"
 #include "cli/problems.h"
 #include "cli/pull.h"
+#include "cli/reward.h"
 #include "cli/rl.h"
 #include "cli/score.h"
 #include "cli/serve.h"
@@ -65,6 +66,7 @@ int main(int argc, char** argv) {
   fathom::AddProblemsCommand(app);
   fathom::AddTrainCommand(app);
   fathom::AddSftCommand(app);
+  fathom::AddRewardCommand(app);
   fathom::AddRlCommand(app);
   fathom::AddDistillCommand(app);
   fathom::AddDashboardCommand(app);
