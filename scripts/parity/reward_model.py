@@ -44,11 +44,10 @@ def run(*command):
     return result.stdout
 
 
-def compare(fathom, directory, rows):
+def compare(fathom, tokenizer, directory, rows):
     """The largest difference between the scores of the rows' chosen and rejected answers, and their spread."""
     lines = run(fathom, "score", directory, "--rows", rows, "--dtype", "f32", "--quiet").splitlines()
     ours = [score for line in map(json.loads, lines) for score in (line["chosen_score"], line["rejected_score"])]
-    tokenizer = AutoTokenizer.from_pretrained(directory)
     model = AutoModelForSequenceClassification.from_pretrained(directory, dtype=torch.float32).eval()
     theirs = []
     for question, chosen, rejected in ROWS:
@@ -77,8 +76,7 @@ data = {{sequence_length = 256, held_out_fraction = 0.1, source = [{{path = "{ro
     return folder / "run" / "model"
 
 
-def make(family, settings, tokenizer_from, folder):
-    tokenizer = AutoTokenizer.from_pretrained(tokenizer_from)
+def make(family, settings, tokenizer, tokenizer_from, folder):
     config = AutoConfig.for_model(
         family, **settings, vocab_size=len(tokenizer), max_position_embeddings=512, num_labels=1,
         bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=None)
@@ -101,6 +99,8 @@ def main():
     parser.add_argument("--fathom", default="build/release/fathom")
     arguments = parser.parse_args()
     failed = False
+    # By the directory that it is made for: AutoTokenizer would split text by a model's family.
+    tokenizer = AutoTokenizer.from_pretrained(arguments.directory)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         rows = folder / "rows.jsonl"
@@ -109,9 +109,9 @@ def main():
             for question, chosen, rejected in ROWS))
         models = {"trained by fathom": train(arguments.fathom, arguments.directory, rows, folder)}
         for family, settings in FAMILIES.items():
-            models[f"{family} of transformers"] = make(family, settings, arguments.directory, folder / family)
+            models[f"{family} of transformers"] = make(family, settings, tokenizer, arguments.directory, folder / family)
         for title, directory in models.items():
-            worst, spread = compare(arguments.fathom, directory, rows)
+            worst, spread = compare(arguments.fathom, tokenizer, directory, rows)
             failed |= worst > 1e-4
             print(f"reward model {title}: {2 * len(ROWS)} scores over {spread:.2f}, largest difference {worst:.1e}")
     if failed:

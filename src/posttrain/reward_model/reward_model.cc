@@ -53,25 +53,21 @@ class ModelReward : public RewardFunction {
     std::vector<std::vector<int32_t>> texts;
     std::vector<size_t> of;  // which input a text is of
     for (size_t i = 0; i < inputs.size(); ++i) {
-      std::vector<int32_t> text = Read(inputs[i]);
-      if (static_cast<int64_t>(text.size()) > model_->longest()) {
+      try {
+        texts.push_back(Read(inputs[i]));
+        of.push_back(i);
+      } catch (const Error& error) {
         values[i].status = RewardStatus::kFailed;
-        if (!std::exchange(warned_, true)) {
-          spdlog::warn(
-              "{}: a text of {} tokens is longer than the {} that the model takes "
-              "(counted from here on)",
-              name_, text.size(), model_->longest());
-        }
-        continue;
+        // The first says more than a count.
+        if (!std::exchange(warned_, true)) spdlog::warn("{} (counted from here on)", error.what());
       }
-      texts.push_back(std::move(text));
-      of.push_back(i);
     }
     const std::vector<double> scores = model_->Score(texts);
     for (size_t i = 0; i < of.size(); ++i) values[of[i]].value = scores[i];
   }
 
  private:
+  // Throws Error for what the model cannot read.
   std::vector<int32_t> Read(const RewardInput& input) const {
     const CompletionParts parts = SplitCompletion(*input.completion);
     std::vector<ChatMessage> messages = input.problem->messages;
@@ -79,7 +75,13 @@ class ModelReward : public RewardFunction {
     answer.role = "assistant";
     answer.content = parts.answer;
     if (part_ == ScoredPart::kWhole && !parts.thinking.empty()) answer.reasoning = parts.thinking;
-    return model_->encoder().Encode(ChatMessagesToData(messages), {.now = 0}, name_);
+    std::vector<int32_t> text =
+        model_->encoder().Encode(ChatMessagesToData(messages), {.now = 0}, name_);
+    if (static_cast<int64_t>(text.size()) > model_->longest()) {
+      throw Error(name_, fmt::format("a text of {} tokens is longer than the {} that are read",
+                                     text.size(), model_->longest()));
+    }
+    return text;
   }
 
   std::unique_ptr<RewardModel> model_;

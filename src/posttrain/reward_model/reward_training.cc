@@ -107,7 +107,7 @@ class RewardTraining : public TrainingTask {
                          {"held_out_examples", corpus.held_out->documents()},
                          {"too_long", corpus.too_long}});
     }
-    line["kind_of_reward"] = config_.kind;
+    line["reward_kind"] = config_.kind;
     line["sources"] = sources;
     line["chat_template"] = from_.chat.name();
     line["epochs"] = epochs_;
