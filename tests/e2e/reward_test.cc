@@ -122,6 +122,7 @@ TEST_F(RewardCommand, ATrainedModelScoresAndIsAReward) {
         {"serve", model, "--port", "0"},
         {"score", model, "--text", "one two"},
         {"convert", model, Path("m.gguf"), "--dtype", "bf16"},
+        {"rl", Path("grpo.toml"), "--set", "model.init_from=" + model, "--set", "output=x"},
         {"sft", Path("reward.toml"), "--set", "model.init_from=" + model, "--set", "output=x"}}) {
     SCOPED_TRACE(arguments[0]);
     ExpectRefused(arguments, "is a reward model");

@@ -135,14 +135,11 @@ TEST_P(ScoreGradient, MatchesCentralDifferencesAndTheCpu) {
   TinyModel tiny(run, variant.config, Precision::Double());
   EXPECT_EQ(tiny.store.Get("score.weight").spec.shape.elements(), variant.config.hidden_size);
   EXPECT_EQ(tiny.store.Find("lm_head.weight"), nullptr);
-  // Scores of a size that the loss bends at.
-  std::vector<double> head = LoadAll(tiny.store.Get("score.weight").master);
-  for (double& weight : head) weight *= 20;
-  StoreAll(tiny.store.Get("score.weight").master, head);
-  tiny.store.MarkChanged();
-  tiny.Pack(run.context());
   SavedActivations saved(HostAllocator());
   const double loss = Compute(run, tiny.model, rows, *objective, variant.form, saved);
+  // Scores are of a size that the loss bends at.
+  EXPECT_GT(loss, 0.2);
+  EXPECT_LT(loss, 20);
   std::vector<std::vector<double>> expected;
   for (const auto& parameter : tiny.store.all())
     expected.push_back(parameter->grad.empty() ? std::vector<double>() : LoadAll(parameter->grad));
