@@ -61,6 +61,7 @@ parity: all
 	@build/parity-venv/bin/python scripts/parity/compare_goldens.py build/parity-goldens tests/golden/model
 	@build/parity-venv/bin/python scripts/parity/trained_model.py runs/demo/model
 	@build/parity-venv/bin/python scripts/parity/converted_model.py runs/demo/model
+	@build/parity-venv/bin/python scripts/parity/reward_model.py runs/demo/model --fathom build/$(PRESET)/fathom
 	@scripts/parity/lora_peft.py --fathom build/$(PRESET)/fathom
 	@scripts/parity/gguf_llama_cpp.py runs/demo/model --text $(DATA)/tinyshakespeare.txt
 	@scripts/parity/tokenizer.py compare --fathom build/$(PRESET)/fathom \

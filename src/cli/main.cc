@@ -24,6 +24,7 @@
 #include "cli/problems.h"
 #include "cli/pull.h"
 #include "cli/r1.h"
+#include "cli/reward.h"
 #include "cli/rl.h"
 #include "cli/score.h"
 #include "cli/serve.h"
@@ -66,6 +67,7 @@ int main(int argc, char** argv) {
   fathom::AddProblemsCommand(app);
   fathom::AddTrainCommand(app);
   fathom::AddSftCommand(app);
+  fathom::AddRewardCommand(app);
   fathom::AddRlCommand(app);
   fathom::AddDistillCommand(app);
   fathom::AddR1Command(app);

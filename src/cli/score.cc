@@ -13,6 +13,7 @@
 #include "cli/common.h"
 #include "cli/generation_options.h"
 #include "cli/model_engine.h"
+#include "cli/score_rows.h"
 #include "infer/scorer.h"
 
 namespace fathom {
@@ -28,6 +29,7 @@ struct Arguments {
   std::filesystem::path directory;
   std::optional<std::string> text;
   std::string tokens;
+  std::filesystem::path rows;
   CacheFormatOption cache;
   ScoreOptions options;
 };
@@ -44,8 +46,16 @@ ordered_json TopJson(const TokenScores& scores) {
 }
 
 void Score(Arguments& arguments) {
-  if (arguments.text.has_value() == !arguments.tokens.empty()) {
-    throw UsageError("score", "wants one of --text and --tokens");
+  const int given = (arguments.text.has_value() ? 1 : 0) + (arguments.tokens.empty() ? 0 : 1) +
+                    (arguments.rows.empty() ? 0 : 1);
+  if (given != 1) throw UsageError("score", "wants one of --text, --tokens and --rows");
+  if (!arguments.rows.empty()) {
+    if (!arguments.adapter.directory.empty())
+      throw UsageError("score --rows", "reward models have no adapters", "leave out --adapter");
+    Device device(arguments.common.device, arguments.common.threads);
+    ScoreRows(device.context(), arguments.directory, arguments.precision.Get(), arguments.rows,
+              arguments.common.quiet);
+    return;
   }
   if (arguments.options.top > 0 && !arguments.common.json) {
     throw UsageError("score --top", "is shown with --json only", "add --json");
@@ -129,7 +139,9 @@ void Score(Arguments& arguments) {
 
 void AddScoreCommand(Command app) {
   Command command = app.AddCommand(
-      "score", "The log-probability of every token of a text, in nats, at full precision.");
+      "score",
+      "The log-probability of every token of a text, in nats, at full precision; or, with --rows, "
+      "what a reward model makes of answers.");
   command.Footer("Example: fathom score my-model --text 'int main() {' --json");
   const auto arguments = std::make_shared<Arguments>();
   command.AddOption("MODEL", arguments->directory, "A model directory or a .gguf file").Required();
@@ -138,6 +150,9 @@ void AddScoreCommand(Command app) {
       .AddOption("--tokens", arguments->tokens,
                  "A file of token ids separated by spaces instead; - reads them on stdin")
       .Excludes(text);
+  command.AddOption("--rows", arguments->rows,
+                    "A .jsonl file of answers in their conversations, for a reward model to score "
+                    "(docs/reward-models.md)");
   command
       .AddOption("--window", arguments->options.window,
                  "Score a longer text in windows of so many tokens, each without what came "

@@ -14,6 +14,15 @@ struct Segment {
   int64_t length = 0;
 };
 
+// What a model that scores texts is to say of those that end in a row: that one is better than
+// another (a pair), or how likely it is that a text is good (a single one).
+struct ScoredExample {
+  int64_t row = 0;
+  int64_t end = 0;         // the input of the row that the better, or single, text ends with
+  int64_t worse_end = -1;  // that of the worse one; -1: a single text
+  double value = 0;        // the pair's margin; the text's label, 0 or 1
+};
+
 // What a step is computed on. With `depth` multi-token-prediction modules, input i of a row
 // predicts the tokens 1, 2, ..., 1 + depth places after it.
 struct TokenRows {
@@ -31,6 +40,9 @@ struct TokenRows {
   std::vector<int32_t> targets;
   // Ascending by row and begin; they cover every input once.
   std::vector<Segment> segments;
+  // Ascending by row; empty where tokens are predicted. The targets of ends are 0, other inputs
+  // have none.
+  std::vector<ScoredExample> examples;
 
   int32_t Token(int64_t row, int64_t i) const {
     return tokens[static_cast<size_t>(row * (length + 1 + depth) + i)];
@@ -39,7 +51,8 @@ struct TokenRows {
     return targets[static_cast<size_t>((level * rows + row) * length + i)];
   }
 
-  // Gives every array its size for these dimensions; tokens 0, targets ignored, no segments.
+  // Gives every array its size for these dimensions; tokens 0, targets ignored, no segments
+  // and no examples.
   void Reset(int64_t new_rows, int64_t new_length, int64_t new_depth);
 };
 

@@ -231,6 +231,7 @@ void WriteItem(const Item& item, const std::string& source, ThreadPool& pool, At
 
 void ExportGguf(const ModelSource& source, const std::filesystem::path& path, BlockFormat format,
                 ThreadPool& pool, FunctionRef<void(uint64_t done, uint64_t total)> progress) {
+  source.config().RequireHead(ModelHead::kLanguage, source.path().string());
   GgufWriter writer;
   DescribeModel(source, format, writer);
   const std::vector<Item> items = Planner(source, format).Plan();

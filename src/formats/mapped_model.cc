@@ -1,5 +1,8 @@
 #include "formats/mapped_model.h"
 
+#include <set>
+#include <string>
+
 #include "base/error.h"
 
 namespace fathom {
@@ -18,13 +21,23 @@ bool IsKnownExtra(const ModelConfig& config, std::string_view name) {
   return false;
 }
 
-// Calls use(parameter, tensor) for every parameter after checking names and shapes.
+// Which of the parameters a source has to have: all of them, or all but the head.
+enum class Wanted { kAll, kTrunk };
+
+// Calls use(parameter, tensor) for every wanted parameter after checking names and shapes. The
+// source's configuration is `config`, but where only the trunk is wanted: its head may be another.
 template <typename Use>
 void ForEachWeight(const ModelSource& source, const ModelConfig& config,
-                   const ParameterStore& store, Use use) {
+                   const ParameterStore& store, Wanted wanted, Use use) {
   const std::string where = source.path().string();
+  std::set<std::string> passed_over;  // of a language model
+  if (wanted == Wanted::kTrunk) {
+    for (ParameterSpec& spec : ParameterSpecs(source.config()))
+      passed_over.insert(std::move(spec.name));
+  }
   for (const auto& parameter : store.all()) {
     const std::string& name = parameter->spec.name;
+    if (wanted == Wanted::kTrunk && name == config.head_parameter()) continue;
     const StoredTensor* tensor = source.Find(name);
     if (tensor == nullptr) {
       throw Error(where, fmt::format("tensor '{}' is missing", name),
@@ -38,7 +51,10 @@ void ForEachWeight(const ModelSource& source, const ModelConfig& config,
     use(*parameter, *tensor);
   }
   for (const std::string& name : source.names()) {
-    if (store.Find(name) == nullptr && !IsKnownExtra(config, name)) {
+    const bool known = store.Find(name) != nullptr || IsKnownExtra(config, name) ||
+                       (wanted == Wanted::kTrunk &&
+                        (passed_over.contains(name) || IsKnownExtra(source.config(), name)));
+    if (!known) {
       throw Error(where, fmt::format("tensor '{}' is not part of this architecture", name),
                   "the configuration and the weights do not belong together");
     }
@@ -49,7 +65,7 @@ void ForEachWeight(const ModelSource& source, const ModelConfig& config,
 
 MappedModel::MappedModel(const std::filesystem::path& path, Allocator& allocator)
     : source_(ModelSource::Open(path)), store_(source_->config(), allocator) {
-  ForEachWeight(*source_, config(), store_,
+  ForEachWeight(*source_, config(), store_, Wanted::kAll,
                 [&](const Parameter& parameter, const StoredTensor& tensor) {
                   store_.SetStored(parameter.spec.name, tensor);
                 });
@@ -73,15 +89,29 @@ void MappedModel::DecodeSmallTensors(DType act) {
   }
 }
 
-void LoadMasters(const std::filesystem::path& path, const ModelConfig& config,
-                 ParameterStore& store) {
+namespace {
+
+void Load(const std::filesystem::path& path, const ModelConfig& config, Wanted wanted,
+          ParameterStore& store) {
   const auto source = ModelSource::Open(path);
-  ForEachWeight(*source, config, store,
+  ForEachWeight(*source, config, store, wanted,
                 [&](const Parameter& parameter, const StoredTensor& tensor) {
                   tensor.Read(0, parameter.master);
                   tensor.Release();
                 });
   store.MarkChanged();
+}
+
+}  // namespace
+
+void LoadMasters(const std::filesystem::path& path, const ModelConfig& config,
+                 ParameterStore& store) {
+  Load(path, config, Wanted::kAll, store);
+}
+
+void LoadTrunk(const std::filesystem::path& path, const ModelConfig& config,
+               ParameterStore& store) {
+  Load(path, config, Wanted::kTrunk, store);
 }
 
 }  // namespace fathom

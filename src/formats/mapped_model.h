@@ -36,5 +36,8 @@ class MappedModel {
 // (host memory); same errors.
 void LoadMasters(const std::filesystem::path& path, const ModelConfig& config,
                  ParameterStore& store);
+// The same of a model that scores from a language model: all but the head, which stays as it is;
+// what the language model has beyond that (its head, MTP modules) is passed over.
+void LoadTrunk(const std::filesystem::path& path, const ModelConfig& config, ParameterStore& store);
 
 }  // namespace fathom

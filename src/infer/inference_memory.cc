@@ -40,8 +40,8 @@ InferenceMemory PlanInference(const ModelConfig& config, Precision precision, Pa
   const Tensor h = ForwardRows(context, transformer, cache, tokens,
                                {{.count = size.batch_tokens, .pages = page_list}}, rows);
   const Tensor logits = workspace.New(
-      precision.sum,
-      Shape({std::min({kLogitRows, size.logit_rows, size.batch_tokens}), config.vocab_size}));
+      precision.sum, Shape({std::min({kLogitRows, size.logit_rows, size.batch_tokens}),
+                            transformer.head().vocab_size()}));
   transformer.head().Logits(context, h.Rows(0, logits.dim(0)), logits);
   if (drafts) {
     DraftState state;

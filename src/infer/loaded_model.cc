@@ -26,13 +26,14 @@ Precision OwnPrecision(const ParameterStore& store) {
 }  // namespace
 
 LoadedModel::LoadedModel(const std::filesystem::path& directory, std::optional<Precision> precision,
-                         MtpUse mtp, std::filesystem::path adapter)
+                         MtpUse mtp, std::filesystem::path adapter, ModelHead head)
     : directory_(directory),
       adapter_(std::move(adapter)),
       mapped_(directory),
       mtp_(mtp),
       config_(mtp == MtpUse::kNone ? WithoutMtp(mapped_.config()) : mapped_.config()),
       precision_(precision ? *precision : OwnPrecision(mapped_.store())) {
+  config_.RequireHead(head, directory.string());
   mapped_.DecodeSmallTensors(precision_.act);
   if (!adapter_.empty()) AdapterDirectory(adapter_).AddTo(config_, mapped_.store());
   tokenizer_ = mapped_.source().LoadTokenizer();

@@ -27,11 +27,12 @@ class LoadedModel {
  public:
   // precision: what to compute in; nothing: f32 for f32 and f16 weights, else bf16. adapter: a
   // directory as PEFT saves it, that is applied to the weights; empty: none. Throws
-  // Error when a file is missing or wrong, and when the tokenizer has ids that the model has no
-  // embedding for.
+  // Error when a file is missing or wrong, when the model has not this head, and when the tokenizer
+  // has ids that the model has no embedding for.
   explicit LoadedModel(const std::filesystem::path& directory,
                        std::optional<Precision> precision = std::nullopt,
-                       MtpUse mtp = MtpUse::kNone, std::filesystem::path adapter = {});
+                       MtpUse mtp = MtpUse::kNone, std::filesystem::path adapter = {},
+                       ModelHead head = ModelHead::kLanguage);
 
   const std::filesystem::path& directory() const { return directory_; }
   // Empty: none.

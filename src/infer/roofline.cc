@@ -43,8 +43,7 @@ ForwardFloor FloorOf(const ModelConfig& config, Precision precision, CacheFormat
                      const ParameterStore& store) {
   ForwardFloor floor;
   std::map<DType, double> bytes_in;
-  const std::string head =
-      config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
+  const std::string head(config.head_parameter());
   floor.experts = static_cast<double>(config.n_routed_experts);
   floor.chosen = static_cast<double>(config.num_experts_per_tok);
   for (const auto& parameter : store.all()) {

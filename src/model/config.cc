@@ -11,18 +11,21 @@
 namespace fathom {
 namespace {
 
+constexpr std::string_view kClassifier = "ForSequenceClassification";
+
 struct FamilyNames {
   Family family;
+  // architecture: of config.json, without what the head adds to it.
   std::string_view model_type, architecture;
   // What transformers takes where config.json does not say; -1: none.
   int64_t bos, eos;
 };
 
 constexpr std::array<FamilyNames, 4> kFamilies = {{
-    {Family::kDeepseekV3, "deepseek_v3", "DeepseekV3ForCausalLM", 0, 1},
-    {Family::kDeepseekV2, "deepseek_v2", "DeepseekV2ForCausalLM", 1, 2},
-    {Family::kQwen2, "qwen2", "Qwen2ForCausalLM", -1, -1},
-    {Family::kLlama, "llama", "LlamaForCausalLM", 1, 2},
+    {Family::kDeepseekV3, "deepseek_v3", "DeepseekV3", 0, 1},
+    {Family::kDeepseekV2, "deepseek_v2", "DeepseekV2", 1, 2},
+    {Family::kQwen2, "qwen2", "Qwen2", -1, -1},
+    {Family::kLlama, "llama", "Llama", 1, 2},
 }};
 
 const FamilyNames& NamesOf(Family family) {
@@ -116,6 +119,24 @@ void ReadTokens(const JsonValue& root, const FamilyNames& names, ModelConfig& co
   } else if (names.eos >= 0 && !IsNull(root, "eos_token_id")) {
     config.eos_token_ids.push_back(names.eos);
   }
+}
+
+// A sequence classifier's: transformers takes two labels where nothing says how many.
+int64_t LabelsOf(const JsonValue& root) {
+  const auto architectures = root.Find("architectures");
+  if (!architectures) return 0;
+  const std::vector<JsonValue> names = architectures->Array();
+  if (names.empty() || !names[0].String().ends_with(kClassifier)) return 0;
+  const auto names_of_labels = root.Find("id2label");
+  const int64_t labels = root.Find("num_labels") ? config::Size(root, "num_labels", 1)
+                         : names_of_labels ? static_cast<int64_t>(names_of_labels->Object().size())
+                                           : 2;
+  if (labels != 1) {
+    throw Error(root.path(),
+                fmt::format("a {} with {} labels is not supported", kClassifier, labels),
+                "only reward models are, which have one");
+  }
+  return labels;
 }
 
 // Keeps the number of tensors small enough to be listed, and sums over all elements inside 64 bits,
@@ -221,6 +242,7 @@ ModelConfig ModelConfig::FromJson(std::string_view text, std::string_view where)
     config::ReadGrouped(root, config);
   }
   config::ReadRope(root, config);
+  config.num_labels = LabelsOf(root);
   config.Validate(where);
   return config;
 }
@@ -228,7 +250,8 @@ ModelConfig ModelConfig::FromJson(std::string_view text, std::string_view where)
 std::string ModelConfig::ToJson(std::string_view dtype) const {
   const FamilyNames& names = NamesOf(family);
   nlohmann::ordered_json json;
-  json["architectures"] = {names.architecture};
+  json["architectures"] = {
+      fmt::format("{}{}", names.architecture, num_labels > 0 ? kClassifier : "ForCausalLM")};
   json["model_type"] = names.model_type;
   json["torch_dtype"] = dtype;
   json["vocab_size"] = vocab_size;
@@ -260,8 +283,23 @@ std::string ModelConfig::ToJson(std::string_view dtype) const {
   } else {
     json["eos_token_id"] = eos_token_ids;
   }
+  if (num_labels > 0) {
+    json["num_labels"] = num_labels;
+    json["id2label"] = {{"0", "LABEL_0"}};
+    json["label2id"] = {{"LABEL_0", 0}};
+  }
   json["use_cache"] = true;
   return json.dump(2) + "\n";
+}
+
+void ModelConfig::RequireHead(ModelHead wanted, std::string_view where) const {
+  if (head() == wanted) return;
+  if (wanted == ModelHead::kLanguage) {
+    throw Error(where, "is a reward model: it scores texts, and writes none",
+                "`fathom score --rows` scores with it");
+  }
+  throw Error(where, "is a language model, and has no head that scores",
+              "`fathom reward` makes a reward model of it");
 }
 
 void ModelConfig::Validate(std::string_view where) const {
@@ -269,6 +307,10 @@ void ModelConfig::Validate(std::string_view where) const {
     if (!holds) throw Error(where, what);
   };
   RequirePossibleSizes(*this, where);
+  require(num_labels == 0 || num_labels == 1,
+          fmt::format("num_labels is {}, and only 1 is supported", num_labels));
+  require(num_labels == 0 || num_nextn_predict_layers == 0,
+          "a reward model has no MTP modules (num_nextn_predict_layers)");
   if (!latent_attention()) {
     require(head_dim % 2 == 0, fmt::format("head_dim {} is odd", head_dim));
     require(num_key_value_heads >= 1 && num_attention_heads % num_key_value_heads == 0,

@@ -22,6 +22,9 @@ enum class Family : uint8_t {
 // As model_type spells it.
 std::string_view Name(Family family);
 
+// What a model says of a text: which token comes next, or one number (a reward model's score).
+enum class ModelHead : uint8_t { kLanguage, kScore };
+
 // YaRN (Peng et al., arXiv 2309.00071) as config.json writes it under "rope_scaling".
 struct YarnScaling {
   double factor = 40;
@@ -73,6 +76,9 @@ struct ModelConfig {
   int64_t bos_token_id = 0;                  // -1: none
   std::vector<int64_t> eos_token_ids = {1};  // a text ends at any of them
   std::optional<Fp8Blocks> fp8_blocks;       // how the file at hand stores its weights
+  // Of transformers' ...ForSequenceClassification: how many numbers the head `score` [num_labels,
+  // hidden], in place of lm_head, makes of a text's last token. 0: a language model. Else 1.
+  int64_t num_labels = 0;
 
   // Experts (DeepSeek).
   int64_t moe_intermediate_size = 2048;  // of one routed expert
@@ -106,6 +112,16 @@ struct ModelConfig {
   std::string ToJson(std::string_view dtype) const;
   // Throws Error when the fields contradict each other.
   void Validate(std::string_view where) const;
+
+  ModelHead head() const { return num_labels > 0 ? ModelHead::kScore : ModelHead::kLanguage; }
+  // Throws Error when it has another head; `where` names the model.
+  void RequireHead(ModelHead wanted, std::string_view where) const;
+  // What the head multiplies with; the embedding where the two are tied.
+  std::string_view head_parameter() const {
+    return num_labels > 0        ? "score.weight"
+           : tie_word_embeddings ? "model.embed_tokens.weight"
+                                 : "lm_head.weight";
+  }
 
   bool latent_attention() const {
     return family == Family::kDeepseekV3 || family == Family::kDeepseekV2;

@@ -86,12 +86,21 @@ class LossPass {
     }
   }
 
-  std::vector<double> TargetLogProbs(size_t k) {
+  // What the head makes of a depth's targets: log-probs or scores; 0 where there is no target.
+  std::vector<double> Outputs(size_t k) {
     ArenaScope scope(*context_.workspace);
-    const Tensor logprob = context_.workspace->New(precision_.sum, Shape({batch_.size}));
-    transformer_.head().LogProb(context_, depths_[k].h, Temperature(k), depths_[k].targets,
-                                logprob);
-    return Download(context_, logprob);
+    const Tensor output = context_.workspace->New(precision_.sum, Shape({batch_.size}));
+    if (!scores()) {
+      transformer_.head().LogProb(context_, depths_[k].h, Temperature(k), depths_[k].targets,
+                                  output);
+      return Download(context_, output);
+    }
+    transformer_.head().Logits(context_, depths_[k].h, output.Reshape(Shape({batch_.size, 1})));
+    std::vector<double> values = Download(context_, output);
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (input_.targets[k][i] < 0) values[i] = 0;
+    }
+    return values;
   }
 
   // Sum of the divergences from the teacher.
@@ -119,33 +128,19 @@ class LossPass {
     return accepted;
   }
 
-  // Goes back from the last depth to the first; returns each depth's log-probs.
+  // Goes back from the last depth to the first; returns each depth's log-probs, or scores.
   std::vector<std::vector<double>> Backward() {
     Backend& backend = *context_.backend;
     Arena& workspace = *context_.workspace;
     ArenaScope scope(workspace);
     const Shape stream_shape({batch_.size, transformer_.config().hidden_size});
-    const Tensor logprob = workspace.New(precision_.sum, Shape({batch_.size}));
     const Tensor dx = workspace.New(precision_.sum, stream_shape);
     const Tensor dh = workspace.New(precision_.sum, stream_shape);
     const Tensor dprevious = workspace.New(precision_.sum, stream_shape);  // from the depth after
-    std::vector<std::vector<double>> logprobs(depths_.size());
+    std::vector<std::vector<double>> outputs(depths_.size());
     for (size_t k = depths_.size(); k-- > 0;) {
       const Depth& depth = depths_[k];
-      {
-        ArenaScope head_scope(workspace);
-        const Tensor dlogprob = Upload(context_, workspace, precision_.sum, LossGradient(k));
-        std::optional<OutputHead::SoftTargets> soft;
-        if (k == 0 && options_.soft != nullptr) {
-          const double temperature = options_.soft->temperature;
-          soft.emplace(FromTeacher(options_.target_weight.at(0) * options_.soft->weight *
-                                   temperature * temperature));
-        }
-        transformer_.head().LogProbAndBackward(context_, depth.h, Temperature(k), depth.targets,
-                                               dlogprob, logprob, dh, soft ? &*soft : nullptr);
-        if (soft) kl_ = SumOf(soft->kl);
-      }
-      logprobs[k] = Download(context_, logprob);
+      outputs[k] = scores() ? ScoreAndBackward(dh) : LogProbAndBackward(k, dh);
       if (k + 1 < depths_.size()) backend.Add(context_, dprevious, dh);
       if (k > 0) {
         const MtpModule& module = *transformer_.mtp()[k - 1];
@@ -162,7 +157,7 @@ class LossPass {
         transformer_.BackwardEmbed(context_, depth.ids, dx);
       }
     }
-    return logprobs;
+    return outputs;
   }
 
   double BalanceLoss() const {
@@ -206,12 +201,45 @@ class LossPass {
             .kl = workspace.New(precision_.sum, Shape({batch_.size}))};
   }
 
-  // dLoss/dlogprob of every row; 0 where there is no target.
-  std::vector<double> LossGradient(size_t k) {
+  bool scores() const { return transformer_.head().kind() == ModelHead::kScore; }
+
+  // The head's way back at a depth: assigns dh, returns the log-probs.
+  std::vector<double> LogProbAndBackward(size_t k, Tensor dh) {
+    const Depth& depth = depths_[k];
+    Arena& workspace = *context_.workspace;
+    ArenaScope scope(workspace);
+    const Tensor logprob = workspace.New(precision_.sum, Shape({batch_.size}));
+    const Tensor dlogprob =
+        Upload(context_, workspace, precision_.sum,
+               LossGradient(k, k == 0 && options_.doutput ? Outputs(0) : std::vector<double>()));
+    std::optional<OutputHead::SoftTargets> soft;
+    if (k == 0 && options_.soft != nullptr) {
+      const double temperature = options_.soft->temperature;
+      soft.emplace(FromTeacher(options_.target_weight.at(0) * options_.soft->weight * temperature *
+                               temperature));
+    }
+    transformer_.head().LogProbAndBackward(context_, depth.h, Temperature(k), depth.targets,
+                                           dlogprob, logprob, dh, soft ? &*soft : nullptr);
+    if (soft) kl_ = SumOf(soft->kl);
+    return Download(context_, logprob);
+  }
+
+  // The same of a head that scores, which there is at depth 0 alone; returns the scores.
+  std::vector<double> ScoreAndBackward(Tensor dh) {
+    ArenaScope scope(*context_.workspace);
+    std::vector<double> outputs = Outputs(0);
+    const Tensor dscore =
+        Upload(context_, *context_.workspace, precision_.sum, LossGradient(0, outputs));
+    transformer_.head().ScoreBackward(context_, depths_[0].h, dscore, dh);
+    return outputs;
+  }
+
+  // dLoss/doutput of every row; 0 where there is no target. outputs: for options.doutput.
+  std::vector<double> LossGradient(size_t k, std::span<const double> outputs) {
     const std::vector<int32_t>& targets = input_.targets[k];
     std::vector<double> gradient;
-    if (k == 0 && options_.dlogprob) {
-      gradient = options_.dlogprob(TargetLogProbs(0));
+    if (k == 0 && options_.doutput) {
+      gradient = options_.doutput(outputs);
       FATHOM_CHECK(gradient.size() == targets.size());
     } else {
       const double hard = k == 0 && options_.soft != nullptr ? 1 - options_.soft->weight : 1;
@@ -261,27 +289,29 @@ LossOutput LanguageModelLoss(Context& context, const Transformer& transformer,
     saved->arena.Reset();
   }
   LossOptions scaled = options;
-  FATHOM_CHECK(options.soft == nullptr || !options.dlogprob);
+  const bool scores = transformer.head().kind() == ModelHead::kScore;
+  FATHOM_CHECK(options.soft == nullptr || !(options.doutput || scores));
+  FATHOM_CHECK(!scores || saved == nullptr || options.doutput);
   scaled.balance_alpha = options.balance_alpha * options.balance_weight;
   LossPass pass(context, transformer, input, scaled, saved);
   pass.Forward();
 
   LossOutput output;
-  std::vector<std::vector<double>> logprobs;
+  std::vector<std::vector<double>> outputs;
   if (saved != nullptr) {
-    logprobs = pass.Backward();
+    outputs = pass.Backward();
     output.kl = pass.kl();
     if (scaled.balance_alpha > 0) output.balance_loss = pass.BalanceLoss() / options.balance_weight;
   } else {
-    for (size_t k = 0; k < input.inputs.size(); ++k) logprobs.push_back(pass.TargetLogProbs(k));
+    for (size_t k = 0; k < input.inputs.size(); ++k) outputs.push_back(pass.Outputs(k));
     if (options.soft != nullptr) output.kl = pass.Divergence();
     if (options.count_drafts) output.accepted = pass.CountAccepted();
   }
-  for (size_t k = 0; k < logprobs.size(); ++k) {
+  for (size_t k = 0; k < outputs.size(); ++k) {
     double nll = 0;
     int64_t targets = 0;
-    for (size_t i = 0; i < logprobs[k].size(); ++i) {
-      nll -= logprobs[k][i];
+    for (size_t i = 0; i < outputs[k].size(); ++i) {
+      if (!scores) nll -= outputs[k][i];
       targets += input.targets[k][i] >= 0 ? 1 : 0;
     }
     output.nll.push_back(nll);
@@ -296,9 +326,33 @@ std::vector<double> TokenLosses(Context& context, const Transformer& transformer
   LossOptions options{.form = form, .temperature = temperature};
   LossPass pass(context, transformer, input, options, nullptr);
   pass.Forward();
-  std::vector<double> losses = pass.TargetLogProbs(0);
+  std::vector<double> losses = pass.Outputs(0);
   for (double& loss : losses) loss = -loss;
   return losses;
+}
+
+std::vector<double> SequenceScores(Context& context, const Transformer& transformer,
+                                   std::span<const std::vector<int32_t>> texts,
+                                   AttentionForm form) {
+  FATHOM_CHECK(transformer.head().kind() == ModelHead::kScore);
+  LossInput input{.inputs = {{}}, .targets = {{}}};
+  std::vector<int32_t>&ids = input.inputs[0], &targets = input.targets[0];
+  for (const std::vector<int32_t>& text : texts) {
+    input.sequences.push_back(
+        {.begin = static_cast<int64_t>(ids.size()), .count = static_cast<int64_t>(text.size())});
+    ids.insert(ids.end(), text.begin(), text.end());
+    targets.resize(ids.size(), -1);
+    targets.back() = 0;
+  }
+  ArenaScope scope(*context.workspace);
+  const LossOptions options{.form = form};
+  LossPass pass(context, transformer, input, options, nullptr);
+  pass.Forward();
+  const std::vector<double> outputs = pass.Outputs(0);
+  std::vector<double> scores;
+  for (const BatchSequence& sequence : input.sequences)
+    scores.push_back(outputs[static_cast<size_t>(sequence.begin + sequence.count - 1)]);
+  return scores;
 }
 
 }  // namespace fathom

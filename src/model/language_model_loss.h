@@ -39,13 +39,15 @@ struct LossOptions {
   // dLoss/d(-logprob) of every target of a depth: depth 0 is usually 1 / (targets in the step),
   // depth k lambda / depths / (targets of that depth in the step).
   std::vector<double> target_weight;
-  // For a loss that is no sum of -logprobs (a policy's): dLoss/dlogprob of every token of depth 0,
-  // given their log-probs (0 where there is no target; what is given there does not count). In
-  // place of target_weight[0]; costs one more pass through the head.
-  std::function<std::vector<double>(std::span<const double> logprobs)> dlogprob;
+  // For a loss that is no sum of -logprobs (a policy's, a preference's): dLoss/doutput of every
+  // token of depth 0, given what the head makes of them: their log-probs, or, of a head that
+  // scores, their scores (0 where there is no target; what is given there does not count). In place
+  // of target_weight[0]; costs one more pass through the head. A head that scores has no other
+  // loss.
+  std::function<std::vector<double>(std::span<const double> outputs)> doutput;
   // Of depth 0: log-probs and loss are those of softmax(logits / temperature).
   double temperature = 1;
-  // Null: none. Not together with dlogprob.
+  // Null: none. Not together with doutput.
   const SoftTargets* soft = nullptr;
   // Weight of this micro-batch's balance losses: they enter the loss as balance_weight * sum over
   // sequences and layers.
@@ -55,7 +57,8 @@ struct LossOptions {
 };
 
 struct LossOutput {
-  std::vector<double> nll;       // [depths]: sum of -logprob over the targets, in nats
+  // [depths]: sum of -logprob over the targets, in nats; 0 of a head that scores.
+  std::vector<double> nll;
   std::vector<int64_t> targets;  // [depths]: how many targets there are
   double balance_loss = 0;       // sum over sequences and layers
   double kl = 0;                 // with soft targets: sum of D(p || q) over the targets of depth 0
@@ -76,5 +79,10 @@ LossOutput LanguageModelLoss(Context& context, const Transformer& transformer,
 // -logprob of every target of depth 0, in nats, in order (0 where the target is -1).
 std::vector<double> TokenLosses(Context& context, const Transformer& transformer,
                                 const LossInput& input, AttentionForm form, double temperature = 1);
+
+// What a model whose head scores makes of texts, each of a token or more: h . w of the last token's
+// final hidden state, as transformers' ...ForSequenceClassification has it. Computed at once.
+std::vector<double> SequenceScores(Context& context, const Transformer& transformer,
+                                   std::span<const std::vector<int32_t>> texts, AttentionForm form);
 
 }  // namespace fathom

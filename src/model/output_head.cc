@@ -5,9 +5,7 @@
 namespace fathom {
 
 OutputHead::OutputHead(const ModelConfig& config, Precision precision, ParameterStore& store)
-    : precision_(precision),
-      head_(
-          store.Get(config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight")) {}
+    : precision_(precision), kind_(config.head()), head_(store.Get(config.head_parameter())) {}
 
 void OutputHead::Logits(Context& context, ConstTensor h, Tensor logits) const {
   head_.Run(context, h, logits);
@@ -94,6 +92,18 @@ void OutputHead::Divergence(Context& context, ConstTensor h, const SoftTargets& 
     Logits(context, h.Rows(begin, end), block_logits);
     Diverge(context, soft, begin, end, block_logits, {});
   }
+}
+
+void OutputHead::ScoreBackward(Context& context, ConstTensor h, ConstTensor dscore,
+                               Tensor dh) const {
+  ArenaScope scope(*context.workspace);
+  const int64_t rows = h.dim(0);
+  const Tensor dlogits = context.workspace->New(precision_.act, Shape({rows, 1}));
+  context.backend->Cast(context, dscore.Reshape(Shape({rows, 1})), dlogits);
+  Matmul(context, head_.BackwardInput(dlogits, dh));
+  PendingWeightGradients pending;
+  head_.BackwardWeight(dlogits, h, pending);
+  pending.Apply(context);
 }
 
 void OutputHead::LogProbAndBackward(Context& context, ConstTensor h, double temperature,

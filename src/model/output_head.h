@@ -7,18 +7,20 @@
 
 namespace fathom {
 
-// From normalised hidden states to probabilities. Logits of all tokens are never held: they are
-// made, used and dropped a block of rows at a time.
+// From normalised hidden states to probabilities, or to scores. Logits of all tokens are never
+// held: they are made, used and dropped a block of rows at a time.
 class OutputHead {
  public:
-  // Its matrix is lm_head.weight, or the embedding where the two are tied: the embedding's gradient
-  // is then the sum of both uses.
+  // Its matrix is ModelConfig::head_parameter. Where that is the embedding, the embedding's
+  // gradient is the sum of both uses.
   OutputHead(const ModelConfig& config, Precision precision, ParameterStore& store);
 
   void Pack(Context& context, PackedUse use, Arena& arena) {
     head_.Pack(context, precision_.act, use, arena);
   }
 
+  ModelHead kind() const { return kind_; }
+  // Logits of a token; of a head that scores, 1.
   int64_t vocab_size() const { return head_.out(); }
 
   // h act [rows, hidden] -> logits sum [rows, vocabulary].
@@ -48,6 +50,10 @@ class OutputHead {
                           ConstTensor dlogprob, Tensor logprob, Tensor dh,
                           const SoftTargets* soft = nullptr) const;
 
+  // Of a head that scores: given dscore sum [rows], where score = h . w is what Logits makes,
+  // assigns dh sum [rows, hidden] and adds the head's weight gradient.
+  void ScoreBackward(Context& context, ConstTensor h, ConstTensor dscore, Tensor dh) const;
+
  private:
   int64_t BlockRows() const;
   // Rows [begin, end) of a block whose logits there are; dlogits may be empty.
@@ -58,6 +64,7 @@ class OutputHead {
       FunctionRef<void(int64_t begin, int64_t end, Tensor logits, Tensor lse)> use) const;
 
   Precision precision_;
+  ModelHead kind_;
   Linear head_;
 };
 

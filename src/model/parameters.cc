@@ -87,9 +87,11 @@ std::vector<ParameterSpec> ParameterSpecs(const ModelConfig& c) {
   for (int64_t layer = 0; layer < c.num_hidden_layers; ++layer)
     AppendLayer(c, layer, c.IsMoeLayer(layer), specs);
   specs.push_back({"model.norm.weight", Shape({c.hidden_size}), ParameterKind::kNormGain, -1});
-  if (!c.tie_word_embeddings) {
-    specs.push_back(
-        {"lm_head.weight", Shape({c.vocab_size, c.hidden_size}), ParameterKind::kMatrix, -1});
+  const bool scores = c.head() == ModelHead::kScore;
+  if (scores || !c.tie_word_embeddings) {
+    specs.push_back({std::string(c.head_parameter()),
+                     Shape({scores ? c.num_labels : c.vocab_size, c.hidden_size}),
+                     ParameterKind::kMatrix, -1});
   }
   for (int64_t layer = c.num_hidden_layers; layer < c.total_layers(); ++layer) {
     const std::string prefix = fmt::format("model.layers.{}.", layer);
@@ -115,7 +117,8 @@ ParameterCounts CountParameters(const ModelConfig& config) {
     const int64_t active = spec.expert < 0                            ? size
                            : spec.expert < config.num_experts_per_tok ? size
                                                                       : 0;
-    const bool used = spec.name != "model.embed_tokens.weight" || config.tie_word_embeddings;
+    const bool used =
+        spec.name != "model.embed_tokens.weight" || spec.name == config.head_parameter();
     const bool multiplied = used && spec.kind == ParameterKind::kMatrix;
     if (spec.layer < config.num_hidden_layers) {
       counts.total += size;
@@ -221,43 +224,49 @@ void ParameterStore::ReleaseFiles(int64_t layer) const {
 
 uint64_t ParameterKey(uint64_t seed, std::string_view name) { return MixKey(seed, HashName(name)); }
 
+void InitializeParameter(const ModelConfig& config, uint64_t seed, ThreadPool& pool,
+                         Parameter& parameter, const std::function<void(int64_t)>& done) {
+  constexpr int64_t kPiece = int64_t{1} << 24;
+  const Tensor& master = parameter.master;
+  const uint64_t key = ParameterKey(seed, parameter.spec.name);
+  const auto value_at = [&](int64_t i) {
+    switch (parameter.spec.kind) {
+      case ParameterKind::kMatrix:
+        return config.initializer_range * RandomStream(key, static_cast<uint64_t>(i)).NextNormal();
+      case ParameterKind::kNormGain:
+        return 1.0;
+      case ParameterKind::kBias:
+      case ParameterKind::kRouterBias:
+        return 0.0;
+    }
+    return 0.0;
+  };
+  for (int64_t first = 0; first < master.elements(); first += kPiece) {
+    const int64_t count = std::min(kPiece, master.elements() - first);
+    pool.ParallelFor(count, 4096, [&](int64_t begin, int64_t end, int) {
+      for (int64_t i = first + begin; i < first + end; ++i) {
+        if (master.dtype() == DType::kF64) {
+          master.data<double>()[i] = value_at(i);
+        } else {
+          master.data<float>()[i] = static_cast<float>(value_at(i));
+        }
+      }
+    });
+    if (done) done(count);
+  }
+}
+
 void InitializeParameters(const ModelConfig& config, uint64_t seed, ThreadPool& pool,
                           ParameterStore& store, bool quiet) {
-  constexpr int64_t kPiece = int64_t{1} << 24;
   const ParameterCounts counts = CountParameters(config);
   Progress progress("initialising", "parameters", static_cast<double>(counts.total + counts.mtp),
                     quiet);
   double done = 0;
   for (const auto& parameter : store.all()) {
-    const Tensor& master = parameter->master;
-    const uint64_t key = ParameterKey(seed, parameter->spec.name);
-    const auto value_at = [&](int64_t i) {
-      switch (parameter->spec.kind) {
-        case ParameterKind::kMatrix:
-          return config.initializer_range *
-                 RandomStream(key, static_cast<uint64_t>(i)).NextNormal();
-        case ParameterKind::kNormGain:
-          return 1.0;
-        case ParameterKind::kBias:
-        case ParameterKind::kRouterBias:
-          return 0.0;
-      }
-      return 0.0;
-    };
-    for (int64_t first = 0; first < master.elements(); first += kPiece) {
-      const int64_t count = std::min(kPiece, master.elements() - first);
-      pool.ParallelFor(count, 4096, [&](int64_t begin, int64_t end, int) {
-        for (int64_t i = first + begin; i < first + end; ++i) {
-          if (master.dtype() == DType::kF64) {
-            master.data<double>()[i] = value_at(i);
-          } else {
-            master.data<float>()[i] = static_cast<float>(value_at(i));
-          }
-        }
-      });
-      done += static_cast<double>(count);
+    InitializeParameter(config, seed, pool, *parameter, [&](int64_t elements) {
+      done += static_cast<double>(elements);
       progress.Update(done);
-    }
+    });
   }
   store.MarkChanged();
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -138,5 +139,9 @@ uint64_t ParameterKey(uint64_t seed, std::string_view name);
 // shows its progress.
 void InitializeParameters(const ModelConfig& config, uint64_t seed, ThreadPool& pool,
                           ParameterStore& store, bool quiet = true);
+// The same of one of them.
+void InitializeParameter(const ModelConfig& config, uint64_t seed, ThreadPool& pool,
+                         Parameter& parameter,
+                         const std::function<void(int64_t elements)>& done = {});
 
 }  // namespace fathom

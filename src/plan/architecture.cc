@@ -77,7 +77,9 @@ Architecture DescribeArchitecture(const ModelConfig& config) {
       ++found->second;
     }
   }
-  architecture.head = {.name = "lm_head", .rows = config.vocab_size, .columns = config.hidden_size};
+  architecture.head = {.name = "lm_head",
+                       .rows = config.num_labels > 0 ? config.num_labels : config.vocab_size,
+                       .columns = config.hidden_size};
   return architecture;
 }
 

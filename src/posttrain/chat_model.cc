@@ -23,4 +23,10 @@ ChatModel ChatModel::Open(const std::filesystem::path& path) {
   return {source->config(), *std::move(tokenizer), std::move(chat), std::move(stops)};
 }
 
+ChatModel ChatModel::OpenWriter(const std::filesystem::path& path) {
+  ChatModel model = Open(path);
+  model.config.RequireHead(ModelHead::kLanguage, path.string());
+  return model;
+}
+
 }  // namespace fathom

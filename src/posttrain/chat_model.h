@@ -19,6 +19,8 @@ struct ChatModel {
 
   // A model directory or GGUF file. Throws Error when it has no tokenizer or no chat template.
   static ChatModel Open(const std::filesystem::path& path);
+  // The same of a model that writes; Error for one that scores.
+  static ChatModel OpenWriter(const std::filesystem::path& path);
 };
 
 }  // namespace fathom

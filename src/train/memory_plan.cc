@@ -27,6 +27,15 @@ TokenRows PlainRows(int64_t rows, int64_t length, int64_t depth) {
   return plain;
 }
 
+// A score's loss, whatever it is: it is computed outside of the arenas.
+class PlainObjective : public RowObjective {
+ public:
+  int64_t Count(const TokenRows& rows) const override { return rows.rows; }
+  ObjectiveSums Loss(const TokenRows&, std::span<const double>, std::span<double>) const override {
+    return {{"loss", 0}};
+  }
+};
+
 }  // namespace
 
 double MemoryPlan::total() const {
@@ -55,6 +64,8 @@ MemoryPlan PlanTraining(const TrainingSettings& settings, const std::vector<Trai
     Optimizer optimizer(settings.optimizer, store, backend.allocator());
     Transformer transformer(stage.model, settings.ModelPrecision(), store, backend.allocator());
     TrainingStep step(settings, transformer, store, optimizer, backend.allocator());
+    const PlainObjective objective;
+    if (stage.model.head() == ModelHead::kScore) step.SetObjective(&objective);
     const int64_t micro_rows = stage.MicroBatchRows(settings);
     // The plan itself needs some memory a token.
     if (micro_rows * stage.sequence_length > kMostTokens) {

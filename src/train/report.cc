@@ -11,17 +11,15 @@
 #include "base/file.h"
 #include "base/html.h"
 #include "base/log.h"
+#include "train/held_out_view.h"
 #include "train/load_picture.h"
+#include "train/report_panel.h"
 
 namespace fathom {
 namespace {
 
 // Of the picture of expert loads: a page of V3's 15,000 would be megabytes.
 constexpr size_t kMostCells = 4096;
-
-struct Point {
-  double x, y;
-};
 
 // What the log says, ready to be drawn.
 struct RunHistory {
@@ -35,6 +33,10 @@ struct RunHistory {
   double seconds = 0;
   double tokens = 0;
   std::vector<std::pair<int64_t, std::string>> samples;  // step, text
+  // Over steps: what is optimised, and what is wanted; of reinforcement learning with reward
+  // models.
+  std::vector<Point> proxy, gold;
+  std::vector<std::string> warnings;
   // The newest, and its step; empty: none was logged.
   nlohmann::json expert_load, expert_layers;
   int64_t load_step = 0;
@@ -50,6 +52,9 @@ RunHistory ReadHistory(const std::filesystem::path& path) {
   };
   constexpr Score kScores[] = {
       {"bits_per_byte", "held-out text (bits per byte), over tokens", "held-out bits per byte"},
+      {"pair_accuracy", "held-out pairs (share right), over tokens", "held-out pairs, share right"},
+      {"label_accuracy", "held-out labels (share right), over tokens",
+       "held-out labels, share right"},
       {"accuracy", "held-out problems (share right), over tokens",
        "held-out problems, share right"},
       {"loss", "held-out answers (nats a token), over tokens", "held-out answers, nats a token"}};
@@ -75,6 +80,12 @@ RunHistory ReadHistory(const std::filesystem::path& path) {
       tokens = line.value("tokens", tokens);
       const bool rewarded = line.contains("reward");
       if (rewarded) history.training_title = "mean reward, over tokens";
+      if (line.contains("examples")) history.training_title = "training loss (nats), over tokens";
+      if (line.contains("proxy") && line.contains("gold")) {
+        const double step = line.value("step", 0.0);
+        history.proxy.push_back({step, line.value("proxy", 0.0)});
+        history.gold.push_back({step, line.value("gold", 0.0)});
+      }
       history.training.push_back({tokens, line.value(rewarded ? "reward" : "loss", 0.0)});
       if (line.contains("expert_load")) {
         history.expert_load = line["expert_load"];
@@ -91,6 +102,8 @@ RunHistory ReadHistory(const std::filesystem::path& path) {
       // The best weights are not the last ones; the curve has them already.
       if (history.score > 0 && !line.contains("best_step"))
         history.held_out.push_back({tokens, history.score});
+    } else if (kind == "warning") {
+      history.warnings.push_back(line.value("text", ""));
     } else if (kind == "sample") {
       history.samples.emplace_back(line.value("step", int64_t{0}), line.value("text", ""));
     }
@@ -99,92 +112,11 @@ RunHistory ReadHistory(const std::filesystem::path& path) {
   return history;
 }
 
-// An exponential mean, started at the first value.
-std::vector<Point> Smooth(const std::vector<Point>& points) {
-  std::vector<Point> smooth;
-  double mean = points.empty() ? 0 : points.front().y;
-  for (const Point& point : points) {
-    mean += 0.1 * (point.y - mean);
-    smooth.push_back({point.x, mean});
-  }
-  return smooth;
-}
-
-// One coordinate system of the picture.
-class Panel {
- public:
-  Panel(double left, std::string_view title, double x_most, double y_least, double y_most)
-      : left_(left),
-        x_most_(std::max(x_most, 1.0)),
-        y_least_(y_least),
-        y_most_(std::max(y_most, y_least + 1e-9)) {
-    svg_ += fmt::format("<text x='{}' y='24' class='title'>{}</text>\n", left_, title);
-    const double step = NiceStep((y_most_ - y_least_) / 5);
-    const auto last = static_cast<int64_t>(std::floor(y_most_ / step));
-    for (auto i = static_cast<int64_t>(std::ceil(y_least_ / step)); i <= last; ++i) {
-      const double y = static_cast<double>(i) * step;
-      svg_ += fmt::format(
-          "<line x1='{}' x2='{}' y1='{:.1f}' y2='{:.1f}' class='grid'/><text x='{}' y='{:.1f}' "
-          "class='tick' text-anchor='end'>{:g}</text>\n",
-          left_, left_ + kWidth, Y(y), Y(y), left_ - 6, Y(y) + 4, std::round(y * 1e6) / 1e6);
-    }
-    for (int i = 0; i <= 4; ++i) {
-      const double x = x_most_ * i / 4;
-      svg_ += fmt::format("<text x='{:.1f}' y='{}' class='tick' text-anchor='middle'>{}</text>\n",
-                          X(x), kBottom + 18, FormatCount(x));
-    }
-  }
-
-  void Line(const std::vector<Point>& points, std::string_view style) {
-    svg_ += fmt::format("<polyline class='{}' points='", style);
-    for (const Point& point : points) svg_ += fmt::format("{:.1f},{:.1f} ", X(point.x), Y(point.y));
-    svg_ += "'/>\n";
-  }
-  void Dots(const std::vector<Point>& points) {
-    for (const Point& point : points) {
-      svg_ += fmt::format("<circle cx='{:.1f}' cy='{:.1f}' r='3' class='dot'/>\n", X(point.x),
-                          Y(point.y));
-    }
-  }
-  void Label(double x, double y, std::string_view text) {
-    svg_ += fmt::format("<text x='{:.1f}' y='{:.1f}' class='label' text-anchor='end'>{}</text>\n",
-                        X(x), Y(y) - 7, text);
-  }
-  const std::string& svg() const { return svg_; }
-
- private:
-  static constexpr double kWidth = 360, kTop = 40, kBottom = 280;
-
-  // 1, 2 or 5 times a power of ten.
-  static double NiceStep(double step) {
-    const double power = std::pow(10, std::floor(std::log10(step)));
-    const double digit = step / power;
-    return power * (digit <= 1 ? 1 : digit <= 2 ? 2 : digit <= 5 ? 5 : 10);
-  }
-  double X(double x) const { return left_ + kWidth * x / x_most_; }
-  double Y(double y) const {
-    const double inside = std::clamp((y - y_least_) / (y_most_ - y_least_), 0.0, 1.0);
-    return kBottom - (kBottom - kTop) * inside;
-  }
-
-  double left_, x_most_, y_least_, y_most_;
-  std::string svg_;
-};
-
 std::string Picture(const RunHistory& history) {
   const auto [least, most] =
       std::minmax_element(history.training.begin(), history.training.end(),
                           [](const Point& a, const Point& b) { return a.y < b.y; });
-  std::string svg =
-      "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 860 320' font-family='sans-serif'>\n"
-      "<style>.title{font-size:15px;font-weight:bold;fill:#223}.tick{font-size:11px;fill:#667}."
-      "label{font-size:12px;"
-      "fill:#223;paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round}.grid{"
-      "stroke:#dde}.raw{fill:none;stroke:#9bc4e8}.line{fill:none;stroke:#1a6fb5;"
-      "stroke-width:2}"
-      ".dot{fill:#1a6fb5}.baseline{fill:none;stroke:#c2571a;stroke-width:2;stroke-dasharray:6 "
-      "4}</style>\n"
-      "<rect width='860' height='320' fill='#fff'/>\n";
+  std::string svg(kPictureBegin);
   if (!history.training.empty()) {
     Panel loss(50, history.training_title, history.tokens, std::floor(least->y),
                std::ceil(most->y));
@@ -217,6 +149,24 @@ std::string Picture(const RunHistory& history) {
   return svg + "</svg>\n";
 }
 
+// One over the other would say which is larger, which means nothing.
+std::string HackingPicture(const RunHistory& history) {
+  std::string svg(kPictureBegin);
+  const double steps = history.proxy.back().x;
+  const auto add = [&](double left, std::string_view title, const std::vector<Point>& points) {
+    const auto [least, most] = std::minmax_element(
+        points.begin(), points.end(), [](const Point& a, const Point& b) { return a.y < b.y; });
+    const double margin = 0.1 * (most->y - least->y) + 0.01;
+    Panel panel(left, title, steps, least->y - margin, most->y + margin);
+    panel.Line(points, "raw");
+    panel.Line(Smooth(points), "line");
+    svg += panel.svg();
+  };
+  add(50, "proxy: the reward without gold, over steps", history.proxy);
+  add(480, "gold score, over steps", history.gold);
+  return svg + "</svg>\n";
+}
+
 }  // namespace
 
 void WriteReport(const std::filesystem::path& output) {
@@ -244,6 +194,15 @@ void WriteReport(const std::filesystem::path& output) {
     html += fmt::format("<tr><td>order-4 byte model</td><td>{:.4f}</td></tr>\n", history.baseline);
   }
   html += "</table>\n";
+  for (const std::string& warning : history.warnings)
+    html += fmt::format("<p><b>Warning:</b> {}</p>\n", EscapeHtml(warning));
+  if (!history.proxy.empty()) {
+    html += fmt::format(
+        "<h3>Gold score against proxy</h3>\n<p>A reward model that is optimised too far keeps "
+        "rising while the gold score falls.</p>\n<div class='charts'>\n{}</div>\n",
+        HackingPicture(history));
+  }
+  html += HeldOutView(output / "held-out.jsonl");
   if (!history.expert_load.empty() &&
       history.expert_load.size() * history.expert_load[0].size() <= kMostCells) {
     html += fmt::format(

@@ -106,6 +106,8 @@ ModelConfig RunModelConfig(const RunConfig& config) {
   } else {
     model = ReadModelConfig(config.model.init_from);
   }
+  const auto& from = config.model.config.empty() ? config.model.init_from : config.model.config;
+  model.RequireHead(ModelHead::kLanguage, from.string());
   if (config.model.initializer_range > 0) model.initializer_range = config.model.initializer_range;
   if (!config.model.mtp) model.num_nextn_predict_layers = 0;
   model.max_position_embeddings =

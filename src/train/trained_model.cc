@@ -55,9 +55,14 @@ void TrainedModel::CheckBase(const std::string& fingerprint) {
               "put that model back");
 }
 
-void TrainedModel::Begin(const ModelConfig& model, const std::filesystem::path& init_from) {
+void TrainedModel::Begin(const ModelConfig& model, const std::filesystem::path& init_from,
+                         ThreadPool& pool) {
   if (frozen_) {
     InitializeAdapters(settings_.seed, store());
+  } else if (ReadModelConfig(init_from).head() != model.head()) {
+    LoadTrunk(init_from, model, store());
+    InitializeParameter(model, settings_.seed, pool, store().Get(model.head_parameter()));
+    store().MarkChanged();
   } else {
     LoadMasters(init_from, model, store());
   }

@@ -31,8 +31,9 @@ class TrainedModel {
   void CheckBase(const std::string& fingerprint);
 
   // Values of a run that begins: those of the model at `init_from`, or adapters that change
-  // nothing yet.
-  void Begin(const ModelConfig& model, const std::filesystem::path& init_from);
+  // nothing yet. A model that scores and goes on from a language model gets a head of random
+  // values.
+  void Begin(const ModelConfig& model, const std::filesystem::path& init_from, ThreadPool& pool);
 
  private:
   const TrainingSettings& settings_;

@@ -139,6 +139,7 @@ class Trainer {
     TrainingStep training_step(settings_, transformer, store_, optimizer_,
                                context_.backend->allocator());
     training_step.SetSoftTargets(task_.soft_targets());
+    training_step.SetObjective(task_.objective());
     const std::unique_ptr<RowSource> rows = task_.Rows(static_cast<size_t>(progress_.stage));
     CheckSameData(stage, *rows);
     const auto stage_tokens =
@@ -282,6 +283,8 @@ class Trainer {
       line["mtp_weight"] = mtp_weight;
     }
     if (task_.soft_targets() != nullptr) line["kl"] = result.kl;
+    if (task_.objective() != nullptr) line["examples"] = result.targets;
+    for (const auto& [name, mean] : result.parts) line[name] = mean;
     if (settings_.balance.sequence_alpha > 0) line["balance_loss"] = result.balance_loss;
     LogExpertLoad(result.expert_load, progress_.step, total_steps_, settings_.balance.load_entries,
                   line);

@@ -23,6 +23,11 @@ TokenRows SelectRows(const TokenRows& rows, int64_t first, int64_t count) {
     segment.row -= first;
     part.segments.push_back(segment);
   }
+  for (ScoredExample example : rows.examples) {
+    if (example.row < first || example.row >= first + count) continue;
+    example.row -= first;
+    part.examples.push_back(example);
+  }
   return part;
 }
 
@@ -94,7 +99,8 @@ StepResult TrainingStep::Run(Context& context, const TokenRows& rows, int64_t mi
   }
 
   StepResult result;
-  result.targets = CountTargets(rows, 0);
+  result.targets = objective_ != nullptr ? objective_->Count(rows) : CountTargets(rows, 0);
+  const auto examples = static_cast<double>(std::max<int64_t>(1, result.targets));
   LossOptions options{.form = settings_.Form(), .balance_alpha = settings_.balance.sequence_alpha};
   options.balance_weight = 1 / static_cast<double>(rows.rows);
   options.soft = soft_;
@@ -106,8 +112,17 @@ StepResult TrainingStep::Run(Context& context, const TokenRows& rows, int64_t mi
   }
   for (int64_t first = 0; first < rows.rows; first += micro_batch_rows) {
     const int64_t count = std::min(micro_batch_rows, rows.rows - first);
-    const LossInput input =
-        MakeLossInput(count == rows.rows ? rows : SelectRows(rows, first, count));
+    const TokenRows part = count == rows.rows ? rows : SelectRows(rows, first, count);
+    const LossInput input = MakeLossInput(part);
+    if (objective_ != nullptr) {
+      options.doutput = [&](std::span<const double> outputs) {
+        std::vector<double> gradient(outputs.size());
+        for (const auto& [name, sum] : objective_->Loss(part, outputs, gradient))
+          result.parts[name] += sum / examples;
+        for (double& value : gradient) value /= examples;
+        return gradient;
+      };
+    }
     const LossOutput output = LanguageModelLoss(context, *transformer_, input, options, &saved_);
     for (size_t level = 0; level < nll.size(); ++level) nll[level] += output.nll[level];
     result.kl += output.kl / targets[0];
@@ -117,12 +132,12 @@ StepResult TrainingStep::Run(Context& context, const TokenRows& rows, int64_t mi
       const auto length = static_cast<double>(sequence.count);
       result.attention_pairs += length * (length + 1) / 2;
     }
-    if (!std::isfinite(output.nll[0])) {
+    if (!std::isfinite(objective_ != nullptr ? result.parts["loss"] : output.nll[0])) {
       result.bad = FindBad(context);
       return result;
     }
   }
-  result.loss = nll[0] / targets[0];
+  result.loss = objective_ != nullptr ? result.parts["loss"] : nll[0] / targets[0];
   for (size_t level = 1; level < nll.size(); ++level)
     result.mtp_loss.push_back(nll[level] / targets[level]);
 

@@ -8,6 +8,7 @@
 #include "model/language_model_loss.h"
 #include "train/expert_load.h"
 #include "train/optimizer.h"
+#include "train/row_objective.h"
 #include "train/training_settings.h"
 
 namespace fathom {
@@ -21,11 +22,12 @@ std::string FirstBadParameter(Context& context, const ParameterStore& store);
 
 // What one step did.
 struct StepResult {
-  double loss = 0;               // mean -logprob of the next token, nats
+  double loss = 0;               // mean -logprob of the next token, nats; or an objective's
   std::vector<double> mtp_loss;  // the same of each MTP module
   double kl = 0;                 // mean divergence from the teacher, where there is one, nats
   double balance_loss = 0;       // mean over rows, summed over layers
-  int64_t targets = 0;
+  ObjectiveSums parts;           // of an objective: means over its examples
+  int64_t targets = 0;           // or examples
   double grad_norm = 0;
   // Query-key pairs that attention looked at, for the count of operations.
   double attention_pairs = 0;
@@ -41,6 +43,9 @@ class TrainingStep {
 
   // Learns from a teacher's probabilities, too; it has to outlive this. Null: does not.
   void SetSoftTargets(const SoftTargets* soft) { soft_ = soft; }
+
+  // What is learnt in place of the next token; it has to outlive this. Null: the next token.
+  void SetObjective(const RowObjective* objective) { objective_ = objective; }
 
   // step: 0-based, over all stages (for the optimiser's bias correction); lr and MTP weight are the
   // schedule's. When the loss or a gradient is not finite, parameters and moments stay as they were
@@ -59,6 +64,7 @@ class TrainingStep {
   ParameterStore* store_;
   Optimizer* optimizer_;
   const SoftTargets* soft_ = nullptr;
+  const RowObjective* objective_ = nullptr;
   SavedActivations saved_;
 };
 

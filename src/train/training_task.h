@@ -12,6 +12,7 @@
 #include "model/language_model_loss.h"
 #include "model/transformer.h"
 #include "train/checkpoint.h"
+#include "train/row_objective.h"
 #include "train/training_settings.h"
 
 namespace fathom {
@@ -39,6 +40,9 @@ class TrainingTask {
 
   // A teacher whose probabilities are learnt from besides the rows' targets; null: none.
   virtual const SoftTargets* soft_targets() const { return nullptr; }
+
+  // What is learnt in place of the rows' next tokens; null: these.
+  virtual const RowObjective* objective() const { return nullptr; }
 
   // Adds what the run reads to the line of the log that a start leaves, and says it.
   virtual void Describe(nlohmann::ordered_json& line) const = 0;

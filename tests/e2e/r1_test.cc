@@ -1,6 +1,7 @@
-// `fathom r1` from the outside: six stages with a small random model, what a kill leaves behind,
+// `fathom r1` from the outside: seven stages with a small random model, what a kill leaves behind,
 // and what is said of pipelines that cannot work.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -28,6 +29,15 @@ class R1Test : public testing::Test {
          *shared_ / "chats.jsonl"});
     run({"problems", "words", "--count", "60", "--difficulty", "1", "--out",
          *shared_ / "problems.jsonl"});
+    std::ofstream pairs(*shared_ / "pairs.jsonl");
+    for (int i = 0; i < 40; ++i) {
+      pairs << json({{"prompt", fmt::format("How many are {} and {}?", i, i)},
+                     {"chosen", fmt::format("{}", 2 * i)},
+                     {"rejected", fmt::format("{} or so, I think", i)}})
+                   .dump()
+            << "\n";
+    }
+    pairs.close();
     run({"tokenize", "train", "--vocab-size", "500", "--quiet", "--out", tokenizer,
          *shared_ / "chats.jsonl"});
     run({"init", "nano", base, "--layers", "2", "--seed", "3", "--tokenizer", tokenizer});
@@ -84,6 +94,14 @@ class R1Test : public testing::Test {
       source = [{path = "@rejection/sft.jsonl"}, {path = "SHARED/chats.jsonl"}]
 
       [[stage]]
+      name = "helpful"
+      [stage.reward]
+      steps = 2
+      batch_tokens = 512
+      model.init_from = "@all-round"
+      data = {sequence_length = 256, held_out_fraction = 0.2, source = [{path = "SHARED/pairs.jsonl"}]}
+
+      [[stage]]
       name = "alignment"
       [stage.rl]
       steps = 1
@@ -91,6 +109,7 @@ class R1Test : public testing::Test {
       model.init_from = "@all-round"
       data = {held_out_fraction = 0.2, source = [{path = "SHARED/problems.jsonl"}]}
       rollout = {problems = 2, answers = 2, max_tokens = 12}
+      reward.model = [{path = "@helpful", name = "helpful"}]
 
       [[stage]]
       name = "student"
@@ -141,7 +160,7 @@ class R1Test : public testing::Test {
 TEST_F(R1Test, GoesThroughItsStagesAndMeasuresEveryModel) {
   const json result = Run();
   EXPECT_EQ(result["interrupted"], false);
-  ASSERT_EQ(result["stages"].size(), 6u);
+  ASSERT_EQ(result["stages"].size(), 7u);
   for (const json& stage : result["stages"]) {
     EXPECT_EQ(stage["done"], true);
     EXPECT_TRUE(fs::exists(own_ / "out" / stage["name"].get<std::string>() / "report.html"));
@@ -161,6 +180,7 @@ TEST_F(R1Test, GoesThroughItsStagesAndMeasuresEveryModel) {
   const std::string report = ReadFile(own_ / "out/report.html");
   EXPECT_NE(report.find("<a href='alignment/report.html'>alignment</a>"), std::string::npos);
   EXPECT_NE(report.find("words:1"), std::string::npos);
+  EXPECT_NE(ReadFile(own_ / "out/alignment/log.jsonl").find("\"helpful\":"), std::string::npos);
   // What the second tuning learnt from is what the first model wrote.
   EXPECT_NE(ReadFile(own_ / "out/all-round/config.toml").find("out/rejection/sft.jsonl"),
             std::string::npos);
@@ -193,7 +213,7 @@ TEST_F(R1Test, AKilledPipelineEndsWithTheSameModel) {
   // Killed when a stage is under way, and when a model is being measured.
   for (const char* place :
        {"cold-start/checkpoints/step-2", "evaluation/cold-start", "reasoning/checkpoints/step-1",
-        "rejection/traces.jsonl", "all-round/log.jsonl", "student/student"}) {
+        "rejection/traces.jsonl", "all-round/log.jsonl", "helpful/log.jsonl", "student/student"}) {
     const bool resumes = fs::exists(own_ / "parts");
     Process process(
         own_.path(),
@@ -217,7 +237,7 @@ TEST_F(R1Test, AnInterruptedPipelineSaysWhatIsDone) {
   EXPECT_EQ(process.Status(), 0) << process.Err();
   const json part = json::parse(process.Out());
   EXPECT_EQ(part["stages"][0]["done"], true);
-  EXPECT_EQ(part["stages"][5]["done"], false);
+  EXPECT_EQ(part["stages"][6]["done"], false);
   EXPECT_EQ(part["interrupted"], true);
   // A stretch of it.
   const json more = Run({"--resume", "--until", "reasoning"});

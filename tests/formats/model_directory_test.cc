@@ -202,6 +202,39 @@ TEST_F(ModelDirectoryTest, ShardsAreReadThroughTheirIndex) {
   EXPECT_ERROR(WeightFiles{sharded.path()}, "JSON");
 }
 
+TEST_F(ModelDirectoryTest, AModelThatScoresTakesTheTrunkAndComesBack) {
+  ModelConfig scoring = config_;
+  scoring.num_labels = 1;
+  scoring.num_nextn_predict_layers = 0;
+  ParameterStore store(scoring, DType::kF32, HostAllocator());
+  // The head is not the language model's, whose MTP module is passed over.
+  EXPECT_ERROR(LoadMasters(directory_.path(), scoring, store), "score.weight");
+  InitializeParameter(scoring, 7, pool_, store.Get("score.weight"));
+  const float head = store.Get("score.weight").master.data<float>()[3];
+  EXPECT_NE(head, 0);
+  LoadTrunk(directory_.path(), scoring, store);
+  EXPECT_EQ(store.Get("score.weight").master.data<float>()[3], head);
+  for (const auto& parameter : store.all()) {
+    if (parameter->spec.name == "score.weight") continue;
+    EXPECT_TRUE(SameBits(parameter->value, store_.Get(parameter->spec.name).value))
+        << parameter->spec.name;
+  }
+
+  TemporaryDirectory saved;
+  SaveModel(saved.path(), scoring, store, DType::kF32);
+  MappedModel mapped(saved.path());
+  EXPECT_EQ(mapped.config().ToJson("float32"), scoring.ToJson("float32"));
+  for (const auto& parameter : store.all())
+    EXPECT_TRUE(SameBits(mapped.store().Get(parameter->spec.name).value, parameter->value));
+
+  // What neither knows is an error, too.
+  Rewrite([&](auto& items) {
+    items.push_back(
+        {"classifier.weight", ConstTensor(&head, DType::kF32, Shape({1, 1})), DType::kF32});
+  });
+  EXPECT_ERROR(LoadTrunk(directory_.path(), scoring, store), "classifier.weight");
+}
+
 TEST_F(ModelDirectoryTest, AMissingTensorIsNamed) {
   Rewrite([](auto& items) {
     std::erase_if(items, [](const auto& item) {

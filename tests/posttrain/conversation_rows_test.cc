@@ -1,5 +1,3 @@
-#include "posttrain/sft/conversation_rows.h"
-
 #include <gtest/gtest.h>
 
 #include <map>
@@ -32,6 +30,7 @@ class ConversationRowsTest : public testing::Test {
   }
 
   static constexpr int64_t kVocabulary = 10000;
+  ConversationLayout layout_;
   TemporaryDirectory directory_;
 };
 
@@ -77,8 +76,8 @@ TEST_F(ConversationRowsTest, APassHasEverySequenceOnceAndWhole) {
   const auto store = Store("a", {2, 17, 5, 9, 3, 8, 12, 4, 6, 7, 17, 2});
   for (const int64_t depth : {0, 2}) {
     SCOPED_TRACE(depth);
-    ConversationRows rows({{.store = store}},
-                          {.sequence_length = kLength, .depth = depth, .seed = 3});
+    PackedDocumentRows rows(layout_, {{.store = store}},
+                            {.sequence_length = kLength, .depth = depth, .seed = 3});
     const auto pass = static_cast<int64_t>(rows.RowsOf(1));
     TokenRows batch;
     rows.Read(0, pass, batch);
@@ -92,12 +91,12 @@ TEST_F(ConversationRowsTest, APassHasEverySequenceOnceAndWhole) {
 
 TEST_F(ConversationRowsTest, ARowIsAFunctionOfItsNumber) {
   const auto store = Store("a", {4, 9, 3, 8, 12, 4, 6, 7, 16, 2, 11, 13, 5});
-  const ConversationRowsOptions options{.sequence_length = kLength, .depth = 1, .seed = 9};
-  ConversationRows whole({{.store = store}}, options);
+  const PackedDocumentsOptions options{.sequence_length = kLength, .depth = 1, .seed = 9};
+  PackedDocumentRows whole(layout_, {{.store = store}}, options);
   TokenRows all;
   whole.Read(0, 30, all);
   for (const int64_t first : {29, 0, 17, 8}) {
-    ConversationRows fresh({{.store = store}}, options);
+    PackedDocumentRows fresh(layout_, {{.store = store}}, options);
     TokenRows one;
     fresh.Read(static_cast<uint64_t>(first), 1, one);
     for (int64_t i = 0; i < kLength; ++i) {
@@ -115,8 +114,8 @@ TEST_F(ConversationRowsTest, ARowIsAFunctionOfItsNumber) {
 TEST_F(ConversationRowsTest, WeightsSayHowOftenAPassHasASequence) {
   const auto twice = Store("a", std::vector<int>(10, 5));
   const auto half = Store("b", std::vector<int>(80, 5), 11);
-  ConversationRows rows({{.store = twice, .weight = 2}, {.store = half, .weight = 0.5}},
-                        {.sequence_length = kLength, .depth = 0, .seed = 1});
+  PackedDocumentRows rows(layout_, {{.store = twice, .weight = 2}, {.store = half, .weight = 0.5}},
+                          {.sequence_length = kLength, .depth = 0, .seed = 1});
   TokenRows batch;
   rows.Read(0, static_cast<int64_t>(rows.RowsOf(1)), batch);
   int of_half = 0;
@@ -130,16 +129,17 @@ TEST_F(ConversationRowsTest, WeightsSayHowOftenAPassHasASequence) {
 
 TEST_F(ConversationRowsTest, FingerprintsTellWhatDecidesTheRows) {
   const auto store = Store("a", {4, 9, 3}), other = Store("b", {4, 9, 4});
-  const ConversationRowsOptions options{.sequence_length = kLength, .depth = 1, .seed = 9};
+  const PackedDocumentsOptions options{.sequence_length = kLength, .depth = 1, .seed = 9};
   const auto print = [&](std::shared_ptr<const TokenStore> of, double weight,
-                         ConversationRowsOptions with) {
-    return ConversationRows({{.store = std::move(of), .weight = weight}}, with).Fingerprint();
+                         PackedDocumentsOptions with) {
+    return PackedDocumentRows(layout_, {{.store = std::move(of), .weight = weight}}, with)
+        .Fingerprint();
   };
   const uint64_t same = print(store, 1, options);
   EXPECT_EQ(print(store, 1, options), same);
   EXPECT_NE(print(other, 1, options), same);
   EXPECT_NE(print(store, 2, options), same);
-  ConversationRowsOptions changed = options;
+  PackedDocumentsOptions changed = options;
   changed.seed = 10;
   EXPECT_NE(print(store, 1, changed), same);
   changed = options;

@@ -146,7 +146,7 @@ TEST_F(LoraTest, ThePlanIsWhatIsMeasured) {
         .model = ReadModelConfig(Model()), .steps = 1, .sequence_length = 64, .batch_tokens = 256};
     MemoryPlan plan = PlanTraining(config, {stage}, run.backend(), *context.pool);
     TrainedModel model(config, stage.model, run.backend().allocator());
-    model.Begin(stage.model, Model());
+    model.Begin(stage.model, Model(), *run.context().pool);
     Optimizer optimizer(config.optimizer, model.store(), run.backend().allocator());
     optimizer.Reset(context);
     Transformer transformer(stage.model, config.ModelPrecision(), model.store(),

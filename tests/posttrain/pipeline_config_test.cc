@@ -84,6 +84,27 @@ TEST(PipelineConfig, DistillationMakesDataOrAModel) {
       << ErrorOf(text + more);
 }
 
+TEST(PipelineConfig, ARewardModelIsForRewards) {
+  const std::string text = std::string(kTwoStages) + R"(
+    [[stage]]
+    name = "helpful"
+    [stage.reward]
+    model.init_from = "@cold-start"
+    data.source = [{path = "pairs.jsonl"}]
+    [[stage]]
+    name = "alignment"
+    [stage.rl]
+    model.init_from = "@reasoning"
+    data.source = [{path = "problems.jsonl"}]
+    reward.model = [{path = "@helpful", name = "helpful"}]
+  )";
+  const PipelineConfig config = Parse(text);
+  const auto& rl = std::get<GrpoConfig>(config.stages[3].run);
+  EXPECT_EQ(rl.reward.models.at(0).path, "/work/place/runs/r1/helpful/model");
+  EXPECT_TRUE(Has(ErrorOf(text, {"stage[3].rl.model.init_from=\"@helpful\""}),
+                  "begins with what stage 'helpful' made, which scores texts and writes none"));
+}
+
 TEST(PipelineConfig, WhatCannotWorkNamesTheStage) {
   const std::pair<std::vector<std::string>, std::string> cases[] = {
       {{"stage[1].rl.model.init_from=\"@cold-strat\""},

@@ -149,7 +149,7 @@ TEST(PolicyGradient, IsTheDerivativeOfTheLossThroughTheModel) {
   constexpr double kTemperature = 0.7;
   LossOptions options{
       .form = AttentionForm::kAbsorbed, .target_weight = {0}, .temperature = kTemperature};
-  options.dlogprob = [](std::span<const double> logprobs) {
+  options.doutput = [](std::span<const double> logprobs) {
     return std::vector<double>(logprobs.begin(), logprobs.end());
   };
   SavedActivations saved(HostAllocator());

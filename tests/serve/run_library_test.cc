@@ -60,23 +60,29 @@ TEST_F(RunLibraryTest, FindsRunsWhereverTheyAre) {
   Write("a", Line({{"kind", "start"}, {"step", 0}, {"chat_template", "x"}, {"time", 2}}));
   Write("a/inside", Line({{"kind", "start"}, {"step", 0}}));
   Write("1/2/3/4", Line({{"kind", "start"}, {"step", 0}, {"problems", 7}, {"time", 1}}));
+  Write("r", Line({{"kind", "start"},
+                   {"step", 0},
+                   {"reward_kind", "pairwise"},
+                   {"chat_template", "x"},
+                   {"time", 0.5}}));
   Write("1/2/3/too/deep", Line({{"kind", "start"}, {"step", 0}}));
   Write(".hidden", Line({{"kind", "start"}, {"step", 0}}));
   fs::create_directory_symlink(directory_.path(), directory_ / "round");
   RunLibrary library = Library();
   const json runs = List(library);
-  ASSERT_EQ(runs.size(), 3u) << runs;
+  ASSERT_EQ(runs.size(), 4u) << runs;
   EXPECT_EQ(runs[0]["name"], "b/c");
   EXPECT_EQ(runs[0]["kind"], "pretraining");
   EXPECT_EQ(runs[1]["name"], "a");
   EXPECT_EQ(runs[1]["kind"], "sft");
   EXPECT_EQ(runs[2]["name"], "1/2/3/4");
   EXPECT_EQ(runs[2]["kind"], "rl");
+  EXPECT_EQ(runs[3]["kind"], "reward");
   // Runs come and go.
   Write("new", Line({{"kind", "start"}, {"step", 0}, {"time", 9}}));
   fs::remove(directory_ / "a/log.jsonl");
   const json later = List(library);
-  ASSERT_EQ(later.size(), 4u) << later;  // a/inside is no longer inside of a run
+  ASSERT_EQ(later.size(), 5u) << later;  // a/inside is no longer inside of a run
   EXPECT_EQ(later[0]["name"], "new");
   RunLibrary one({directory_ / "b/c"}, 0ms);
   EXPECT_EQ(List(one)[0]["name"], "c");

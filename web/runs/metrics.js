@@ -12,6 +12,10 @@ const CHARTS = [
   {group: 'Loss', title: 'Loss', unit: 'nats a token', show: (run) => !rewarded(run),
    lines: [step('loss', 'training'), heldOut('loss', 'held out')]},
   {group: 'Loss', title: 'Held-out text', unit: 'bits per byte', lines: [heldOut('bits_per_byte', 'bits per byte')]},
+  {group: 'Loss', title: 'Pairs in order', unit: 'share', format: percent,
+   lines: [step('pair_accuracy', 'training'), heldOut('pair_accuracy', 'held out')]},
+  {group: 'Loss', title: 'Labels right', unit: 'share', format: percent,
+   lines: [step('label_accuracy', 'training'), heldOut('label_accuracy', 'held out')]},
   {group: 'Loss', title: 'MTP loss', unit: 'nats a token',
    lines: [...numbered('steps', 'mtp_loss', 'module'), ...numbered('validations', 'mtp_loss', 'held out', {exact: true, dots: true})]},
   {group: 'Loss', title: 'MTP acceptance', unit: 'share of tokens', format: percent,
@@ -23,6 +27,8 @@ const CHARTS = [
   {group: 'Reward', title: 'Parts of the reward', unit: 'mean of a step, before weights', show: rewarded,
    lines: [step('accuracy', 'accuracy'), step('format', 'format'), step('language', 'language'), step('overlong', 'overlong'),
            step('external', 'external')]},
+  {group: 'Reward', title: 'Gold against proxy', unit: 'what is wanted, and the rest of the reward', show: rewarded,
+   lines: [step('proxy', 'proxy'), step('gold', 'gold')]},
   {group: 'Reward', title: 'Length of answers', unit: 'tokens', show: rewarded,
    lines: [step('answer_tokens', 'while learning'), heldOut('answer_tokens', 'held out')]},
   {group: 'Reward', title: 'Answers that ended themselves', unit: 'share', format: percent, lines: [step('finished', 'finished')]},
@@ -46,7 +52,8 @@ const CHARTS = [
 // In this order; what no chart above names comes last.
 export const GROUPS = ['Reward', 'Loss', 'Policy', 'Optimizer', 'Speed', 'Experts', 'Other'];
 // What would say nothing: tokens are an axis, and a weight is a setting.
-const NOT_SHOWN = new Set(['tokens', 'mtp_weight', 'problems', 'held_out_documents', 'held_out_bytes', 'held_out_sequences', 'held_out_targets']);
+const NOT_SHOWN = new Set(['tokens', 'mtp_weight', 'problems', 'held_out_documents', 'held_out_bytes', 'held_out_sequences', 'held_out_targets',
+  'held_out_examples', 'examples']);
 const NAMED = new Set(CHARTS.flatMap(({lines}) => lines.map(({name}) => name)));
 
 // The charts of some runs: [{key, group, title, unit, format, lines}], with the lines that one of them has.

@@ -6,6 +6,7 @@
 #include "infer/transformer_executor.h"
 #include "posttrain/answers/answer_extraction.h"
 #include "posttrain/grpo/policy_loss.h"
+#include "posttrain/reward_model/reward_model.h"
 #include "posttrain/verifier/verifier.h"
 
 namespace fathom {
@@ -13,7 +14,9 @@ namespace {
 
 constexpr uint64_t kRolloutStreams = 0x6772706f726f6c6c;
 
-RewardSet MakeRewards(const GrpoConfig& config) {
+}  // namespace
+
+RewardSet MakeRewards(Context& context, const GrpoConfig& config, bool quiet) {
   RewardSet rewards;
   const GrpoConfig::RewardSettings& wanted = config.reward;
   rewards.Add(MakeAccuracyReward({.rules = ParseAnswerRules(wanted.extract, "reward.extract")}),
@@ -36,19 +39,24 @@ RewardSet MakeRewards(const GrpoConfig& config) {
                                     .timeout_seconds = wanted.verifier_timeout}),
                 wanted.external, wanted.external_on_failure);
   }
+  for (const auto& model : wanted.models) {
+    auto opened = std::make_unique<RewardModel>(
+        context, model.path, std::nullopt, config.MicroBatchTokens(config.batch_tokens), quiet);
+    rewards.Add(MakeModelReward(std::move(opened), model.name,
+                                model.reads == "whole" ? ScoredPart::kWhole : ScoredPart::kAnswer),
+                model.weight, model.on_failure);
+  }
   return rewards;
 }
 
-}  // namespace
-
 Explorer::Explorer(Context& context, const GrpoConfig& config, const ChatModel& model,
-                   const ProblemPool& pool, Transformer& policy)
+                   const ProblemPool& pool, Transformer& policy, RewardSet& rewards)
     : context_(context),
       config_(config),
       model_(model),
       pool_(pool),
       policy_(policy),
-      rewards_(MakeRewards(config)) {}
+      rewards_(rewards) {}
 
 bool Explorer::IsRight(const Reward& reward) const {
   for (size_t c = 0; c < rewards_.size(); ++c) {
@@ -115,8 +123,12 @@ Experience Explorer::Gather(uint64_t& draws) {
         experience.right += IsRight(rewards[i]) ? 1 : 0;
         experience.tokens += static_cast<double>(rollouts[i].answer.size());
         experience.finished += rollouts[i].finished ? 1 : 0;
-        for (size_t c = 0; c < rewards_.size(); ++c)
-          experience.components[c] += rewards[i].components[c].value;
+        for (size_t c = 0; c < rewards_.size(); ++c) {
+          const double value = rewards[i].components[c].value;
+          experience.components[c] += value;
+          if (rewards_.name(c) != config_.reward.gold)
+            experience.proxy += rewards_.weight(c) * value;
+        }
         ++experience.written;
       }
       const std::vector<double> advantages =

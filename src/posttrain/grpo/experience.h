@@ -24,16 +24,20 @@ struct Experience {
   // Sums over all that was written, groups without spread too.
   int64_t written = 0;
   double reward = 0, right = 0, tokens = 0, finished = 0;
+  double proxy = 0;                // the reward without its gold component
   std::vector<double> components;  // of the reward, before their weights
   int64_t groups_without_spread = 0;
 };
+
+// The components that a run's answers are judged by, their models in memory.
+RewardSet MakeRewards(Context& context, const GrpoConfig& config, bool quiet);
 
 // Has a policy answer problems, and judges its answers.
 class Explorer {
  public:
   // All of them have to outlive it.
   Explorer(Context& context, const GrpoConfig& config, const ChatModel& model,
-           const ProblemPool& pool, Transformer& policy);
+           const ProblemPool& pool, Transformer& policy, RewardSet& rewards);
 
   // What a step learns from: problems are drawn from `draws` on, which is moved on.
   Experience Gather(uint64_t& draws);
@@ -60,7 +64,7 @@ class Explorer {
   const ChatModel& model_;
   const ProblemPool& pool_;
   Transformer& policy_;
-  RewardSet rewards_;
+  RewardSet& rewards_;
 };
 
 }  // namespace fathom

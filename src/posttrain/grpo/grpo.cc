@@ -18,6 +18,7 @@
 #include "infer/loaded_model.h"
 #include "posttrain/grpo/experience.h"
 #include "posttrain/grpo/policy_step.h"
+#include "posttrain/grpo/reward_watch.h"
 #include "train/report.h"
 #include "train/run_log.h"
 #include "train/run_setup.h"
@@ -38,19 +39,19 @@ double SecondsSince(Clock::time_point start) {
 
 class Grpo {
  public:
-  Grpo(Context& context, const GrpoConfig& config, const TrainOptions& options)
+  Grpo(Context& context, const GrpoConfig& config, RewardSet& rewards, const TrainOptions& options)
       : context_(context),
         config_(config),
         options_(options),
         loss_(config.Loss()),
-        model_(ChatModel::Open(config.model.init_from)),
+        model_(ChatModel::OpenWriter(config.model.init_from)),
         companions_(CompanionsOf(config.model.init_from, model_.tokenizer)),
         pool_(config, model_),
         trained_(config, model_.config, context.backend->allocator()),
         store_(trained_.store()),
         optimizer_(config.optimizer, store_, context.backend->allocator()),
         transformer_(model_.config, config.ModelPrecision(), store_, context.backend->allocator()),
-        explorer_(context, config, model_, pool_, transformer_),
+        explorer_(context, config, model_, pool_, transformer_, rewards),
         policy_step_(config, loss_, config.rollout.temperature, transformer_, store_, optimizer_,
                      context.backend->allocator()) {
     companions_.adapter = DescribeAdapters(config);
@@ -59,6 +60,7 @@ class Grpo {
   GrpoSummary Run() {
     Start();
     log_.emplace(config_.output / "log.jsonl", progress_.step);
+    if (!config_.reward.models.empty()) watch_.emplace(config_);
     ShowStart();
     Progress progress("reinforcement learning", "steps",
                       static_cast<double>(config_.steps - progress_.step), options_.quiet);
@@ -113,7 +115,7 @@ class Grpo {
       }
       spdlog::info("resuming from {}", newest->string());
     } else {
-      trained_.Begin(model_.config, config_.model.init_from);
+      trained_.Begin(model_.config, config_.model.init_from, *context_.pool);
       progress_.base_fingerprint = trained_.base_fingerprint();
       optimizer_.Reset(context_);
       progress_.data_fingerprint = pool_.Fingerprint();
@@ -274,6 +276,15 @@ class Grpo {
           line[fmt::format("{}_{}", explorer_.rewards().name(c), Name(status))] = count;
       }
     }
+    double gold = 0;
+    if (watch_) {
+      for (size_t c = 0; c < explorer_.rewards().size(); ++c) {
+        if (explorer_.rewards().name(c) == config_.reward.gold)
+          gold = experience.components[c] / written;
+      }
+      line["proxy"] = experience.proxy / written;
+      line["gold"] = gold;
+    }
     line["answer_tokens"] = experience.tokens / written;
     line["finished"] = experience.finished / written;
     line["groups_without_spread"] = experience.groups_without_spread;
@@ -289,6 +300,7 @@ class Grpo {
     line["rollout_seconds"] = std::round(rollout_seconds * 1e3) / 1e3;
     line["seconds"] = std::round(seconds * 1e3) / 1e3;
     log_->WriteNow(line);
+    if (watch_) watch_->Add(progress_.step, experience.proxy / written, gold, *log_);
     note_ = fmt::format("step {}/{}, reward {:.3f}, right {:.1f} %, {:.0f} tokens an answer",
                         progress_.step, config_.steps, experience.reward / written,
                         100 * experience.right / written, experience.tokens / written);
@@ -305,9 +317,15 @@ class Grpo {
     progress.Clear();
     for (const auto& which : {best, worst}) {
       const auto i = static_cast<size_t>(which - begin);
-      const std::string text = fmt::format(
-          "{}\n\n{}\n\n[reward {:.3f}]", experience.problems[i]->problem.question(),
-          model_.tokenizer.Decode(experience.rollouts[i].answer), experience.rewards[i].total);
+      std::string parts;
+      for (size_t c = 0; c < explorer_.rewards().size(); ++c) {
+        parts += fmt::format("{}{} {:.3f}", c == 0 ? ": " : ", ", explorer_.rewards().name(c),
+                             experience.rewards[i].components[c].value);
+      }
+      const std::string text =
+          fmt::format("{}\n\n{}\n\n[reward {:.3f}{}]", experience.problems[i]->problem.question(),
+                      model_.tokenizer.Decode(experience.rollouts[i].answer),
+                      experience.rewards[i].total, parts);
       log_->WriteNow({{"kind", "sample"},
                       {"step", progress_.step},
                       {"text", text},
@@ -403,6 +421,7 @@ class Grpo {
   int64_t reference_step_ = -1;
   TrainingProgress progress_;
   std::optional<RunLog> log_;
+  std::optional<RewardWatch> watch_;  // with reward models
   std::string note_;
   double accuracy_ = -1;
 };
@@ -412,6 +431,8 @@ class Grpo {
 GrpoSummary RunGrpo(Context& context, const GrpoConfig& config, const TrainOptions& options) {
   RefuseExistingRun(config, options);
   InterruptGuard interrupt;
+  // Its models are in memory before it is looked what the rest fits into.
+  RewardSet rewards = MakeRewards(context, config, options.quiet);
   // Refused before anything is made. Rollouts take turns with updates and need less.
   const std::vector<TrainingStage> stages = {{.model = ReadModelConfig(config.model.init_from),
                                               .steps = config.steps,
@@ -420,7 +441,7 @@ GrpoSummary RunGrpo(Context& context, const GrpoConfig& config, const TrainOptio
   const MemoryPlan plan = PlanTraining(config, stages, *context.backend, *context.pool);
   RefuseWhatDoesNotFit(config, stages, plan, static_cast<double>(AvailableMemory()),
                        *context.backend, *context.pool);
-  return Grpo(context, config, options).Run();
+  return Grpo(context, config, rewards, options).Run();
 }
 
 }  // namespace fathom

@@ -1,5 +1,9 @@
 #include "posttrain/grpo/grpo_config.h"
 
+#include <fmt/ranges.h>
+
+#include <set>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "posttrain/answers/answer_extraction.h"
@@ -62,7 +66,61 @@ void Describe(Config& config, Fields& fields) {
     section.Field("external_on_failure", config.reward.external_on_failure, -1e6, 1e6);
     section.Field("verifier_workers", config.reward.verifier_workers, 1, 1024);
     section.Field("verifier_timeout", config.reward.verifier_timeout, 0.001, 86400);
+    section.Field("gold", config.reward.gold);
+    section.Field("hacking_window", config.reward.hacking_window, 4, 1 << 20);
+    const GrpoConfig::RewardSettings::Model plain;
+    section.Sections("model", config.reward.models, plain, [](auto& table, auto& model) {
+      table.Require("path");
+      table.Field("path", model.path);
+      table.Field("name", model.name);
+      table.Field("weight", model.weight, -1e6, 1e6);
+      table.Field("reads", model.reads, {"answer", "whole"});
+      table.Field("on_failure", model.on_failure, -1e6, 1e6);
+    });
   });
+}
+
+// Components are logged by name, beside what else a step's line has.
+void CheckComponents(const GrpoConfig& config, std::string_view where) {
+  const GrpoConfig::RewardSettings& reward = config.reward;
+  std::set<std::string> names = {"accuracy"};
+  if (reward.format != 0) names.insert("format");
+  if (reward.language != 0) names.insert("language");
+  if (reward.overlong != 0) names.insert("overlong");
+  if (!reward.verifier.empty()) names.insert("external");
+  const std::set<std::string> taken = {"kind",
+                                       "step",
+                                       "tokens",
+                                       "loss",
+                                       "reward",
+                                       "answer_tokens",
+                                       "finished",
+                                       "kl",
+                                       "ratio",
+                                       "groups_without_spread",
+                                       "clipped",
+                                       "deviation",
+                                       "lr",
+                                       "grad_norm",
+                                       "max_violation",
+                                       "expert_load",
+                                       "rollout_seconds",
+                                       "seconds",
+                                       "time",
+                                       "proxy",
+                                       "gold"};
+  for (const auto& model : reward.models) {
+    if (!model.name.empty() && !taken.contains(model.name) && names.insert(model.name).second)
+      continue;
+    throw Error(where, fmt::format("reward.model: the name '{}' is taken", model.name),
+                "every component has one of its own, for example name = \"helpful\"");
+  }
+  if (reward.models.empty()) return;
+  if (!names.contains(reward.gold)) {
+    throw Error(where, fmt::format("reward.gold '{}' is no component of the reward", reward.gold),
+                fmt::format("there are {}", fmt::join(names, ", ")));
+  }
+  if (reward.hacking_window % 2 != 0) throw Error(where, "reward.hacking_window is odd");
 }
 
 void CheckTogether(const GrpoConfig& config, std::string_view where) {
@@ -81,6 +139,7 @@ void CheckTogether(const GrpoConfig& config, std::string_view where) {
           fmt::format("reward.language_code '{}' is not known", config.reward.language_code),
           "for example \"en\" or \"zh\"");
   ParseAnswerRules(config.reward.extract, fmt::format("{}: reward.extract", where));
+  CheckComponents(config, where);
 }
 
 }  // namespace

@@ -66,6 +66,19 @@ struct GrpoConfig : TrainingSettings {
     double external = 1, external_on_failure = 0;
     int64_t verifier_workers = 2;
     double verifier_timeout = 10;  // seconds
+    // Models that score answers (posttrain/reward_model).
+    struct Model {
+      std::filesystem::path path;
+      std::string name = "model";  // of the component
+      double weight = 1;
+      std::string reads = "answer";  // or "whole": the thoughts, too
+      double on_failure = 0;         // what an answer gets that it could not score
+    };
+    std::vector<Model> models;
+    // With models: the component that says what is wanted, of the last hacking_window steps of
+    // which it is watched that it does not fall while the rest of the reward rises.
+    std::string gold = "accuracy";
+    int64_t hacking_window = 40;
   } reward;
 
   PolicyLossOptions Loss() const;

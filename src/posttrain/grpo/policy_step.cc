@@ -105,7 +105,7 @@ PolicyStepResult PolicyStep::Run(Context& context, std::span<const WeighedRollou
                              [&](size_t i) -> const Rollout& { return *rollouts[i].rollout; });
     LossOptions options{
         .form = settings_.Form(), .target_weight = {0}, .temperature = temperature_};
-    options.dlogprob = [&](std::span<const double> logprobs) {
+    options.doutput = [&](std::span<const double> logprobs) {
       std::vector<double> gradient(logprobs.size());
       for (size_t i = 0; i < batch.size(); ++i) {
         const WeighedRollout& rollout = rollouts[begin + i];

@@ -14,6 +14,7 @@
 #include "posttrain/grpo/grpo.h"
 #include "posttrain/r1/model_scores.h"
 #include "posttrain/r1/pipeline_record.h"
+#include "posttrain/reward_model/reward_training.h"
 #include "posttrain/sft/sft.h"
 
 namespace fathom {
@@ -76,6 +77,11 @@ class Runner {
     options.quiet = options_.quiet;
     return !RunSft(context_, config, options).interrupted;
   }
+  bool Ends(const RewardConfig& config) const {
+    return !RunReward(context_, config,
+                      {.resume = fs::exists(config.output), .quiet = options_.quiet})
+                .training.interrupted;
+  }
   bool Ends(const GrpoConfig& config) const {
     return !RunGrpo(context_, config,
                     {.resume = fs::exists(config.output), .quiet = options_.quiet})
@@ -106,14 +112,16 @@ class Runner {
   // A model that no stage made. False: Ctrl-C.
   bool MeasureStart(const PipelineStage& stage) {
     const std::string name = StartOf(stage);
-    if (name.empty() || IsKnown(name) || config_.evaluation.start == "none") return true;
+    if (name.empty() || IsKnown(name) || stage.makes_reward_model() ||
+        config_.evaluation.start == "none")
+      return true;
     return Measure({.name = name, .kind = {}, .begun_with = {}, .model = stage.begins_with()},
                    {.model = stage.begins_with(), .plain = config_.evaluation.start == "plain"},
                    "before-" + stage.name);
   }
   // What it made. False: Ctrl-C.
   bool MeasureMade(const PipelineStage& stage) {
-    if (stage.makes().empty()) return true;
+    if (stage.makes().empty() || stage.makes_reward_model()) return true;
     AskedModel asked{.model = stage.makes()};
     if (stage.makes_adapter()) asked = {.model = stage.begins_with(), .adapter = stage.makes()};
     return Measure({.name = stage.name,

@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // Of a stage's table, which is the configuration of that command.
-constexpr std::string_view kKinds[] = {"sft", "rl", "distill"};
+constexpr std::string_view kKinds[] = {"sft", "reward", "rl", "distill"};
 // Where the pipeline keeps what it measures; no stage can be called so.
 constexpr std::string_view kEvaluation = "evaluation";
 
@@ -109,10 +109,20 @@ PipelineStage ReadStage(toml::table run, std::string_view kind, std::string name
   PipelineStage stage{.name = std::move(name), .run = {}};
   if (kind == "sft") {
     stage.run = SftConfig::Read(run, where, base, "");
+  } else if (kind == "reward") {
+    stage.run = RewardConfig::Read(run, where, base);
   } else if (kind == "rl") {
     stage.run = GrpoConfig::Read(run, where, base);
   } else {
     stage.run = DistillConfig::Read(run, where, base);
+  }
+  const PipelineStage* before = config.MakerOf(stage.begins_with());
+  if (before != nullptr && before->makes_reward_model() && !stage.makes_reward_model()) {
+    throw Error(where,
+                fmt::format("begins with what stage '{}' made, which scores texts and "
+                            "writes none",
+                            before->name),
+                "a reward model is for reward.model of an [stage.rl]");
   }
   return stage;
 }
@@ -163,6 +173,7 @@ const fs::path& PipelineStage::output() const {
 const fs::path& PipelineStage::begins_with() const {
   static const fs::path kNone;
   if (const auto* sft = std::get_if<SftConfig>(&run)) return sft->model.init_from;
+  if (const auto* reward = std::get_if<RewardConfig>(&run)) return reward->model.init_from;
   if (const auto* rl = std::get_if<GrpoConfig>(&run)) return rl->model.init_from;
   const auto& distill = std::get<DistillConfig>(run);
   return distill.student ? distill.student->model.init_from : kNone;
@@ -170,6 +181,7 @@ const fs::path& PipelineStage::begins_with() const {
 
 bool PipelineStage::makes_adapter() const {
   if (const auto* sft = std::get_if<SftConfig>(&run)) return sft->lora.enabled();
+  if (makes_reward_model()) return false;
   if (const auto* rl = std::get_if<GrpoConfig>(&run)) return rl->lora.enabled();
   const auto& distill = std::get<DistillConfig>(run);
   return distill.student && distill.student->lora.enabled();
@@ -190,8 +202,11 @@ std::vector<fs::path> PipelineStage::inputs() const {
   if (const auto* sft = std::get_if<SftConfig>(&run)) {
     add(sft->data.sources);
     paths.push_back(sft->soft_targets.teacher);
+  } else if (const auto* reward = std::get_if<RewardConfig>(&run)) {
+    add(reward->data.sources);
   } else if (const auto* rl = std::get_if<GrpoConfig>(&run)) {
     add(rl->data.sources);
+    add(rl->reward.models);
     paths.push_back(rl->data.held_out);
   } else {
     const auto& distill = std::get<DistillConfig>(run);

@@ -10,6 +10,7 @@
 
 #include "posttrain/distill/distill_config.h"
 #include "posttrain/grpo/grpo_config.h"
+#include "posttrain/reward_model/reward_config.h"
 #include "posttrain/sft/sft_config.h"
 
 namespace fathom {
@@ -17,14 +18,16 @@ namespace fathom {
 // One stage: a run of its own, in OUTPUT/NAME, with the configuration that its command would have.
 struct PipelineStage {
   std::string name;
-  std::variant<SftConfig, GrpoConfig, DistillConfig> run;
+  std::variant<SftConfig, RewardConfig, GrpoConfig, DistillConfig> run;
 
-  std::string_view kind() const;  // "sft", "rl", "distill": the command
+  std::string_view kind() const;  // "sft", "reward", "rl", "distill": the command
   const std::filesystem::path& output() const;
   // The model that it goes on with; of distillation the student's, empty without one.
   const std::filesystem::path& begins_with() const;
   // The model that it makes; empty: it makes data alone.
   std::filesystem::path makes() const;
+  // What it makes scores texts, and writes none.
+  bool makes_reward_model() const { return std::holds_alternative<RewardConfig>(run); }
   // Adapters beside begins_with() are what it makes.
   bool makes_adapter() const;
   // Files and directories that it reads.

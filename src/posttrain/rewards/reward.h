@@ -72,6 +72,7 @@ class RewardSet {
 
   size_t size() const { return components_.size(); }
   std::string_view name(size_t component) const { return components_[component].function->name(); }
+  double weight(size_t component) const { return components_[component].weight; }
   // How often the component ended so, since the beginning.
   int64_t count(size_t component, RewardStatus status) const {
     return components_[component].counts[static_cast<size_t>(status)];

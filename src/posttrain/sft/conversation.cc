@@ -117,12 +117,18 @@ Text ConversationEncoder::Answer(const Data& messages, size_t turn, const Text& 
 
 std::vector<LabelledTokens> ConversationEncoder::Encode(const JsonValue& conversation) const {
   const JsonValue list = conversation.At("messages");
-  const Data messages = NormalizeMessages(ChatMessagesFromJson(list), chat_.form());
   ChatOptions options{.now = 0};
   if (const auto tools = conversation.Find("tools")) {
     tools->Array();
     options.tools = Data::FromJson(*tools);
   }
+  return Encode(ChatMessagesFromJson(list), options, list.path());
+}
+
+std::vector<LabelledTokens> ConversationEncoder::Encode(const Data& given,
+                                                        const ChatOptions& options,
+                                                        std::string_view path) const {
+  const Data messages = NormalizeMessages(given, chat_.form());
   size_t last = messages.items.size();
   for (size_t i = 0; i < messages.items.size(); ++i) {
     if (IsAnswer(messages.items[i])) last = i;
@@ -136,7 +142,7 @@ std::vector<LabelledTokens> ConversationEncoder::Encode(const JsonValue& convers
   for (size_t i = 0; i < messages.items.size(); ++i) {
     const Data& message = messages.items[i];
     if (!IsAnswer(message)) continue;
-    const std::string where = fmt::format("{}[{}]", list.path(), i);
+    const std::string where = fmt::format("{}[{}]", path, i);
     const bool learnt = IsLearnt(message, where) && (turns_ == LearntTurns::kAll || i == last);
     // What is not learnt is part of a later prompt.
     if (!learnt) continue;

@@ -40,6 +40,9 @@ class ConversationEncoder {
   // without anything to learn are left out. Throws Error with the path of what is wrong. Safe to be
   // called from several threads at once.
   std::vector<LabelledTokens> Encode(const JsonValue& conversation) const;
+  // The same of messages as templates see them; where: their path, for errors.
+  std::vector<LabelledTokens> Encode(const jinja::Data& messages, const ChatOptions& options,
+                                     std::string_view where) const;
 
   // A hash of what decides the tokens, next to the tokenizer's own.
   uint64_t fingerprint() const;

@@ -1,11 +1,7 @@
 #include "posttrain/sft/sft.h"
 
-#include <stdlib.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 #include <optional>
 
@@ -16,11 +12,10 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/progress.h"
-#include "base/random.h"
+#include "base/scratch_directory.h"
 #include "formats/model_source.h"
 #include "posttrain/chat_model.h"
 #include "posttrain/sft/conversation_corpus.h"
-#include "posttrain/sft/conversation_rows.h"
 #include "posttrain/sft/soft_teacher.h"
 #include "train/run_setup.h"
 #include "train/training_step.h"
@@ -57,14 +52,14 @@ class Tuning : public TrainingTask {
       : config_(config),
         quiet_(quiet),
         teacher_(teacher),
-        from_(ChatModel::Open(config.model.init_from)),
+        from_(ChatModel::OpenWriter(config.model.init_from)),
         model_(TunedModel(config, from_.config)),
         companions_(CompanionsOf(config.model.init_from, from_.tokenizer)),
         encoder_(from_.chat, from_.tokenizer,
                  config.data.turns == "last" ? LearntTurns::kLast : LearntTurns::kAll) {
     companions_.adapter = DescribeAdapters(config);
     ReadConversations(data, pool);
-    ConversationRows rows = MakeRows();
+    PackedDocumentRows rows = MakeRows();
     const double whole = std::floor(config.epochs);
     const auto passes = static_cast<uint64_t>(whole);
     const auto before = static_cast<double>(rows.RowsOf(passes));
@@ -75,7 +70,7 @@ class Tuning : public TrainingTask {
         config.steps > 0 ? config.steps : std::max<int64_t>(1, std::llround(wanted / batch_rows));
     const auto first = static_cast<double>(rows.RowsOf(1));
     epochs_ = static_cast<double>(steps) * batch_rows / first;
-    filled_ = PackedConversations(training_, RowOptions(), 0).filled();
+    filled_ = PackedDocuments(layout_, training_, RowOptions(), 0).filled();
     stages_.push_back(TunedStage(config, model_, steps));
   }
 
@@ -83,12 +78,12 @@ class Tuning : public TrainingTask {
   const std::vector<TrainingStage>& stages() const override { return stages_; }
   const ModelCompanions& companions() const override { return companions_; }
 
-  void Initialize(Context&, TrainedModel& model) const override {
-    model.Begin(model_, config_.model.init_from);
+  void Initialize(Context& context, TrainedModel& model) const override {
+    model.Begin(model_, config_.model.init_from, *context.pool);
   }
 
   std::unique_ptr<RowSource> Rows(size_t) const override {
-    return std::make_unique<ConversationRows>(training_, RowOptions());
+    return std::make_unique<PackedDocumentRows>(layout_, training_, RowOptions());
   }
 
   std::map<std::string, std::string> RowSettings(size_t) const override {
@@ -109,9 +104,9 @@ class Tuning : public TrainingTask {
     spdlog::info("{:.2f} epochs in {} steps; {:.0f} % of a row's tokens belong to conversations",
                  epochs_, stages_[0].steps, 100 * filled_);
     nlohmann::ordered_json sources = nlohmann::ordered_json::array();
-    for (const ConversationCorpus& corpus : corpora_) {
+    for (const RowCorpus& corpus : corpora_) {
       sources.push_back({{"name", corpus.name},
-                         {"conversations", corpus.conversations},
+                         {"conversations", corpus.rows},
                          {"sequences", corpus.train->documents()},
                          {"tokens", corpus.train->tokens()},
                          {"targets", corpus.train->bytes()},
@@ -127,7 +122,7 @@ class Tuning : public TrainingTask {
   std::optional<Judgement> Judge(Context& context, const Transformer& transformer,
                                  const TrainingStage& stage, uint64_t tokens) override {
     if (held_out_sequences_ == 0) return std::nullopt;
-    const PackedConversations rows(held_out_, RowOptions(), 0, tokens);
+    const PackedDocuments rows(layout_, held_out_, RowOptions(), 0, tokens);
     const int64_t at_once = stage.MicroBatchRows(config_);
     double nats = 0, kl = 0;
     int64_t targets = 0;
@@ -151,7 +146,7 @@ class Tuning : public TrainingTask {
     Judgement judgement{.score = loss,
                         .text = fmt::format("held-out answers {:.3f}", loss),
                         .line = {{"loss", loss},
-                                 {"held_out_sequences", rows.sequences()},
+                                 {"held_out_sequences", rows.documents()},
                                  {"held_out_targets", targets}}};
     if (teacher_ != nullptr) {
       judgement.text += fmt::format(", {:.3f} from the teacher", kl / all);
@@ -163,29 +158,27 @@ class Tuning : public TrainingTask {
   void Finish(const std::optional<Judgement>&, nlohmann::ordered_json&) override {}
 
  private:
-  ConversationRowsOptions RowOptions() const {
+  PackedDocumentsOptions RowOptions() const {
     return {.sequence_length = config_.data.sequence_length,
             .depth = model_.num_nextn_predict_layers,
             .seed = config_.seed};
   }
-  ConversationRows MakeRows() const { return {training_, RowOptions()}; }
+  PackedDocumentRows MakeRows() const { return {layout_, training_, RowOptions()}; }
 
   void ReadConversations(const fs::path& data, ThreadPool& pool) {
     const ConversationCorpusOptions options{
         .most_tokens = config_.data.sequence_length + 1,
         .too_long = config_.data.too_long == "truncate" ? TooLong::kTruncate : TooLong::kDrop,
-        .held_out_fraction = config_.data.held_out_fraction,
-        .seed = config_.seed};
+        .rows = {.held_out_fraction = config_.data.held_out_fraction, .seed = config_.seed}};
     for (size_t i = 0; i < config_.data.sources.size(); ++i) {
       const SourceSpec& source = config_.data.sources[i];
       corpora_.push_back(MakeConversationCorpus(source, encoder_, model_.vocab_size, options,
                                                 data / fmt::format("source-{}", i), pool, quiet_));
-      const ConversationCorpus& corpus = corpora_.back();
-      spdlog::info("{}: {} conversations, {} tokens of which {} are learnt; {} sequences held out",
-                   corpus.name, corpus.conversations,
-                   FormatCount(static_cast<double>(corpus.train->tokens())),
-                   FormatCount(static_cast<double>(corpus.train->bytes())),
-                   corpus.held_out->documents());
+      const RowCorpus& corpus = corpora_.back();
+      spdlog::info(
+          "{}: {} conversations, {} tokens of which {} are learnt; {} sequences held out",
+          corpus.name, corpus.rows, FormatCount(static_cast<double>(corpus.train->tokens())),
+          FormatCount(static_cast<double>(corpus.train->bytes())), corpus.held_out->documents());
       training_.push_back({.store = corpus.train, .weight = source.weight});
       held_out_.push_back({.store = corpus.held_out});
       held_out_sequences_ += corpus.held_out->documents();
@@ -205,8 +198,9 @@ class Tuning : public TrainingTask {
   ModelConfig model_;
   ModelCompanions companions_;
   ConversationEncoder encoder_;
-  std::vector<ConversationCorpus> corpora_;  // one a source
-  std::vector<ConversationSource> training_, held_out_;
+  std::vector<RowCorpus> corpora_;  // one a source
+  ConversationLayout layout_;
+  std::vector<PackedSource> training_, held_out_;
   uint64_t held_out_sequences_ = 0;
   std::vector<TrainingStage> stages_;
   double epochs_ = 0, filled_ = 0;
@@ -237,17 +231,8 @@ TrainSummary RunSft(Context& context, const SftConfig& config, const TrainOption
 
 std::vector<TrainingStage> SftStages(const SftConfig& config, ThreadPool& pool, bool quiet) {
   InterruptGuard interrupt;
-  std::string name = (fs::temp_directory_path() / "fathom-sft-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr)
-    throw Error(name, fmt::format("cannot be made: {}", std::strerror(errno)));
-  struct Removal {
-    fs::path path;
-    ~Removal() {
-      std::error_code ignored;
-      fs::remove_all(path, ignored);
-    }
-  } removal{name};
-  return Tuning(config, name, nullptr, pool, quiet).stages();
+  const ScratchDirectory scratch("fathom-sft");
+  return Tuning(config, scratch.path(), nullptr, pool, quiet).stages();
 }
 
 std::vector<int32_t> SftSamplePrompt(const SftConfig& config) {

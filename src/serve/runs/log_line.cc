@@ -71,6 +71,8 @@ std::optional<LogLine> Read(const JsonValue& root) {
       line.has_problems = true;
     } else if (name == "chat_template") {
       line.has_chat_template = true;
+    } else if (name == "reward_kind") {
+      line.has_reward_kind = true;
     } else if (value.IsArray()) {
       ReadArray(name, value, line);
     } else if (IsNumber(value)) {

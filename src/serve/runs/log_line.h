@@ -25,7 +25,7 @@ struct LogLine {
   std::vector<std::vector<float>> expert_load;
   std::vector<int64_t> expert_layers;
   // Of a start: whether problems are solved for rewards, and whether answers of chats are learnt.
-  bool has_problems = false, has_chat_template = false;
+  bool has_problems = false, has_chat_template = false, has_reward_kind = false;
 
   std::optional<double> Number(std::string_view name) const;
 };

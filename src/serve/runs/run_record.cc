@@ -38,7 +38,10 @@ ordered_json Numbers(const std::map<std::string, double>& numbers) {
 }  // namespace
 
 std::string_view KindOfRun(const LogLine& start) {
-  return start.has_problems ? "rl" : start.has_chat_template ? "sft" : "pretraining";
+  return start.has_problems        ? "rl"
+         : start.has_reward_kind   ? "reward"
+         : start.has_chat_template ? "sft"
+                                   : "pretraining";
 }
 
 RunRecord::RunRecord(const std::filesystem::path& directory)

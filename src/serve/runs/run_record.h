@@ -13,7 +13,7 @@
 
 namespace fathom {
 
-// What kind of run a log's start speaks of: "pretraining", "sft", "rl".
+// What kind of run a log's start speaks of: "pretraining", "sft", "reward", "rl".
 std::string_view KindOfRun(const LogLine& start);
 
 // A run whose log has been read, and is read on whenever somebody asks. From any thread.

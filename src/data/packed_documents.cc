@@ -1,4 +1,4 @@
-#include "posttrain/sft/conversation_rows.h"
+#include "data/packed_documents.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,6 @@
 #include "base/hash.h"
 #include "base/random.h"
 #include "data/permutation.h"
-#include "posttrain/sft/conversation_corpus.h"
 
 namespace fathom {
 namespace {
@@ -19,10 +18,11 @@ constexpr size_t kRowsUnderWay = 64;
 
 }  // namespace
 
-PackedConversations::PackedConversations(const std::vector<ConversationSource>& sources,
-                                         const ConversationRowsOptions& options, uint64_t pass,
-                                         uint64_t most_tokens)
-    : sources_(sources), length_(options.sequence_length) {
+PackedDocuments::PackedDocuments(const DocumentLayout& layout,
+                                 const std::vector<PackedSource>& sources,
+                                 const PackedDocumentsOptions& options, uint64_t pass,
+                                 uint64_t most_tokens)
+    : layout_(layout), sources_(sources), length_(options.sequence_length) {
   const uint64_t key = MixKey(MixKey(options.seed, kOrderStreams), pass);
   std::vector<Item> pool;
   for (size_t s = 0; s < sources.size(); ++s) {
@@ -50,11 +50,9 @@ PackedConversations::PackedConversations(const std::vector<ConversationSource>& 
   for (uint64_t i = 0; i < pool.size(); ++i) {
     if (most_tokens > 0 && tokens >= most_tokens) break;
     const Item item = pool[order(i)];
-    const uint64_t count = sources[item.source].store->DocumentTokens(item.index);
-    // The last token is only predicted.
-    const auto inputs = static_cast<int64_t>(count) - 1;
+    const int64_t inputs = InputsOf(item);
     FATHOM_CHECK(inputs >= 1 && inputs <= length_);
-    tokens += count;
+    tokens += sources[item.source].store->DocumentTokens(item.index);
     inputs_ += static_cast<uint64_t>(inputs);
     auto best = under_way.end();
     for (auto row = under_way.begin(); row != under_way.end(); ++row) {
@@ -72,55 +70,46 @@ PackedConversations::PackedConversations(const std::vector<ConversationSource>& 
   while (!under_way.empty()) close(under_way.begin());
 }
 
-double PackedConversations::filled() const {
+int64_t PackedDocuments::InputsOf(const Item& item) const {
+  return static_cast<int64_t>(sources_[item.source].store->DocumentTokens(item.index)) -
+         layout_.extra_tokens();
+}
+
+double PackedDocuments::filled() const {
   return row_ends_.empty() ? 0
                            : static_cast<double>(inputs_) / static_cast<double>(rows() * length_);
 }
 
-void PackedConversations::ReadRow(int64_t row, int64_t into, TokenRows& batch) const {
+void PackedDocuments::ReadRow(int64_t row, int64_t into, TokenRows& batch) const {
   const auto place = static_cast<size_t>(row);
   const size_t begin = row == 0 ? 0 : row_ends_[place - 1];
-  const int64_t width = length_ + 1 + batch.depth;
   int64_t column = 0;
   for (size_t k = begin; k < row_ends_[place]; ++k) {
-    const LabelledTokens sequence =
-        ReadSequence(*sources_[items_[k].source].store, items_[k].index);
-    const auto inputs = static_cast<int64_t>(sequence.ids.size()) - 1;
-    batch.segments.push_back({.row = into, .begin = column, .length = inputs});
-    for (int64_t i = 0; i < inputs; ++i) {
-      batch.tokens[static_cast<size_t>(into * width + column + i)] =
-          sequence.ids[static_cast<size_t>(i)];
-      for (int64_t level = 0; level <= batch.depth; ++level) {
-        const auto next = static_cast<size_t>(i + 1 + level);
-        if (next >= sequence.ids.size() || !sequence.targets[next]) continue;
-        batch.targets[static_cast<size_t>((level * batch.rows + into) * length_ + column + i)] =
-            sequence.ids[next];
-      }
-    }
-    column += inputs;
+    layout_.Put(*sources_[items_[k].source].store, items_[k].index, into, column, batch);
+    column += InputsOf(items_[k]);
   }
   if (column < length_)
     batch.segments.push_back({.row = into, .begin = column, .length = length_ - column});
 }
 
-ConversationRows::ConversationRows(std::vector<ConversationSource> sources,
-                                   const ConversationRowsOptions& options)
-    : sources_(std::move(sources)), options_(options) {
+PackedDocumentRows::PackedDocumentRows(const DocumentLayout& layout,
+                                       std::vector<PackedSource> sources,
+                                       const PackedDocumentsOptions& options)
+    : layout_(layout), sources_(std::move(sources)), options_(options) {
   if (Pass(0).rows() == 0) {
-    throw Error("data.source", "the weights leave no conversation to train on",
-                "give larger weights");
+    throw Error("data.source", "the weights leave nothing to train on", "give larger weights");
   }
 }
 
-const PackedConversations& ConversationRows::Pass(uint64_t pass) {
+const PackedDocuments& PackedDocumentRows::Pass(uint64_t pass) {
   if (!packed_ || pass_ != pass) {
-    packed_.emplace(sources_, options_, pass);
+    packed_.emplace(layout_, sources_, options_, pass);
     pass_ = pass;
   }
   return *packed_;
 }
 
-uint64_t ConversationRows::RowsOf(uint64_t passes) {
+uint64_t PackedDocumentRows::RowsOf(uint64_t passes) {
   while (pass_ends_.size() < passes) {
     const uint64_t before = pass_ends_.empty() ? 0 : pass_ends_.back();
     pass_ends_.push_back(before + static_cast<uint64_t>(Pass(pass_ends_.size()).rows()));
@@ -128,7 +117,7 @@ uint64_t ConversationRows::RowsOf(uint64_t passes) {
   return passes == 0 ? 0 : pass_ends_[passes - 1];
 }
 
-void ConversationRows::Read(uint64_t first, int64_t count, TokenRows& batch) {
+void PackedDocumentRows::Read(uint64_t first, int64_t count, TokenRows& batch) {
   batch.Reset(count, options_.sequence_length, options_.depth);
   uint64_t pass = 0;
   for (int64_t i = 0; i < count; ++i) {
@@ -138,12 +127,12 @@ void ConversationRows::Read(uint64_t first, int64_t count, TokenRows& batch) {
   }
 }
 
-uint64_t ConversationRows::Fingerprint() const {
+uint64_t PackedDocumentRows::Fingerprint() const {
   Hash64 hash;
   hash.UpdateField(static_cast<uint64_t>(options_.sequence_length));
   hash.UpdateField(static_cast<uint64_t>(options_.depth));
   hash.UpdateField(options_.seed);
-  for (const ConversationSource& source : sources_) {
+  for (const PackedSource& source : sources_) {
     hash.UpdateField(source.store->summary().token_hash);
     hash.UpdateField(source.store->summary().table_hash);
     hash.Update(&source.weight, sizeof(source.weight));
