@@ -65,7 +65,8 @@ class RewardTraining : public TrainingTask {
     const auto before = static_cast<double>(rows.RowsOf(passes));
     const auto next = static_cast<double>(rows.RowsOf(passes + 1)) - before;
     const double wanted = before + (config.epochs - whole) * next;
-    const auto batch_rows = static_cast<double>(config.batch_tokens / config.data.sequence_length);
+    const int64_t step_rows = config.batch_tokens / config.data.sequence_length;
+    const auto batch_rows = static_cast<double>(step_rows);
     const int64_t steps =
         config.steps > 0 ? config.steps : std::max<int64_t>(1, std::llround(wanted / batch_rows));
     epochs_ = static_cast<double>(steps) * batch_rows / static_cast<double>(rows.RowsOf(1));

@@ -48,7 +48,7 @@ std::optional<Data> PromptOf(const JsonValue& row) {
 
 // The conversation that ends with the answer `answer`.
 Data Conversation(const JsonValue& row, const JsonValue& answer) {
-  const Data end =
+  Data end =
       answer.IsString() ? OneMessage("assistant", answer.String()) : ChatMessagesFromJson(answer);
   if (end.items.empty()) throw Error(answer.path(), "is an empty list of messages");
   if (RoleOf(end.items[0]) != "assistant") return end;
