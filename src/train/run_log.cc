@@ -26,9 +26,10 @@ std::string LinesUpTo(const std::filesystem::path& path, int64_t step, const Kee
     const auto object = ordered_json::parse(line, nullptr, /*allow_exceptions=*/false);
     const auto number = object.is_object() ? object.find("step") : object.end();
     const bool ours = number != object.end() && number->is_number_integer();
-    // A run that had ended at this step ends there once more.
-    const bool again = ours && *number == step && object.value("kind", "") == "result";
-    if (!ours || *number > step || again) continue;
+    // A run that had ended at this step ends there once more, and one that was stopped goes on.
+    const std::string kind = ours ? object.value("kind", "") : "";
+    const bool is_end = kind == "interrupted" || (kind == "result" && *number == step);
+    if (!ours || *number > step || is_end) continue;
     kept += line;
     keep(object);
   }
@@ -57,5 +58,7 @@ void RunLog::WriteNow(ordered_json line) {
   line["time"] = std::round(std::chrono::duration<double>(now).count() * 1e3) / 1e3;
   Write(line);
 }
+
+void RunLog::WriteInterrupted(int64_t step) { WriteNow({{"kind", "interrupted"}, {"step", step}}); }
 
 }  // namespace fathom

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -23,6 +24,9 @@ class RunLog {
   void Write(const nlohmann::ordered_json& line);
   // The same with "time" behind it: seconds since 1970, to the millisecond.
   void WriteNow(nlohmann::ordered_json line);
+  // The last line of a run that the user stopped in good order, so that whoever reads the log can
+  // tell it from one that died. A run that is resumed goes on without it.
+  void WriteInterrupted(int64_t step);
 
  private:
   std::optional<AppendFile> file_;

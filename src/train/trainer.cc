@@ -67,7 +67,11 @@ class Trainer {
         break;
       }
     }
-    if (!summary_.interrupted) Finish();
+    if (summary_.interrupted) {
+      log_->WriteInterrupted(progress_.step);
+    } else {
+      Finish();
+    }
     WriteReport(settings_.output);
     summary_.step = progress_.step;
     summary_.tokens = progress_.tokens;

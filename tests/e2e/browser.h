@@ -84,7 +84,8 @@ class Browser {
     Call("Page.reload", nlohmann::json::object());
     while (!loaded_) Note(Receive());
   }
-  // What the page's author has to know: exceptions, and what the content security policy forbade.
+  // What the page's author has to know: exceptions, what the content security policy forbade, and
+  // what a script has said to the console.
   // Answers that are errors do not count.
   const std::vector<std::string>& faults() const { return faults_; }
 
@@ -189,6 +190,7 @@ class Browser {
     const std::string method = message.value("method", "");
     loaded_ = loaded_ || method == "Page.loadEventFired";
     if (method == "Runtime.exceptionThrown") faults_.push_back(message["params"].dump());
+    if (method == "Runtime.consoleAPICalled") faults_.push_back(message["params"].dump());
     if (method != "Log.entryAdded") return;
     const nlohmann::json& entry = message["params"]["entry"];
     if (entry.value("level", "") == "error" && entry.value("source", "") != "network") {

@@ -94,6 +94,33 @@ TEST_F(ChatPage, AnAnswerComesPieceByPiece) {
   browser_.WaitFor("document.body.textContent.includes('Cut off')");
 }
 
+// Of an answer that ran out of tokens before it began one has to know why it is empty, and what to
+// do.
+TEST_F(ChatPage, ThoughtsWithoutAnAnswerAreExplained) {
+  Open();
+  Asked& asked = Ask("Think.");
+  asked.Think("Hm.");
+  asked.End("length", kUsage);
+  WaitUntilWhole();
+  EXPECT_NE(Text(".remark").find("ended while it was still thinking"), std::string::npos);
+  browser_.Reload();
+  browser_.WaitFor("document.querySelector('.thoughts')?.open");
+  Click(".remark button");
+  browser_.WaitFor("document.activeElement.id === 'set-max_tokens'");
+  // It goes on from its thoughts.
+  Click(".go-on");
+  Asked& more = api_.Next();
+  EXPECT_EQ(
+      more.body["messages"][1],
+      (json{
+          {"role", "assistant"}, {"content", ""}, {"reasoning_content", "Hm."}, {"prefix", true}}));
+  more.Say("So.");
+  more.End();
+  WaitForText("So.");
+  WaitUntilWhole();
+  EXPECT_EQ(Count(".remark:not([hidden])"), 0);
+}
+
 TEST_F(ChatPage, StopEndsTheRequestAndKeepsTheText) {
   Open();
   Asked& asked = Ask("Count.");
@@ -103,6 +130,12 @@ TEST_F(ChatPage, StopEndsTheRequestAndKeepsTheText) {
   EXPECT_TRUE(asked.AwaitGone());
   browser_.WaitFor("document.querySelector('.remark').textContent === 'Stopped'");
   WaitForText("One, two");
+  // What it took by then.
+  EXPECT_EQ(
+      browser_.Evaluate(R"(/^stopped after [\d.]+ s · [\d.]+ s to the first token · 1 token out$/)"
+                        ".test(document.querySelector('.numbers').textContent)"),
+      true)
+      << Text(".numbers");
   // It can go on from there.
   Click(".go-on");
   Asked& more = api_.Next();
@@ -136,7 +169,8 @@ TEST_F(ChatPage, AReloadKeepsTheChat) {
   EXPECT_NE(Text(".answer:last-child .remark").find("Interrupted"), std::string::npos);
   // It is in the list of chats, from where it can be deleted, and that undone.
   EXPECT_EQ(Text("#chats li .title"), "Hello");
-  Click("#chats li .remove");
+  Click("#chats li .actions");
+  Click(".menu .remove");
   EXPECT_EQ(Count("#chats li"), 0);
   EXPECT_EQ(Count(".message"), 0);
   Click(".notice button");
@@ -328,7 +362,7 @@ TEST_F(ChatPage, AsksForTheKeyThatTheServerWants) {
   browser_.Type("sk-wrong");
   browser_.Press("Enter");
   browser_.WaitFor(
-      "document.getElementById('key-dialog').textContent.includes('this key is not known')");
+      "document.getElementById('key-dialog').textContent.includes('This key is not known.')");
   browser_.WaitFor("document.activeElement.id === 'key' && document.activeElement.value === ''");
   browser_.Type("sk-secret");
   browser_.Press("Enter");
@@ -357,7 +391,7 @@ TEST_F(ChatPage, SaysWhyAndWhenItCanBeTriedAgain) {
   Open();
   Ask("Now").Refuse(429, "too many requests wait", {{"Retry-After", "7"}});
   browser_.WaitFor(
-      "/Not now: too many requests wait.*again in [1-7][^\\d]/"
+      "/^Not now. Too many requests wait\\.It.*again in [1-7][^\\d]/"
       ".test(document.querySelector('.answer .failure').textContent)");
   Click(".failure button");
   Asked& again = api_.Next();
@@ -369,8 +403,8 @@ TEST_F(ChatPage, SaysWhyAndWhenItCanBeTriedAgain) {
   EXPECT_EQ(Count(".versions"), 0);
   Ask("More").Refuse(400, "messages is empty");
   browser_.WaitFor(
-      "document.querySelector('.answer:last-child .failure').textContent.includes('messages is "
-      "empty')");
+      "document.querySelector('.answer:last-child .failure').textContent.startsWith('The "
+      "server refused this (400). Messages is empty.')");
 }
 
 TEST_F(ChatPage, SettingsGoIntoTheRequest) {
@@ -385,7 +419,7 @@ TEST_F(ChatPage, SettingsGoIntoTheRequest) {
   set("set-temperature", "0.25");
   set("set-seed", "7");
   set("set-thinking_budget", "100");
-  set("set-top_p", "3");  // which cannot be
+  set("set-top_p", "0.9");
   Click("[name=think][value=on]");
   browser_.Evaluate("document.getElementById('prompt').focus()");
   Asked& asked = Ask("Hello");
@@ -394,12 +428,119 @@ TEST_F(ChatPage, SettingsGoIntoTheRequest) {
   EXPECT_EQ(asked.body["seed"], 7);
   EXPECT_EQ(asked.body["thinking"]["type"], "enabled");
   EXPECT_EQ(asked.body["thinking_budget"], 100);
-  EXPECT_FALSE(asked.body.contains("top_p"));
+  EXPECT_EQ(asked.body["top_p"], 0.9);
   asked.End();
   WaitUntilWhole();
   browser_.Reload();
   browser_.WaitFor("document.getElementById('set-system').value === 'Be brief.'");
   EXPECT_EQ(browser_.Evaluate("document.getElementById('set-seed').value"), "7");
+}
+
+// What cannot be sent is not left out in silence.
+TEST_F(ChatPage, SettingsThatCannotBeAreSaid) {
+  Open();
+  Click("#show-settings");
+  browser_.Evaluate("document.getElementById('set-temperature').focus()");
+  browser_.Type("-3");
+  const char* described =
+      "document.activeElement.getAttribute('aria-describedby').split(' ').map((id) => "
+      "document.getElementById(id).textContent).join(' ')";
+  const std::string said = browser_.Evaluate(described);
+  EXPECT_EQ(said.find("Has to be a number from 0 to 100, or empty."), 0u) << said;
+  EXPECT_EQ(browser_.Evaluate("document.activeElement.ariaInvalid"), "true");
+  Click("#show-settings");
+  browser_.Evaluate("document.getElementById('prompt').focus()");
+  browser_.Type("Hello");
+  browser_.Press("Enter");
+  browser_.WaitFor(
+      "document.querySelector('.notice')?.textContent === "
+      "'Not sent: Temperature has to be a number from 0 to 100.'");
+  EXPECT_EQ(Count(".message"), 0);
+  EXPECT_EQ(browser_.Evaluate("document.getElementById('prompt').value"), "Hello");
+  EXPECT_EQ(browser_.Evaluate("document.activeElement.id"), "set-temperature");
+  browser_.Type("0.5");  // in the place of what was there
+  EXPECT_EQ(browser_.Evaluate("document.activeElement.ariaInvalid"), "false");
+  browser_.Evaluate("document.getElementById('prompt').focus()");
+  browser_.Press("Enter");
+  EXPECT_EQ(api_.Next().body["temperature"], 0.5);
+}
+
+TEST_F(ChatPage, ChatsAreRenamedAndExportedWithTheKeyboard) {
+  Open();
+  Asked& asked = Ask("Hello");
+  asked.Think("They greet.\n\nI greet.");
+  asked.Say("Hello **you**.");
+  asked.End();
+  WaitUntilWhole();
+  const auto choose = [this](int entry) {
+    browser_.Evaluate("document.querySelector('#chats .actions').focus()");
+    browser_.Press("Enter");
+    browser_.WaitFor("document.activeElement.getAttribute('role') === 'menuitem'");
+    for (int i = 0; i < entry; ++i) browser_.Press("ArrowDown");
+    browser_.Press("Enter");
+  };
+  choose(0);
+  browser_.WaitFor("document.activeElement.ariaLabel === 'Title'");
+  browser_.Type("A greeting");  // in the place of what was there
+  browser_.Press("Enter");
+  EXPECT_EQ(Text("#chats li .title"), "A greeting");
+  EXPECT_EQ(browser_.Evaluate("document.title"), "A greeting · Fathom");
+  choose(0);
+  browser_.WaitFor("document.activeElement.ariaLabel === 'Title'");
+  browser_.Type("Never");
+  browser_.Press("Escape");
+  EXPECT_EQ(Text("#chats li .title"), "A greeting");
+  browser_.Reload();
+  EXPECT_EQ(Text("#chats li .title"), "A greeting");
+  // Files are what a link would save.
+  browser_.Evaluate(
+      "{ window.files = []; const make = URL.createObjectURL; URL.createObjectURL = (blob) => { "
+      "files.push(blob); return make(blob); }; addEventListener('click', (event) => { if "
+      "(!event.target.download) return; files.at(-1).fileName = event.target.download; "
+      "event.preventDefault(); }); }");
+  const auto exported = [&](int entry, int number) {
+    choose(entry);
+    browser_.WaitFor("window.files.length === " + std::to_string(number));
+    return browser_.Evaluate("files.at(-1).text().then((text) => [files.at(-1).fileName, text])");
+  };
+  EXPECT_EQ(exported(1, 1),
+            (json{"A-greeting.md",
+                  "# A greeting\n\n## You\n\nHello\n\n## Answer\n\n> **Thoughts**\n>\n> They "
+                  "greet.\n>\n> I greet.\n\nHello **you**.\n"}));
+  const json file = exported(2, 2);
+  EXPECT_EQ(file[0], "A-greeting.json");
+  EXPECT_EQ(json::parse(file[1].get<std::string>()),
+            (json{{"title", "A greeting"},
+                  {"messages",
+                   {{{"role", "user"}, {"content", "Hello"}},
+                    {{"role", "assistant"},
+                     {"content", "Hello **you**."},
+                     {"reasoning_content", "They greet.\n\nI greet."}}}}}));
+  // Esc closes the menu, and stops nothing.
+  browser_.Evaluate("document.querySelector('#chats .actions').focus()");
+  browser_.Press("Enter");
+  browser_.WaitFor("document.querySelector('.menu') !== null");
+  browser_.Press("Escape");
+  EXPECT_EQ(Count(".menu"), 0);
+  EXPECT_EQ(browser_.Evaluate("document.activeElement.className"), "icon actions");
+}
+
+// Half of a formula is no sight, and what follows a whole one is not lost.
+TEST_F(ChatPage, FormulasShowWhenTheyAreWhole) {
+  Open();
+  Asked& asked = Ask("Formula.");
+  asked.Say("So\n\n$$\n\\frac{1}{");
+  browser_.WaitFor("document.querySelector('.answer .tex.open') !== null");
+  EXPECT_EQ(Text(".answer > .prose").find("frac"), std::string::npos);
+  asked.Say("2}\n$$\n\nand $$x$$ then\n\n$$5 is money");
+  browser_.WaitFor("document.querySelectorAll('.answer .katex').length === 2");
+  EXPECT_EQ(Count(".answer .tex.open"), 1);
+  asked.Say("\n\nThe end.");
+  browser_.WaitFor("document.querySelector('.answer > .prose').textContent.includes('The end.')");
+  EXPECT_NE(Text(".answer > .prose").find("$$5 is money"), std::string::npos);
+  asked.End();
+  WaitUntilWhole();
+  EXPECT_EQ(Count(".answer .tex.open"), 0);
 }
 
 // Dark and light, as the system wants or as the button says.

@@ -131,6 +131,19 @@ TEST_F(DashboardPage, ARunIsFollowedWhileItIsWritten) {
   EXPECT_EQ(Text(".badge"), "stopped?");  // its lines are of 2023
   Append("one", Line({{"kind", "result"}, {"step", 25}, {"seconds", 9}}));
   WaitFor("document.querySelector('.badge').textContent === 'finished'");
+  // Stopped in good order is no silence.
+  Append("one", Line({{"kind", "start"}, {"step", 25}, {"steps", 2000}, {"time", 1.7e9 + 60}}) +
+                    Line({{"kind", "interrupted"}, {"step", 25}, {"time", 1.7e9 + 70}}));
+  WaitFor("document.querySelector('.badge').textContent === 'interrupted'");
+  WaitFor(Button("one") + ".textContent.endsWith('step 25 · interrupted')");
+  // Nothing of a title is cut off.
+  EXPECT_EQ(Text("[data-chart=\"Busiest expert\"] .unit"), "over its share (max violation)");
+  EXPECT_EQ(Evaluate("[...document.querySelectorAll('.chart .names *')].filter((one) => "
+                     "one.scrollWidth > one.clientWidth && getComputedStyle(one).overflow === "
+                     "'hidden').length"),
+            0);
+  EXPECT_EQ(Evaluate(Chart("Busiest expert") + ".querySelector('.names').title"),
+            "Busiest expert, over its share (max violation)");
   // What only some runs have makes no empty charts.
   EXPECT_EQ(Count("[data-chart=\"Reward\"]"), 0);
   EXPECT_EQ(Evaluate("document.querySelector('[data-group=Reward]').hidden"), true);

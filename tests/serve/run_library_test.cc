@@ -116,6 +116,9 @@ TEST_F(RunLibraryTest, SaysHowARunGoes) {
   const json resumed = List(library, 1510)[0];
   EXPECT_EQ(resumed["state"], "running");
   EXPECT_EQ(resumed["steps"], 2000);
+  // It was stopped, which is no silence.
+  Write("run", Line({{"kind", "interrupted"}, {"step", 100}, {"time", 1511}}));
+  EXPECT_EQ(List(library, 1e6)[0]["state"], "interrupted");
 }
 
 // After the last step all that is held out is judged.

@@ -51,6 +51,18 @@ TEST_F(RunLogTest, GoesOnAfterTheCheckpoint) {
             "{\"kind\":\"step\",\"step\":5}\n");
 }
 
+TEST_F(RunLogTest, AResumedRunWasNotInterrupted) {
+  {
+    RunLog log(path_, 0);
+    log.Write({{"kind", "step"}, {"step", 1}});
+    log.WriteInterrupted(1);
+  }
+  const std::string step = "{\"kind\":\"step\",\"step\":1}\n";
+  EXPECT_TRUE(Text().starts_with(step + R"({"kind":"interrupted","step":1,"time":)"));
+  RunLog log(path_, 1);
+  EXPECT_EQ(Text(), step);
+}
+
 TEST_F(RunLogTest, ANewRunStartsAnew) {
   RunLog(path_, 0).Write({{"step", 1}});
   RunLog log(path_, 0);

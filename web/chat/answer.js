@@ -3,7 +3,7 @@
 import {say} from './announce.js';
 import {copyButton} from './copy.js';
 import {hasText} from './conversation.js';
-import {count, dollars, rate, seconds, tokens} from './format.js';
+import {count, dollars, rate, seconds, sentence, tokens} from './format.js';
 import {iconButton} from './shared/icons.js';
 import {GrowingMarkdown} from './markdown.js';
 import {element} from './shared/dom.js';
@@ -15,16 +15,32 @@ const SHARE = 0.25;
 const TICK = 100;  // milliseconds
 
 // Why an answer has not all that one would want.
-function remark(message) {
-  switch (message.state) {
-    case 'stopped': return 'Stopped';
+function remark({state, finish, content, reasoning}) {
+  switch (state) {
+    case 'stopped': return reasoning && !content ? 'Stopped while thinking' : 'Stopped';
     case 'interrupted': return 'Interrupted: the page was closed while this was being written';
-    default: return message.finish === 'length' ? 'Cut off: no more tokens were allowed' : '';
+    case 'done': break;
+    default: return '';
   }
+  if (finish === 'length') {
+    return content ? 'Cut off: no more tokens were allowed.'
+      : 'It ended while it was still thinking: no more tokens were allowed, so there is no answer yet. Go on from here, or allow more and retry.';
+  }
+  if (content) return '';
+  return reasoning ? 'It ended after its thoughts, without an answer.' : 'It ended without a word.';
+}
+
+// What a failure is called, by its status.
+function failureName(status, code) {
+  if (status === 0) return 'No answer.';
+  if (code === 'insufficient_quota') return 'The budget is used up.';
+  if (status === 429) return 'Not now.';
+  if (status === 401 || status === 403) return 'Not allowed.';
+  return status < 500 ? `The server refused this (${status}).` : `The server could not answer (${status}).`;
 }
 
 export class AnswerView {
-  // actions: {retry(message), goOn(message), show(message)}
+  // actions: {retry(message), goOn(message), show(message), limit()}
   constructor(chat, message, actions) {
     Object.assign(this, {chat, message, actions, answering: null, frame: 0, next: 0, whole: false, shown: -1});
     this.thoughts = new Thoughts();
@@ -94,8 +110,10 @@ export class AnswerView {
     }
     this.waiting.hidden = !(answering && answering.first === 0);
     if (!this.waiting.hidden) this.waiting.textContent = `Reading · ${seconds(answering.seconds)}`;
-    this.remark.textContent = answering ? '' : remark(message);
-    this.remark.hidden = !this.remark.textContent;
+    const why = answering ? '' : remark(message);
+    this.remark.hidden = !why;
+    const atLimit = why && message.state === 'done' && message.finish === 'length';
+    this.remark.replaceChildren(why, ...atLimit ? [' ', element('button', {type: 'button', class: 'quiet', onclick: this.actions.limit}, 'Change the limit')] : []);
     this.numbers.textContent = (answering ? this.live() : this.past()).join(' · ');
   }
 
@@ -107,14 +125,17 @@ export class AnswerView {
   }
 
   past() {
-    const {usage = {}, timing} = this.message;
+    const {usage = {}, timing, took, state} = this.message;
     const parts = [];
+    // Of an answer that was stopped the server tells nothing: this is what was counted here.
+    const cut = state === 'stopped' && took !== undefined;
+    if (cut) parts.push(`stopped after ${seconds(took)}${timing ? '' : ', before the first token'}`);
     if (timing) {
       parts.push(`${seconds(timing.first)} to the first token`);
       if (timing.steps > 0 && timing.writing > 0) parts.push(rate(timing.steps / timing.writing));
     }
     if (usage.input) parts.push(`${tokens(usage.input)} in${usage.cached ? ` (${count(usage.cached)} cached)` : ''}`);
-    if (usage.output) parts.push(`${count(usage.output)} out`);
+    if (usage.output) parts.push(`${usage.input ? count(usage.output) : tokens(usage.output)} out`);
     if (usage.cost !== undefined) parts.push(dollars(usage.cost));
     return parts;
   }
@@ -137,11 +158,11 @@ export class AnswerView {
     ].filter(Boolean));
   }
 
-  showFailure({status, text, until}) {
+  showFailure({status, code, text, until}) {
     // What changes every second is told to nobody who does not look for it.
     const when = element('p', {class: 'when'});
     this.failure.replaceChildren(
-      element('p', {role: 'alert'}, element('strong', {}, status === 429 ? 'Not now: ' : status === 0 ? '' : `Error ${status}: `), `${text}.`), when,
+      element('p', {role: 'alert'}, element('strong', {}, failureName(status, code)), ` ${sentence(text)}`), when,
       element('button', {type: 'button', onclick: () => this.actions.retry(this.message)}, 'Try again'));
     const show = () => {
       const left = Math.ceil((until - Date.now()) / 1000);

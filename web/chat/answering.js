@@ -36,7 +36,7 @@ export class Answering {
     Object.assign(message, {state: 'writing', failure: null, finish: null, content: message.content ?? '',
                             reasoning: message.reasoning ?? ''});
     // Of the requests before, where this one goes on.
-    this.earlier = {usage: message.usage ?? {}, timing: message.timing ?? {}, thought: message.thought};
+    this.earlier = {usage: message.usage ?? {}, timing: message.timing ?? {}, thought: message.thought, took: message.took};
   }
 
   stop() {
@@ -119,6 +119,7 @@ export class Answering {
       input: sum(of.input, usage?.prompt_tokens), cached: sum(of.cached, usage?.prompt_cache_hit_tokens),
       output: sum(of.output, usage?.completion_tokens ?? this.tokens), cost: sum(of.cost, usage?.cost),
     };
+    message.took = sum(earlier.took, this.seconds);
     if (this.first === 0) return;
     message.timing = {
       first: earlier.timing.first ?? (this.first - this.started) / 1000,

@@ -42,7 +42,7 @@ async function ask(path, options = {}) {
     response = await fetch(path, {...options, headers});
   } catch (error) {
     if (error.name === 'AbortError') throw error;
-    throw new Failure(0, 'the server does not answer; is it still running?');
+    throw new Failure(0, 'The server does not answer. Is it still running?');
   }
   if (!response.ok) throw await failureOf(response);
   return response;

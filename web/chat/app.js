@@ -8,7 +8,7 @@ import {ChatList} from './chats.js';
 import {Composer} from './composer.js';
 import {addMessage, chosenPath, choose, markInterrupted, newChat} from './conversation.js';
 import {closeDrawerOver, Drawer, startDrawers} from './drawers.js';
-import {count, tokens} from './format.js';
+import {count, sentence, tokens} from './format.js';
 import {askForKey} from './key_dialog.js';
 import {QuestionView} from './question.js';
 import {Scrolling} from './scrolling.js';
@@ -23,13 +23,16 @@ let chat = newChat();
 let views = [];
 let served = null;
 
-const composer = new Composer({send, stop});
+const composer = new Composer({mayAsk, send, stop});
 const scrolling = new Scrolling(part('scroll'), part('latest'));
 const chatsDrawer = new Drawer('chats', 'chats', 'Chats', true);
 const settingsDrawer = new Drawer('settings', 'settings', 'Settings', false);
 const list = new ChatList(part('chats'), {onNew: openNew, onClose: () => chatsDrawer.toggle(), onGone: (ids) => {
   ids.forEach((id) => underWay.get(id)?.stop());
   if (ids.includes(chat.id)) openNew();
+}, chatOf, onRenamed: (renamed) => {
+  save(renamed);
+  if (renamed === chat) showTitle();
 }});
 const settings = new Settings(part('settings'), {
   onSystem: (text) => {
@@ -55,18 +58,40 @@ const actions = {
     (buttons.querySelector(`.${side}:enabled`) ?? buttons.querySelector(':enabled')).focus();
   },
   retry(message) {
+    if (!mayAsk()) return;
     stop();
     const parent = message.parent === null ? null : chat.messages[message.parent];
     // What has nothing to show makes room.
     if (message.content || message.reasoning) answer(addMessage(chat, parent, {role: 'assistant'}));
     else answer(message);
   },
-  goOn: (message) => answer(message),
+  goOn: (message) => mayAsk() && answer(message),
+  limit: () => showSetting('max_tokens'),
   edit(message, text) {
+    if (!mayAsk()) return;
     stop();
     ask(message.parent === null ? null : chat.messages[message.parent], text);
   },
 };
+
+// The one that the page has, where it has it: what is kept may be older.
+function chatOf(id) {
+  return underWay.get(id)?.chat ?? (id === chat.id ? chat : loadChat(id));
+}
+
+function showSetting(name) {
+  settingsDrawer.show();
+  settings.focus(name);
+}
+
+// Nothing is asked with settings that are not what they seem.
+function mayAsk() {
+  const fault = settings.fault();
+  if (!fault) return true;
+  showSetting(fault.name);
+  notice(`Not sent: ${fault.text}`);
+  return false;
+}
 
 function save(one) {
   if (!saveChat(one)) notice('This browser has no more room for chats: delete some, or this one is not kept.');
@@ -131,6 +156,10 @@ function showChat() {
   }
   part('messages').replaceChildren(...views.length > 0 ? views.map(({node}) => node) : [welcome()]);
   composer.setAnswering(Boolean(answering));
+  showTitle();
+}
+
+function showTitle() {
   document.title = chat.title ? `${chat.title} · Fathom` : 'Fathom chat';
 }
 
@@ -189,7 +218,7 @@ async function findModel() {
     served = await model();
   } catch (failure) {
     if (failure.status === 401) await wantKey(failure);
-    else notice(`No model: ${failure.message}`);
+    else notice(`The model cannot be asked for. ${sentence(failure.message)}`);
     return;
   }
   part('model').textContent = served.id;

@@ -22,10 +22,14 @@ export function finishCode(root) {
   }
 }
 
+// The distribution's highlight.js is version 9, which its authors no longer look after (the distribution does) and which says
+// so to the console of whoever reads the page, unless it is told not to. What it makes goes through the sanitiser.
+const quiet = () => globalThis.hljs.configure({hideUpgradeWarningAcceptNoSupportOrSecurityUpdates: true});
+
 // highlight.js is fetched when the first code comes.
 function colour(code, language) {
   if (!globalThis.hljs) {
-    library ??= import('./libraries/highlight.js');
+    library ??= import('./libraries/highlight.js').then(quiet);
     library.then(() => code.isConnected && colour(code, language), () => {});
     return;
   }

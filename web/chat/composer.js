@@ -16,15 +16,15 @@ export function growWithText(area) {
 }
 
 export class Composer {
-  // send(text), stop()
-  constructor({send, stop}) {
+  // mayAsk(): whether anything can be sent; send(text), stop()
+  constructor({mayAsk, send, stop}) {
     this.area = document.getElementById('prompt');
     this.button = document.getElementById('send');
     this.answering = null;
     this.fit = growWithText(this.area);
     const trySend = () => {
       const text = this.area.value;
-      if (this.answering || !text.trim()) return;
+      if (this.answering || !text.trim() || !mayAsk()) return;
       this.area.value = '';
       this.fit();
       this.showButton();

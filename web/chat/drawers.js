@@ -31,6 +31,10 @@ export class Drawer {
     else this.button.focus();
   }
 
+  show() {
+    if (!this.open) this.toggle();
+  }
+
   // Without a trace, where it covers the conversation.
   closeIfOver() {
     if (this.open && !wide.matches) this.set(false);

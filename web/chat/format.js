@@ -14,6 +14,12 @@ export const tokens = (value) => `${count(value)} ${value === 1 ? 'token' : 'tok
 
 export const rate = (perSecond) => `${perSecond < 99.5 ? Number(perSecond.toPrecision(3)) : count(perSecond)} tokens/s`;
 
+// What a program says, as a sentence: "too many requests wait" is "Too many requests wait."
+export function sentence(text) {
+  const whole = text.trim();
+  return `${whole.charAt(0).toUpperCase()}${whole.slice(1)}${/[.?!…]$/.test(whole) ? '' : '.'}`;
+}
+
 // The server counts whole millionths of a dollar.
 export function dollars(value) {
   if (value >= 0.995) return `$${value.toFixed(2)}`;

@@ -1,6 +1,7 @@
 // Asks for the key that the server wants.
 
 import {setKey} from './api.js';
+import {sentence} from './format.js';
 import {element} from './shared/dom.js';
 
 // A promise of whether there is one now. why: what the server said to the last one, if there was one.
@@ -15,7 +16,7 @@ export function askForKey(why) {
       dialog.close('given');
     }},
     element('h2', {id: 'key-title'}, 'This server wants a key'),
-    why ? element('p', {class: 'failure', role: 'alert'}, why) : null,
+    why ? element('p', {class: 'failure', role: 'alert'}, sentence(why)) : null,
     element('label', {for: 'key'}, 'Key'), input,
     element('label', {class: 'tick'}, remember, ' Remember it in this browser'),
     element('p', {class: 'hint'}, 'Otherwise it is forgotten when this tab is closed.'),

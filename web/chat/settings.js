@@ -19,6 +19,7 @@ const NUMBERS = [
   {name: 'seed', label: 'Seed', least: 0, most: Number.MAX_SAFE_INTEGER, whole: true, placeholder: 'any', hint: 'the same one gives the same answer again'},
 ];
 const BUDGET = {name: 'thinking_budget', label: 'Thoughts at most', least: 0, most: 1099511627776, whole: true, placeholder: 'any', hint: 'tokens, then the answer has to begin'};
+const FIELDS = new Map([...NUMBERS, BUDGET].map((field) => [field.name, field]));
 const THINK = [['auto', 'Auto'], ['on', 'On'], ['off', 'Off']];
 
 const values = read(NAME) ?? {};
@@ -40,16 +41,25 @@ function keep(name, value) {
   write(NAME, values);
 }
 
+// What a number may be, in words. A bound that nobody comes near is not worth saying.
+function rangeOf({least, most, whole}) {
+  return `a ${whole ? 'whole ' : ''}number ${most > 1e9 ? `from ${least} on` : `from ${least} to ${most.toLocaleString('en-US')}`}`;
+}
+
 function numberField({name, label, least, most, whole, placeholder = '', hint}, changed) {
   const id = `set-${name}`;
+  const fault = element('p', {class: 'fault', id: `${id}-fault`, 'aria-live': 'polite'});
   const input = element('input', {type: 'number', id, min: least, max: most, step: whole ? 1 : 'any', placeholder,
-    inputmode: whole ? 'numeric' : 'decimal', 'aria-describedby': `${id}-hint`});
+    inputmode: whole ? 'numeric' : 'decimal', 'aria-describedby': `${id}-fault ${id}-hint`});
   input.value = values[name] ?? '';
   input.addEventListener('input', () => {
-    if (input.validity.valid) keep(name, input.value === '' ? null : Number(input.value));
+    const {valid} = input.validity;
+    if (valid) keep(name, input.value === '' ? null : Number(input.value));
+    input.setAttribute('aria-invalid', String(!valid));
+    fault.textContent = valid ? '' : `Has to be ${rangeOf({least, most, whole})}, or empty.`;
     changed();
   });
-  return element('div', {class: 'field'}, element('label', {for: id}, label), input, element('p', {class: 'hint', id: `${id}-hint`}, hint));
+  return element('div', {class: 'field'}, element('label', {for: id}, label), input, fault, element('p', {class: 'hint', id: `${id}-hint`}, hint));
 }
 
 export class Settings {
@@ -85,6 +95,17 @@ export class Settings {
     this.body.replaceChildren(think, numberField(BUDGET, changed), element('h3', {}, 'Sampling'),
       ...NUMBERS.map((number) => numberField({...number, placeholder: String(this.defaults[number.name] ?? number.placeholder ?? '')}, changed)));
     changed();
+  }
+
+  // The first field that has what cannot be sent: {name, text}, or null.
+  fault() {
+    const input = this.body.querySelector('input:invalid');
+    return input && {name: input.id.replace('set-', ''), text: `${input.labels[0].textContent} has to be ${rangeOf(FIELDS.get(input.id.replace('set-', '')))}.`};
+  }
+  focus(name) {
+    const input = document.getElementById(`set-${name}`);
+    input.focus();
+    input.select();
   }
 
   // What the model does when nothing is said.

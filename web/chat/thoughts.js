@@ -22,7 +22,7 @@ export class Thoughts {
     const isThinking = Boolean(answering) && !message.content;
     if (this.node.hidden) {
       this.node.hidden = false;
-      this.node.open = isThinking;
+      this.node.open = !message.content;
     }
     const isWhole = !isThinking;
     if (reasoning.length !== this.shown || isWhole !== this.whole) {

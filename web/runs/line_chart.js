@@ -126,7 +126,8 @@ export class LineChart {
     this.tip = element('div', {class: 'tip', hidden: true});
     this.plot = element('div', {class: 'plot'}, this.svg, this.tip);
     this.element = element('figure', {class: 'chart', 'data-chart': chart.title},
-      element('figcaption', {}, element('h3', {}, chart.title), element('span', {class: 'unit'}, chart.unit), this.latest,
+      element('figcaption', {}, element('div', {class: 'names', title: chart.unit ? `${chart.title}, ${chart.unit}` : chart.title},
+        element('h3', {}, chart.title), element('span', {class: 'unit'}, chart.unit)), this.latest,
               this.logButton, this.wideButton),
       this.legend, this.plot);
     this.listen();

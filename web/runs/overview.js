@@ -5,7 +5,7 @@ import {age, count, duration, number, percent} from './format.js';
 import {smooth} from './smoothing.js';
 
 const KINDS = {pretraining: 'Pre-training', sft: 'Fine-tuning', rl: 'Reinforcement learning'};
-const STATES = {running: 'running', finished: 'finished', stale: 'stopped?'};
+const STATES = {running: 'running', finished: 'finished', interrupted: 'interrupted', stale: 'stopped?'};
 
 // Of the last steps, so that one lucky batch does not decide.
 const lately = ({steps}, name) => {
@@ -45,6 +45,7 @@ function progress(data, run, now) {
   const steps = data.start.steps ?? run.steps;
   const words = steps ? `step ${step.toLocaleString('en-US')} of ${steps.toLocaleString('en-US')}` : `step ${step.toLocaleString('en-US')}`;
   const more = state === 'running' && left !== undefined ? `${duration(left)} left`
+    : state === 'interrupted' ? `stopped ${age(now - run.time)} ago, goes on with --resume`
     : state === 'stale' ? `nothing has come for ${age(now - run.time)}` : '';
   return element('div', {class: 'progress'},
     steps ? element('progress', {max: steps, value: Math.min(step, steps), 'aria-label': 'Steps done'}) : null,
@@ -85,7 +86,8 @@ export function showOverview(root, shown, looked, now, onLook) {
   const focused = root.contains(document.activeElement) ? document.activeElement.textContent : null;
   const notes = shown.flatMap(({data, run}) => [
     data.behind ? element('p', {class: 'note', role: 'status'}, `Reading ${run.name}: ${percent(Math.floor(100 * data.share) / 100)}`) : null,
-    data.brokenLines > 0 ? element('p', {class: 'note'}, `${data.brokenLines} line(s) of ${run.name}’s log could not be read and are left out.`) : null,
+    data.brokenLines > 0 ? element('p', {class: 'note'},
+      `${data.brokenLines} ${data.brokenLines === 1 ? 'line' : 'lines'} of ${run.name}’s log could not be read and ${data.brokenLines === 1 ? 'is' : 'are'} left out.`) : null,
   ]).filter(Boolean);
   root.replaceChildren(...(shown.length === 1 ? single(shown[0], now) : compared(shown, looked, now, onLook)), ...notes);
   if (focused !== null) [...root.querySelectorAll('button')].find((button) => button.textContent === focused)?.focus();

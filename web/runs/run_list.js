@@ -6,7 +6,7 @@ import {age, duration, number, percent} from './format.js';
 const KINDS = {pretraining: 'pre-training', sft: 'fine-tuning', rl: 'reinforcement'};
 
 function stateOf({state, seconds_left: left, time}, now) {
-  if (state === 'finished') return 'finished';
+  if (state === 'finished' || state === 'interrupted') return state;
   if (state === 'running') return left === undefined ? 'running' : `${duration(left)} left`;
   return time > 0 ? `silent for ${age(now - time)}` : 'nothing yet';
 }

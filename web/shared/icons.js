@@ -21,9 +21,11 @@ const PATHS = {
   remove: 'M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13',
   close: 'M6 6l12 12M18 6L6 18',
   more: 'M7 5l11 7l-11 7z',
+  actions: 'M5 11a1 1 0 1 0 0 2a1 1 0 1 0 0-2M12 11a1 1 0 1 0 0 2a1 1 0 1 0 0-2M19 11a1 1 0 1 0 0 2a1 1 0 1 0 0-2',
+  download: 'M12 4v11M7 10.5l5 5l5-5M5 20h14',
 };
 
-const FILLED = ['stop', 'more'];
+const FILLED = ['stop', 'more', 'actions'];
 
 export function icon(name) {
   return svg('svg', {class: FILLED.includes(name) ? 'drawing filled' : 'drawing', viewBox: '0 0 24 24', 'aria-hidden': 'true'}, svg('path', {d: PATHS[name]}));

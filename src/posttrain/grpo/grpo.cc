@@ -377,6 +377,7 @@ class Grpo {
 
   GrpoSummary Stop(Progress& progress) {
     progress.Clear();
+    log_->WriteInterrupted(progress_.step);
     WriteReport(config_.output);
     const auto newest = NewestCheckpoint(config_.output);
     spdlog::info("stopped at step {}; go on with --resume{}", progress_.step,

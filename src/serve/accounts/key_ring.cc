@@ -109,7 +109,9 @@ void KeyRing::CheckRunning(const State& state) const {
   const int64_t limit = state.key.limits.concurrency;
   if (limit == 0 || state.running < limit) return;
   throw AccessError(Reason::kRate,
-                    fmt::format("this key has {} requests under way, as many as it may", limit), 1);
+                    fmt::format("this key has {} request{} under way, as many as it may", limit,
+                                limit == 1 ? "" : "s"),
+                    1);
 }
 
 void KeyRing::CheckTokens(const State& state, int64_t wanted) const {

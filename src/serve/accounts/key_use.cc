@@ -45,7 +45,8 @@ Refusal RefusalOf(const ApiKey& key, const KeyUse& use, MicroDollars most, int64
   const int64_t limit = key.limits.concurrency;
   if (limit != 0 && use.open >= limit) {
     return AccessError(Reason::kRate,
-                       fmt::format("this key has {} requests under way, as many as it may", limit),
+                       fmt::format("this key has {} request{} under way, as many as it may", limit,
+                                   limit == 1 ? "" : "s"),
                        1);
   }
   return BudgetRefusal(key.limits, use, most);

@@ -41,7 +41,7 @@ std::string LastLines(const std::filesystem::path& log, uint64_t size) {
 }  // namespace
 
 std::string_view RunSummary::State(double now) const {
-  if (has_result) return "finished";
+  if (!end.empty()) return end;
   const double least = steps > 0 && step >= steps ? kQuietAtEnd : kQuietSeconds;
   return now - time <= std::max(least, kQuietSteps * seconds_per_step) ? "running" : "stale";
 }
@@ -67,7 +67,9 @@ RunSummary SummariseRun(const std::filesystem::path& directory) {
     begin = end + 1;
     if (!line) continue;
     run.time = std::max(run.time, line->time);
-    run.has_result = line->kind == "result";
+    run.end = line->kind == "result"        ? "finished"
+              : line->kind == "interrupted" ? "interrupted"
+                                            : "";
     if (line->kind == "start") {
       take_start(*line);
       first_step = 0;  // what lies between two starts is no step's time

@@ -16,9 +16,11 @@ struct RunSummary {
   std::optional<double> loss, reward;
   double started = 0, time = 0;  // of the first and the last line, seconds since 1970
   double seconds_per_step = 0;   // of the last steps; 0: not known
-  bool has_result = false;       // nothing came after it
+  // What the last line says about the end: "finished" or "interrupted" (by the user, in good
+  // order); nothing where more is to come.
+  std::string_view end;
 
-  // "finished", "running", or "stale": no line has come for longer than some steps take.
+  // The end, or "running", or "stale": no line has come for longer than some steps take.
   std::string_view State(double now) const;
 };
 
