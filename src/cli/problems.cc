@@ -12,8 +12,8 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "cli/common.h"
-#include "posttrain/evaluation/named_task.h"
 #include "data/tasks/problem_set.h"
+#include "posttrain/evaluation/named_task.h"
 
 namespace fathom {
 namespace {
