@@ -117,6 +117,20 @@ uint64_t PackedDocumentRows::RowsOf(uint64_t passes) {
   return passes == 0 ? 0 : pass_ends_[passes - 1];
 }
 
+int64_t PackedDocumentRows::StepsOf(double epochs, int64_t batch_rows) {
+  const double whole = std::floor(epochs);
+  const auto passes = static_cast<uint64_t>(whole);
+  const auto before = static_cast<double>(RowsOf(passes));
+  const auto next = static_cast<double>(RowsOf(passes + 1)) - before;
+  const double wanted = before + (epochs - whole) * next;
+  return std::max<int64_t>(1, std::llround(wanted / static_cast<double>(batch_rows)));
+}
+
+double PackedDocumentRows::EpochsOf(int64_t steps, int64_t batch_rows) {
+  return static_cast<double>(steps) * static_cast<double>(batch_rows) /
+         static_cast<double>(RowsOf(1));
+}
+
 void PackedDocumentRows::Read(uint64_t first, int64_t count, TokenRows& batch) {
   batch.Reset(count, options_.sequence_length, options_.depth);
   uint64_t pass = 0;

@@ -83,6 +83,11 @@ class PackedDocumentRows : public RowSource {
 
   // Rows of the first `passes` passes.
   uint64_t RowsOf(uint64_t passes);
+  // Steps of `batch_rows` rows that `epochs` passes fill, at least one: 2.5 epochs are two passes
+  // and half of the rows of the third.
+  int64_t StepsOf(double epochs, int64_t batch_rows);
+  // Epochs of so many steps, each of as many rows as the first pass has.
+  double EpochsOf(int64_t steps, int64_t batch_rows);
 
  private:
   const PackedDocuments& Pass(uint64_t pass);

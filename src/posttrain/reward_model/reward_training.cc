@@ -60,16 +60,9 @@ class RewardTraining : public TrainingTask {
     }
     ReadExamples(data, pool);
     PackedDocumentRows rows(layout_, training_, RowOptions());
-    const double whole = std::floor(config.epochs);
-    const auto passes = static_cast<uint64_t>(whole);
-    const auto before = static_cast<double>(rows.RowsOf(passes));
-    const auto next = static_cast<double>(rows.RowsOf(passes + 1)) - before;
-    const double wanted = before + (config.epochs - whole) * next;
-    const int64_t step_rows = config.batch_tokens / config.data.sequence_length;
-    const auto batch_rows = static_cast<double>(step_rows);
-    const int64_t steps =
-        config.steps > 0 ? config.steps : std::max<int64_t>(1, std::llround(wanted / batch_rows));
-    epochs_ = static_cast<double>(steps) * batch_rows / static_cast<double>(rows.RowsOf(1));
+    const int64_t batch_rows = config.batch_tokens / config.data.sequence_length;
+    const int64_t steps = config.steps > 0 ? config.steps : rows.StepsOf(config.epochs, batch_rows);
+    epochs_ = rows.EpochsOf(steps, batch_rows);
     filled_ = PackedDocuments(layout_, training_, RowOptions(), 0).filled();
     stages_.push_back(ScoringStage(config, model_, steps));
   }

@@ -1,7 +1,6 @@
 #include "posttrain/sft/sft.h"
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <optional>
 
@@ -60,16 +59,9 @@ class Tuning : public TrainingTask {
     companions_.adapter = DescribeAdapters(config);
     ReadConversations(data, pool);
     PackedDocumentRows rows = MakeRows();
-    const double whole = std::floor(config.epochs);
-    const auto passes = static_cast<uint64_t>(whole);
-    const auto before = static_cast<double>(rows.RowsOf(passes));
-    const auto next = static_cast<double>(rows.RowsOf(passes + 1)) - before;
-    const double wanted = before + (config.epochs - whole) * next;
-    const auto batch_rows = static_cast<double>(config.batch_tokens / config.data.sequence_length);
-    const int64_t steps =
-        config.steps > 0 ? config.steps : std::max<int64_t>(1, std::llround(wanted / batch_rows));
-    const auto first = static_cast<double>(rows.RowsOf(1));
-    epochs_ = static_cast<double>(steps) * batch_rows / first;
+    const int64_t batch_rows = config.batch_tokens / config.data.sequence_length;
+    const int64_t steps = config.steps > 0 ? config.steps : rows.StepsOf(config.epochs, batch_rows);
+    epochs_ = rows.EpochsOf(steps, batch_rows);
     filled_ = PackedDocuments(layout_, training_, RowOptions(), 0).filled();
     stages_.push_back(TunedStage(config, model_, steps));
   }
