@@ -96,7 +96,7 @@ check-format:
 # Configured for it alone, with clang: clang-tidy knows neither g++'s warnings nor what g++ precompiled.
 tidy:
 	@scripts/install-packages.sh tidy
-	@CXX=clang++ cmake --preset release -B build/tidy -DFATHOM_PRECOMPILED_HEADERS=OFF >/dev/null
+	@CXX=clang++ cmake --preset release -B build/tidy -DFATHOM_PRECOMPILED_HEADERS=OFF -DFATHOM_UNITY_BUILD=OFF >/dev/null
 	@git ls-files 'src/*.cc' | xargs -P 2 -n 1 clang-tidy -p build/tidy --quiet
 
 clean:

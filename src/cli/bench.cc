@@ -22,7 +22,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-struct Arguments {
+struct BenchArguments {
   CommonOptions common;
   PrecisionOption precision;
   CacheFormatOption cache;
@@ -85,7 +85,7 @@ struct Line {
   }
 };
 
-std::vector<BenchmarkCase> Cases(const Arguments& arguments, int64_t drafts) {
+std::vector<BenchmarkCase> Cases(const BenchArguments& arguments, int64_t drafts) {
   std::vector<BenchmarkCase> cases;
   for (const int64_t depth : arguments.depths) {
     for (size_t i = 0; i < arguments.batches.size(); ++i) {
@@ -114,7 +114,7 @@ Drafts DraftsOf(const BenchmarkCase& measured, const BenchmarkTimes& times,
   return drafts;
 }
 
-std::vector<Line> Measure(const Arguments& arguments, const std::vector<BenchmarkCase>& cases,
+std::vector<Line> Measure(const BenchArguments& arguments, const std::vector<BenchmarkCase>& cases,
                           Device& device, const LoadedModel& model) {
   int64_t work = 0, done = 0;
   for (const BenchmarkCase& measured : cases)
@@ -207,7 +207,7 @@ void PrintTable(const std::vector<Line>& lines) {
   WriteStandardOutput(table);
 }
 
-void Bench(const Arguments& arguments) {
+void Bench(const BenchArguments& arguments) {
   if (arguments.prompt == 0 && arguments.generate == 0) {
     throw UsageError("bench", "--prompt 0 and --generate 0 leave nothing to measure");
   }
@@ -287,7 +287,7 @@ void AddBenchCommand(Command app) {
   command.Footer(
       "Example: fathom bench my-model --prompt 512 --generate 128 --depth 0,4096 "
       "--batch 1,16 --json");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<BenchArguments>();
   constexpr int64_t kMostTokens = int64_t{1} << 24;
   command.AddOption("DIR", arguments->directory, "A model directory or a .gguf file").Required();
   command.AddOption("--prompt", arguments->prompt, "Prompt tokens to time; 0: none")

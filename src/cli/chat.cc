@@ -28,7 +28,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-struct Arguments {
+struct ChatArguments {
   CommonOptions common;
   PrecisionOption precision;
   AdapterOption adapter;
@@ -46,7 +46,7 @@ constexpr const char* kCommands = "/new begins another conversation, Ctrl-D leav
 
 class Conversation {
  public:
-  explicit Conversation(Arguments& arguments)
+  explicit Conversation(ChatArguments& arguments)
       : arguments_(arguments),
         device_(arguments.common.device, arguments.common.threads),
         model_(arguments.directory, arguments.precision.Get(), arguments.draft.wants_mtp(),
@@ -214,7 +214,7 @@ class Conversation {
     return message;
   }
 
-  Arguments& arguments_;
+  ChatArguments& arguments_;
   Device device_;
   LoadedModel model_;
   ChatTemplate template_;
@@ -237,7 +237,7 @@ void AddChatCommand(Command app) {
   Command command =
       app.AddCommand("chat", "Talk with a model in the terminal, or one question a line on stdin.");
   command.Footer("Example: fathom chat my-model --system 'Answer briefly.' --temperature 0.6");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<ChatArguments>();
   command.AddOption("MODEL", arguments->directory, "A model directory or a .gguf file").Required();
   command.AddOption("--system", arguments->system, "What the model is told before the talk");
   command.AddOption("--max-tokens", arguments->max_tokens, "Tokens of an answer at most")

@@ -28,7 +28,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Arguments {
+struct ConvertArguments {
   CommonOptions common;
   AdapterOption adapter;
   fs::path source, target;
@@ -47,7 +47,7 @@ const std::map<std::string, BlockFormat> kGgufTypes = {{"f32", BlockFormat::kF32
                                                        {"q8_0", BlockFormat::kQ8_0},
                                                        {"q4_k", BlockFormat::kQ4K}};
 
-bool WantsGguf(const Arguments& arguments) {
+bool WantsGguf(const ConvertArguments& arguments) {
   return arguments.format.empty() ? arguments.target.extension() == ".gguf"
                                   : arguments.format == "gguf";
 }
@@ -75,7 +75,7 @@ bool IsWithin(const fs::path& a, const fs::path& b) {
 }
 
 // What --overwrite replaces is gone: nothing but a model.
-void CheckTarget(const Arguments& arguments) {
+void CheckTarget(const ConvertArguments& arguments) {
   const fs::path& target = arguments.target;
   if (IsWithin(arguments.source, target)) {
     throw Error(target.string(), "is where the source is", "choose another place");
@@ -109,8 +109,8 @@ void CheckSpace(const fs::path& target, uint64_t bytes) {
 }
 
 // What a conversion made, on stderr and as JSON on stdout.
-void Report(const Arguments& arguments, const ModelSource& source, size_t tensors, uint64_t bytes,
-            double seconds) {
+void Report(const ConvertArguments& arguments, const ModelSource& source, size_t tensors,
+            uint64_t bytes, double seconds) {
   const uint64_t from = source.bytes();
   if (!arguments.common.quiet) {
     fmt::print(stderr, "{}: {} tensors, {} of weights (from {}), {}\n", arguments.target.string(),
@@ -127,7 +127,7 @@ void Report(const Arguments& arguments, const ModelSource& source, size_t tensor
   }
 }
 
-void Convert(const Arguments& arguments) {
+void Convert(const ConvertArguments& arguments) {
   CheckTarget(arguments);
   MappedModel model(arguments.source);  // checks that the tensors are the model's
   std::optional<AdapterDirectory> adapter;
@@ -197,7 +197,7 @@ void AddConvertCommand(Command app) {
       "          fathom convert my-model tuned --adapter runs/tuned/adapter\n"
       "Weights that have the type already are copied byte for byte. fp8 is as DeepSeek-V3's\n"
       "release: projections in blocks of 128 x 128, the rest in bf16.");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<ConvertArguments>();
   command.AddOption("SRC", arguments->source, "The model to read").Required();
   command.AddOption("DST", arguments->target, "The directory or the .gguf file to make").Required();
   arguments->adapter.AddTo(command);

@@ -13,13 +13,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-struct Arguments {
-  CommonOptions common;
-  std::filesystem::path config;
-  std::vector<std::string> overrides;
-  bool resume = false, dry_run = false;
-};
-
 void PrintPlan(const DistillPlan& plan, bool json) {
   if (json) {
     WriteJson({{"questions", plan.questions},
@@ -65,7 +58,7 @@ void PrintSummary(const DistillConfig& config, const DistillSummary& summary, bo
   if (summary.student && !summary.student->interrupted) LogSummary(*summary.student);
 }
 
-void RunDistill(Arguments& arguments) {
+void RunDistill(RunArguments& arguments) {
   if (arguments.common.quiet) spdlog::set_level(spdlog::level::warn);
   DistillConfig config = DistillConfig::Load(arguments.config, arguments.overrides);
   if (arguments.common.seed) config.seed = *arguments.common.seed;
@@ -80,23 +73,14 @@ void RunDistill(Arguments& arguments) {
 }  // namespace
 
 void AddDistillCommand(Command app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<RunArguments>();
   Command command = app.AddCommand(
       "distill",
       "Collect a teacher's answers, choose among them and tune a student, as a distill.toml says.");
-  command
-      .AddOption("DISTILL.toml", arguments->config,
-                 "The run's configuration (docs/distillation.md)")
-      .Required();
-  command
-      .AddOption("--set", arguments->overrides,
-                 "KEY=VALUE in place of what the file says; repeatable")
-      .Repeatable();
-  command.AddFlag("--resume", arguments->resume, "Ask only for what is missing, and go on");
-  command.AddFlag("--dry-run", arguments->dry_run,
-                  "Say how much would be asked, ask nobody, and stop");
-  arguments->common.AddTo(command);
-  command.GetOption("--seed").Describe("In place of the configuration's seed");
+  arguments->AddTo(command, {.file = "DISTILL.toml",
+                             .config = "The run's configuration (docs/distillation.md)",
+                             .resume = "Ask only for what is missing, and go on",
+                             .dry_run = "Say how much would be asked, ask nobody, and stop"});
   command.Footer("Example: fathom distill distill.toml --set sampling.samples=8 --resume");
   command.OnRun([arguments] { RunDistill(*arguments); });
 }

@@ -28,7 +28,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-struct Arguments {
+struct EvalArguments {
   CommonOptions common;
   PrecisionOption precision;
   AdapterOption adapter;  // of the model, not of the one it is compared with
@@ -53,13 +53,13 @@ const std::map<std::string, EvaluationMethod> kMethods = {
 
 // A model that is open, with what it takes to ask it.
 struct OpenModel {
-  OpenModel(Arguments& arguments, const std::filesystem::path& path,
+  OpenModel(EvalArguments& arguments, const std::filesystem::path& path,
             const std::filesystem::path& adapter)
       : device(arguments.common.device, arguments.common.threads),
         model(path, arguments.precision.Get(), arguments.draft.wants_mtp(), adapter) {}
 
   // For so many sequences at a time, of so many tokens at most.
-  Engine& Start(Arguments& arguments, int64_t sequences, int64_t length) {
+  Engine& Start(EvalArguments& arguments, int64_t sequences, int64_t length) {
     const int64_t each = KvCache::Pages(length) + 1;
     EngineOptions options{.max_running = sequences, .max_length = length};
     arguments.draft.Apply(model, options);
@@ -82,7 +82,7 @@ struct TaskResult {
 
 class TaskCommand {
  public:
-  explicit TaskCommand(Arguments& arguments)
+  explicit TaskCommand(EvalArguments& arguments)
       : arguments_(arguments),
         task_(LoadTask(arguments.task, arguments.limit, arguments.shots, arguments.examples)) {
     TaskEvaluationOptions& options = arguments.options;
@@ -217,12 +217,12 @@ class TaskCommand {
             {"verifier", arguments_.verifier.command}};
   }
 
-  Arguments& arguments_;
+  EvalArguments& arguments_;
   NamedTask task_;
   std::unique_ptr<RewardFunction> external_;
 };
 
-TextScore ScoreWith(Arguments& arguments, const std::filesystem::path& path,
+TextScore ScoreWith(EvalArguments& arguments, const std::filesystem::path& path,
                     const std::filesystem::path& adapter, const std::vector<std::string>& texts,
                     double bytes) {
   OpenModel open(arguments, path, adapter);
@@ -258,7 +258,7 @@ ordered_json TextJson(const std::filesystem::path& model, const TextScore& score
           {"perplexity", score.perplexity()}};
 }
 
-void EvaluateText(Arguments& arguments) {
+void EvaluateText(EvalArguments& arguments) {
   SourceSpec source{.path = arguments.text};
   // A file that is named is meant, whatever its name.
   if (!std::filesystem::is_directory(arguments.text)) {
@@ -287,7 +287,7 @@ void EvaluateText(Arguments& arguments) {
   if (arguments.common.json) WriteJson(json);
 }
 
-void AddTaskOptions(Command command, const std::shared_ptr<Arguments>& arguments) {
+void AddTaskOptions(Command command, const std::shared_ptr<EvalArguments>& arguments) {
   TaskEvaluationOptions& options = arguments->options;
   constexpr int64_t kMostTokens = int64_t{1} << 24;
   command
@@ -343,7 +343,7 @@ void AddTaskOptions(Command command, const std::shared_ptr<Arguments>& arguments
       .ShowDefault();
 }
 
-void Evaluate(Arguments& arguments) {
+void Evaluate(EvalArguments& arguments) {
   if (arguments.task.empty() == arguments.text.empty()) {
     throw UsageError("eval", "wants one of --task and --text");
   }
@@ -362,7 +362,7 @@ void AddEvalCommand(Command app) {
   command.Footer(
       "Example: fathom eval my-model --task gsm8k-test.jsonl --samples 4 --out results.jsonl\n"
       "         fathom eval my-base --task arithmetic:2 --plain --shots 4 --temperature 0");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<EvalArguments>();
   command.AddOption("MODEL", arguments->directory, "A model directory or a .gguf file").Required();
   Option task = command.AddOption(
       "--task", arguments->task,

@@ -22,7 +22,7 @@ namespace {
 using nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
-struct Arguments {
+struct GenerateArguments {
   CommonOptions common;
   PrecisionOption precision;
   AdapterOption adapter;
@@ -53,7 +53,7 @@ struct Choice {
 
 class Generation {
  public:
-  explicit Generation(Arguments& arguments)
+  explicit Generation(GenerateArguments& arguments)
       : arguments_(arguments),
         device_(arguments.common.device, arguments.common.threads),
         model_(arguments.directory, arguments.precision.Get(), arguments.draft.wants_mtp(),
@@ -208,7 +208,7 @@ class Generation {
         request_.sampling.seed);
   }
 
-  Arguments& arguments_;
+  GenerateArguments& arguments_;
   Device device_;
   LoadedModel model_;
   std::optional<ModelEngine> engine_;
@@ -224,7 +224,7 @@ void AddGenerateCommand(Command app) {
   Command command = app.AddCommand("generate", "Continue a text.");
   command.Footer(
       "Example: fathom generate my-model --prompt 'int main(' --max-tokens 100 --seed 1");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<GenerateArguments>();
   command.AddOption("MODEL", arguments->directory, "A model directory or a .gguf file").Required();
   command.AddOption("--prompt", arguments->prompt, "The text to go on from; - reads it on stdin")
       .Required();

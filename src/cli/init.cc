@@ -24,7 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Arguments {
+struct InitArguments {
   CommonOptions common;
   std::string model;
   fs::path out;
@@ -34,7 +34,7 @@ struct Arguments {
   int64_t vocabulary = 0;
 };
 
-ModelConfig Config(const Arguments& arguments) {
+ModelConfig Config(const InitArguments& arguments) {
   const fs::path path = arguments.model;
   ModelConfig config = fs::is_regular_file(path)
                            ? ModelConfig::FromJson(ReadFile(path), path.string())
@@ -80,7 +80,7 @@ TokenizerFiles ReadTokenizer(const fs::path& path, ModelConfig& config) {
   return files;
 }
 
-void Init(Arguments& arguments) {
+void Init(InitArguments& arguments) {
   ModelConfig config = Config(arguments);
   config.Validate(arguments.model);
   if (fs::exists(arguments.out) &&
@@ -136,7 +136,7 @@ void Init(Arguments& arguments) {
 void AddInitCommand(Command app) {
   Command command = app.AddCommand("init", "Make a model directory with random weights.");
   command.Footer("Example: fathom init nano my-model --tokenizer my-tokenizer --dtype bf16");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<InitArguments>();
   command
       .AddOption("MODEL", arguments->model,
                  fmt::format("{}; or a config.json", fmt::join(PresetNames(), ", ")))

@@ -266,7 +266,7 @@ void Inspect(const std::string& what, const std::string& cache_dtype, bool as_js
 }  // namespace
 
 void AddInspectCommand(Command app) {
-  struct Arguments {
+  struct InspectArguments {
     CommonOptions common;
     std::string what, against, cache_dtype = "bf16";
     double cache_bits = 16;
@@ -276,7 +276,7 @@ void AddInspectCommand(Command app) {
   command.Footer(
       "Example: fathom inspect my-model --json; fathom inspect v3\n"
       "         fathom inspect v2 --against deepseek-67b --cache-bits 6");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<InspectArguments>();
   command
       .AddOption("MODEL", arguments->what,
                  "A model directory, a .gguf file, a config.json, a .safetensors file, or the "

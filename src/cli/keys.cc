@@ -22,7 +22,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-struct Arguments {
+struct KeysArguments {
   std::string ledger;
   std::string name;
   bool json = false;
@@ -63,7 +63,7 @@ int64_t ParseExpiry(const std::string& text) {
   return day;
 }
 
-void Apply(const Arguments& arguments, ApiKey& key) {
+void Apply(const KeysArguments& arguments, ApiKey& key) {
   if (arguments.role) key.role = *arguments.role == "admin" ? KeyRole::kAdmin : KeyRole::kUser;
   if (arguments.expires) key.expires = ParseExpiry(*arguments.expires);
   if (arguments.concurrency) key.limits.concurrency = *arguments.concurrency;
@@ -113,7 +113,7 @@ ApiKey FindKey(AccountStore& store, const std::string& name) {
   throw Error(name, "there is no key of that name", "`fathom keys list` lists them");
 }
 
-void Create(const Arguments& arguments) {
+void Create(const KeysArguments& arguments) {
   CheckName(arguments.name);
   ApiKey key{.name = arguments.name, .created = std::time(nullptr)};
   Apply(arguments, key);
@@ -137,7 +137,7 @@ void Create(const Arguments& arguments) {
 
 std::string OrDash(int64_t value) { return value == 0 ? "-" : std::to_string(value); }
 
-void List(const Arguments& arguments) {
+void List(const KeysArguments& arguments) {
   const auto store = OpenStore(arguments.ledger, StoreMode::kExisting);
   const auto keys = store->Keys();
   const auto spent = [&](const ApiKey& key) {
@@ -170,12 +170,12 @@ void List(const Arguments& arguments) {
   WriteStandardOutput(text);
 }
 
-void Finish(const Arguments& arguments, const ApiKey& key, const char* done) {
+void Finish(const KeysArguments& arguments, const ApiKey& key, const char* done) {
   if (arguments.json) WriteJson(KeyJson(key));
   spdlog::info("the key of '{}' {}; running servers take it over in a few seconds", key.name, done);
 }
 
-void Change(const Arguments& arguments) {
+void Change(const KeysArguments& arguments) {
   const auto store = OpenStore(arguments.ledger, StoreMode::kExisting);
   ApiKey key = FindKey(*store, arguments.name);
   if (key.revoked != 0) {
@@ -186,7 +186,7 @@ void Change(const Arguments& arguments) {
   Finish(arguments, key, "is changed");
 }
 
-void Revoke(const Arguments& arguments) {
+void Revoke(const KeysArguments& arguments) {
   const auto store = OpenStore(arguments.ledger, StoreMode::kExisting);
   ApiKey key = FindKey(*store, arguments.name);
   if (key.revoked == 0) key.revoked = std::time(nullptr);
@@ -194,7 +194,7 @@ void Revoke(const Arguments& arguments) {
   Finish(arguments, key, "is revoked");
 }
 
-void AddSettings(Command command, Arguments& arguments) {
+void AddSettings(Command command, KeysArguments& arguments) {
   command
       .AddOption("--role", arguments.role,
                  "user: asks the model; admin: sees the metrics of all, too")
@@ -217,8 +217,8 @@ void AddSettings(Command command, Arguments& arguments) {
 
 // One of the commands, on a ledger.
 template <typename Run>
-Command AddOne(Command keys, const std::shared_ptr<Arguments>& arguments, const char* name,
-               const char* description, Run run) {
+Command AddKeysCommand(Command keys, const std::shared_ptr<KeysArguments>& arguments,
+                       const char* name, const char* description, Run run) {
   Command command = keys.AddCommand(name, description);
   AddLedgerOption(command, arguments->ledger);
   command.AddFlag("--json", arguments->json, "Print the result as JSON on stdout");
@@ -232,16 +232,17 @@ void AddKeysCommand(Command app) {
   Command keys = app.AddCommand("keys", "The keys of a server: who may ask, and how much.");
   keys.RequireCommand();
   keys.Footer("Example: fathom keys create alice --ledger ledger.db --budget 20");
-  const auto arguments = std::make_shared<Arguments>();
-  Command create = AddOne(keys, arguments, "create", "Make a key; it is shown once.", Create);
+  const auto arguments = std::make_shared<KeysArguments>();
+  Command create =
+      AddKeysCommand(keys, arguments, "create", "Make a key; it is shown once.", Create);
   create.Footer(
       "Example: fathom keys create alice --ledger ledger.db --concurrency 8 --budget 20 "
       "--budget-period month");
-  AddOne(keys, arguments, "list", "Show all keys.", List)
+  AddKeysCommand(keys, arguments, "list", "Show all keys.", List)
       .Footer("Example: fathom keys list --ledger ledger.db");
-  Command change = AddOne(keys, arguments, "change", "Change what a key may do.", Change);
+  Command change = AddKeysCommand(keys, arguments, "change", "Change what a key may do.", Change);
   change.Footer("Example: fathom keys change alice --ledger ledger.db --budget 50");
-  Command revoke = AddOne(keys, arguments, "revoke", "End a key for good.", Revoke);
+  Command revoke = AddKeysCommand(keys, arguments, "revoke", "End a key for good.", Revoke);
   revoke.Footer("Example: fathom keys revoke alice --ledger ledger.db");
   for (Command command : {create, change, revoke}) {
     command.AddOption("NAME", arguments->name, "Whose key it is").Required();

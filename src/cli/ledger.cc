@@ -20,7 +20,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-struct Arguments {
+struct LedgerArguments {
   std::string ledger;
   std::string from, until, key;
   bool json = false;
@@ -35,7 +35,8 @@ std::map<int64_t, std::string> NamesOf(AccountStore& store) {
   return names;
 }
 
-LedgerFilter FilterOf(const Arguments& arguments, const std::map<int64_t, std::string>& names) {
+LedgerFilter FilterOf(const LedgerArguments& arguments,
+                      const std::map<int64_t, std::string>& names) {
   LedgerFilter filter;
   if (!arguments.from.empty()) filter.from = ParseDay(arguments.from, "--from") * 1000;
   if (!arguments.until.empty()) filter.until = ParseDay(arguments.until, "--until") * 1000;
@@ -67,7 +68,7 @@ std::string CsvLine(const LedgerRow& row, const std::string& name) {
                      FormatDollars(row.prices.output), FormatDollars(row.cost));
 }
 
-void Export(const Arguments& arguments) {
+void Export(const LedgerArguments& arguments) {
   const auto store = OpenStore(arguments.ledger, StoreMode::kExisting);
   const auto names = NamesOf(*store);
   std::string text =
@@ -113,7 +114,7 @@ std::string FlagsText(const KeyAudit& audit) {
   return text;
 }
 
-void Audit(const Arguments& arguments) {
+void Audit(const LedgerArguments& arguments) {
   const auto store = OpenStore(arguments.ledger, StoreMode::kExisting);
   const auto names = NamesOf(*store);
   const auto audits = AuditLedger(*store, FilterOf(arguments, names), arguments.rule);
@@ -140,8 +141,8 @@ void Audit(const Arguments& arguments) {
 }
 
 template <typename Run>
-Command AddOne(Command ledger, const std::shared_ptr<Arguments>& arguments, const char* name,
-               const char* description, Run run) {
+Command AddLedgerCommand(Command ledger, const std::shared_ptr<LedgerArguments>& arguments,
+                         const char* name, const char* description, Run run) {
   Command command = ledger.AddCommand(name, description);
   AddLedgerOption(command, arguments->ledger);
   command.AddOption("--from", arguments->from, "The first day, 2026-11-01 (in UTC)");
@@ -157,13 +158,14 @@ void AddLedgerCommand(Command app) {
   Command ledger = app.AddCommand("ledger", "What a server's requests took and cost.");
   ledger.RequireCommand();
   ledger.Footer("Example: fathom ledger export --ledger ledger.db --from 2026-11-01 >november.csv");
-  const auto arguments = std::make_shared<Arguments>();
-  AddOne(ledger, arguments, "export", "All requests as CSV on stdout.", Export)
+  const auto arguments = std::make_shared<LedgerArguments>();
+  AddLedgerCommand(ledger, arguments, "export", "All requests as CSV on stdout.", Export)
       .Footer(
           "Prices are dollars for a million tokens, cost is in dollars.\n"
           "Example: fathom ledger export --ledger ledger.db --from 2026-11-01 >november.csv");
-  Command audit = AddOne(ledger, arguments, "audit",
-                         "Who had how much, and days that look like copying the model.", Audit);
+  Command audit =
+      AddLedgerCommand(ledger, arguments, "audit",
+                       "Who had how much, and days that look like copying the model.", Audit);
   audit.Footer(
       "A day of a key is flagged 'volume' for --day-output tokens of answers, and 'sweep' for\n"
       "--day-requests requests in at least 20 of its hours with at least 200 tokens of answer "

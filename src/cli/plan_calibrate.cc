@@ -262,12 +262,12 @@ void AddPlanCalibrate(Command plan) {
   Command command = plan.AddCommand(
       "calibrate", "How wrong the planner is on this machine: measure, fit, predict, compare.");
   command.Footer("Example: fathom plan calibrate --threads 2 --json; it takes a few minutes");
-  struct Arguments {
+  struct PlanCalibrateArguments {
     CommonOptions common;
     bool csv = false;
     size_t run = 0;
   };
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<PlanCalibrateArguments>();
   arguments->common.AddTo(command);
   command.AddFlag("--csv", arguments->csv, "Print the result as CSV")
       .Excludes(command.GetOption("--json"));

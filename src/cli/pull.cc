@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Arguments {
+struct PullArguments {
   PullOptions pull;
   fs::path token_file;
   bool json = false;
@@ -49,7 +49,7 @@ std::string Token(const fs::path& file) {
   return token;
 }
 
-void PrintResult(const Arguments& arguments, const PullResult& result) {
+void PrintResult(const PullArguments& arguments, const PullResult& result) {
   const HubOptions& hub = arguments.pull.hub;
   const std::string directory = arguments.pull.directory.string();
   if (!arguments.json) {
@@ -73,7 +73,7 @@ void PrintResult(const Arguments& arguments, const PullResult& result) {
   WriteJson(json);
 }
 
-void RunPull(Arguments& arguments) {
+void RunPull(PullArguments& arguments) {
   PullOptions& options = arguments.pull;
   if (options.quiet) spdlog::set_level(spdlog::level::warn);
   options.hub.http.token = Token(arguments.token_file);
@@ -94,7 +94,7 @@ void AddPullCommand(Command app) {
       "certificates are taken from https_proxy, no_proxy and SSL_CERT_FILE. What an interrupted\n"
       "run left unfinished is gone on with.\n"
       "Example: fathom pull deepseek-ai/DeepSeek-V2-Lite models/v2-lite");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<PullArguments>();
   PullOptions& options = arguments->pull;
   if (const std::string endpoint = Environment("HF_ENDPOINT"); !endpoint.empty()) {
     options.hub.endpoint = endpoint;

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/common.h"
+#include "cli/run_arguments.h"
 #include "cli/sft.h"
 #include "posttrain/r1/pipeline.h"
 
@@ -14,12 +15,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
-struct Arguments {
-  CommonOptions common;
-  std::filesystem::path config;
-  std::vector<std::string> overrides;
+struct R1Arguments : RunArguments {
   std::string until;
-  bool resume = false, dry_run = false;
 };
 
 void PrintPlan(const PipelineConfig& config, bool json) {
@@ -45,7 +42,7 @@ void PrintPlan(const PipelineConfig& config, bool json) {
   }
 }
 
-void RunR1(Arguments& arguments) {
+void RunR1(R1Arguments& arguments) {
   if (arguments.common.quiet) spdlog::set_level(spdlog::level::warn);
   std::vector<std::string> overrides = arguments.overrides;
   if (arguments.common.seed) overrides.push_back(fmt::format("seed={}", *arguments.common.seed));
@@ -72,21 +69,15 @@ void RunR1(Arguments& arguments) {
 }  // namespace
 
 void AddR1Command(Command app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<R1Arguments>();
   Command command = app.AddCommand(
       "r1", "Stages one after another, from a base model to a reasoning one, as a file says.");
-  command.AddOption("PIPELINE.toml", arguments->config, "The stages (docs/r1.md)").Required();
-  command
-      .AddOption("--set", arguments->overrides,
-                 "KEY=VALUE in place of what the file says; repeatable")
-      .Repeatable();
+  arguments->AddTo(command,
+                   {.file = "PIPELINE.toml",
+                    .config = "The stages (docs/r1.md)",
+                    .resume = "Keep stages that are done, and go on with the one under way",
+                    .dry_run = "Say what the stages are and what they lack, and stop"});
   command.AddOption("--until", arguments->until, "The last stage to be run; all if not given");
-  command.AddFlag("--resume", arguments->resume,
-                  "Keep stages that are done, and go on with the one that was under way");
-  command.AddFlag("--dry-run", arguments->dry_run,
-                  "Say what the stages are and what they lack, and stop");
-  arguments->common.AddTo(command);
-  command.GetOption("--seed").Describe("In place of the configuration's seed");
   command.Footer("Example: fathom r1 r1.toml --until reasoning --set 'stage[1].rl.steps=100'");
   command.OnRun([arguments] { RunR1(*arguments); });
 }

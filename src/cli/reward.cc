@@ -69,7 +69,8 @@ void AddRewardCommand(Command app) {
   auto arguments = std::make_shared<TrainingArguments>();
   Command command = app.AddCommand(
       "reward", "Train a reward model on preferences or labels as a reward.toml says.");
-  arguments->AddTo(command, "REWARD.toml", "The run's configuration (docs/reward-models.md)");
+  arguments->AddTo(command, {.file = "REWARD.toml",
+                             .config = "The run's configuration (docs/reward-models.md)"});
   command.Footer("Example: fathom reward reward.toml --set optimizer.lr=1e-5 --resume");
   command.OnRun([arguments] { RunRewardCommand(*arguments); });
 }

@@ -5,16 +5,27 @@
 #include "base/log.h"
 #include "cli/training_command.h"
 #include "posttrain/grpo/grpo.h"
+#include "posttrain/grpo/grpo_plan.h"
 
 namespace fathom {
 namespace {
 
-struct Arguments {
-  CommonOptions common;
-  std::filesystem::path config;
-  std::vector<std::string> overrides;
-  bool resume = false;
-};
+void PrintPlan(const GrpoPlan& plan, bool json) {
+  if (json) {
+    WriteJson({{"problems", plan.problems},
+               {"held_out_problems", plan.held_out},
+               {"answers", plan.answers},
+               {"answer_tokens", plan.answer_tokens},
+               {"memory_bytes", MemoryJson(plan.memory, plan.available)},
+               {"fits", plan.memory.total() <= plan.available}});
+    return;
+  }
+  WriteStandardOutput(fmt::format(
+      "{} problems to learn from, {} held out\n{} answers a step, {} tokens of them at most\n"
+      "memory by role:\n{}\n",
+      plan.problems, plan.held_out, plan.answers,
+      FormatCount(static_cast<double>(plan.answer_tokens)), plan.memory.ToTable()));
+}
 
 void PrintSummary(const GrpoSummary& summary, bool json) {
   if (json) {
@@ -38,11 +49,22 @@ void PrintSummary(const GrpoSummary& summary, bool json) {
       summary.held_out, "before", 100 * summary.accuracy_before, "after", 100 * summary.accuracy));
 }
 
-void RunRl(Arguments& arguments) {
+void DryRun(Context& context, const GrpoConfig& config, bool json) {
+  const ChatModel model = ChatModel::OpenWriter(config.model.init_from);
+  const ProblemPool pool(config, model);
+  const GrpoPlan plan = PlanGrpo(context, config, model, pool);
+  PrintPlan(plan, json);
+  RefuseWhatDoesNotFit(context, config, model.config, plan);
+  if (json) return;
+  WriteStandardOutput(fmt::format("it fits: {} are available\n", FormatBytes(plan.available)));
+}
+
+void RunRl(RunArguments& arguments) {
   if (arguments.common.quiet) spdlog::set_level(spdlog::level::warn);
   GrpoConfig config = GrpoConfig::Load(arguments.config, arguments.overrides);
   if (arguments.common.seed) config.seed = *arguments.common.seed;
   Device device(arguments.common.device, arguments.common.threads);
+  if (arguments.dry_run) return DryRun(device.context(), config, arguments.common.json);
   const GrpoSummary summary = RunGrpo(
       device.context(), config, {.resume = arguments.resume, .quiet = arguments.common.quiet});
   PrintSummary(summary, arguments.common.json);
@@ -51,21 +73,12 @@ void RunRl(Arguments& arguments) {
 }  // namespace
 
 void AddRlCommand(Command app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<RunArguments>();
   Command command = app.AddCommand(
       "rl", "Reinforcement learning (GRPO) on verifiable problems, as a grpo.toml says.");
-  command
-      .AddOption("GRPO.toml", arguments->config,
-                 "The run's configuration (docs/reinforcement-learning.md)")
-      .Required();
-  command
-      .AddOption("--set", arguments->overrides,
-                 "KEY=VALUE in place of what the file says; repeatable")
-      .Repeatable();
-  command.AddFlag("--resume", arguments->resume,
-                  "Go on from the newest checkpoint, if there is one");
-  arguments->common.AddTo(command);
-  command.GetOption("--seed").Describe("In place of the configuration's seed");
+  arguments->AddTo(command, {.file = "GRPO.toml",
+                             .config = "The run's configuration (docs/reinforcement-learning.md)",
+                             .dry_run = "Say what the run would take (answers, memory), and stop"});
   command.Footer("Example: fathom rl grpo.toml --set rollout.answers=16 --resume");
   command.OnRun([arguments] { RunRl(*arguments); });
 }

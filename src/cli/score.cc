@@ -21,7 +21,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-struct Arguments {
+struct ScoreArguments {
   CommonOptions common;
   PrecisionOption precision;
   AdapterOption adapter;
@@ -45,7 +45,7 @@ ordered_json TopJson(const TokenScores& scores) {
   return positions;
 }
 
-void Score(Arguments& arguments) {
+void Score(ScoreArguments& arguments) {
   const int given = (arguments.text.has_value() ? 1 : 0) + (arguments.tokens.empty() ? 0 : 1) +
                     (arguments.rows.empty() ? 0 : 1);
   if (given != 1) throw UsageError("score", "wants one of --text, --tokens and --rows");
@@ -143,7 +143,7 @@ void AddScoreCommand(Command app) {
       "The log-probability of every token of a text, in nats, at full precision; or, with --rows, "
       "what a reward model makes of answers.");
   command.Footer("Example: fathom score my-model --text 'int main() {' --json");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<ScoreArguments>();
   command.AddOption("MODEL", arguments->directory, "A model directory or a .gguf file").Required();
   Option text = command.AddOption("--text", arguments->text, "The text; - reads it on stdin");
   command

@@ -22,6 +22,7 @@
 #include "serve/accounts/accounts.h"
 #include "serve/accounts/open_store.h"
 #include "serve/http/server.h"
+#include "serve/http/tls.h"
 #include "serve/metrics/server_metrics.h"
 #include "serve/openai/openai_api.h"
 #include "serve/web/pages.h"
@@ -29,7 +30,7 @@
 namespace fathom {
 namespace {
 
-struct Arguments {
+struct ServeArguments {
   CommonOptions common;
   PrecisionOption precision;
   AdapterOption adapter;
@@ -60,7 +61,7 @@ bool IsThisMachine(const std::string& host) {
 
 class Serving {
  public:
-  explicit Serving(Arguments& arguments)
+  explicit Serving(ServeArguments& arguments)
       : arguments_(arguments),
         store_(arguments.ledger.empty() ? nullptr : OpenStore(arguments.ledger, StoreMode::kServe)),
         settings_(ServeSettings::Read(arguments.config)),
@@ -209,7 +210,7 @@ class Serving {
     return std::filesystem::is_directory(last) ? last.filename().string() : last.stem().string();
   }
 
-  Arguments& arguments_;
+  ServeArguments& arguments_;
   // First, so that what the engine leaves unfinished at the end is settled all the same.
   std::unique_ptr<AccountStore> store_;  // null without --ledger
   const ServeSettings settings_;         // at the start
@@ -220,7 +221,7 @@ class Serving {
   std::optional<ChatTemplate> template_;
 };
 
-void CheckHost(const Arguments& arguments) {
+void CheckHost(const ServeArguments& arguments) {
   if (IsThisMachine(arguments.web.host) || !arguments.ledger.empty()) return;
   throw UsageError(
       "--host",
@@ -234,7 +235,7 @@ void AddServeCommand(Command app) {
   Command command =
       app.AddCommand("serve", "Serve a model through the OpenAI API, with a page to chat with it.");
   command.Footer("Example: fathom serve my-model --port 8080");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<ServeArguments>();
   command.AddOption("MODEL", arguments->directory, "A model directory or a .gguf file").Required();
   command.AddOption("--host", arguments->web.host, "The address to listen on").ShowDefault();
   command.AddOption("--port", arguments->web.port, "The port to listen on; 0: one that is free")
@@ -297,6 +298,7 @@ void AddServeCommand(Command app) {
       arguments->web.host = socket->host;
     }
     CheckHost(*arguments);
+    CheckTls(arguments->web.tls);
     arguments->web.drain_time = std::chrono::seconds(arguments->drain_seconds);
     Serving(*arguments).Run();
   });

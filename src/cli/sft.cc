@@ -58,7 +58,8 @@ TrainOptions WithSample(const SftConfig& config, TrainOptions options) {
 void AddSftCommand(Command app) {
   auto arguments = std::make_shared<TrainingArguments>();
   Command command = app.AddCommand("sft", "Tune a model on conversations as an sft.toml says.");
-  arguments->AddTo(command, "SFT.toml", "The run's configuration (docs/fine-tuning.md)");
+  arguments->AddTo(command,
+                   {.file = "SFT.toml", .config = "The run's configuration (docs/fine-tuning.md)"});
   command.Footer("Example: fathom sft sft.toml --set optimizer.lr=1e-4 --resume");
   command.OnRun([arguments] { RunSftCommand(*arguments); });
 }

@@ -182,14 +182,14 @@ void AddEncode(Command parent) {
 }
 
 void AddDecode(Command parent) {
-  struct Arguments {
+  struct TokenizeArguments {
     std::filesystem::path model;
     bool skip_special = false;
   };
   Command command =
       parent.AddCommand("decode", "Read token ids on stdin, write their text, byte for byte.");
   command.Footer("Example: echo '412 7 88' | fathom tokenize decode model");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<TokenizeArguments>();
   command.AddFlag("--skip-special", arguments->skip_special, "Leave special tokens out");
   command.AddOption("DIR", arguments->model, "Model directory, or a tokenizer.json").Required();
   command.OnRun([arguments] { Decode(arguments->model, arguments->skip_special); });

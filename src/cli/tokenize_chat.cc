@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 using jinja::Data;
 
-struct Arguments {
+struct TokenizeChatArguments {
   fs::path model;
   std::string messages = "-";
   fs::path tools;
@@ -101,7 +101,7 @@ void Batch(const ChatTemplate& chat, const Tokenizer* tokenizer) {
   }
 }
 
-void Run(const Arguments& arguments) {
+void Run(const TokenizeChatArguments& arguments) {
   const ChatTemplate::Engine engine = arguments.engine == "jinja"    ? ChatTemplate::Engine::kJinja
                                       : arguments.engine == "native" ? ChatTemplate::Engine::kNative
                                                                      : ChatTemplate::Engine::kAuto;
@@ -154,7 +154,7 @@ void AddTokenizeChatCommand(Command parent) {
       "add_generation_prompt and chat_template_kwargs.\n"
       "Example: echo '[{\"role\": \"user\", \"content\": \"Hi\"}]' | fathom tokenize chat model "
       "--text");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<TokenizeChatArguments>();
   command.AddOption("DIR", arguments->model, "Model directory, or a GGUF file").Required();
   command.AddOption("--messages", arguments->messages, "A file instead of stdin");
   command.AddOption("--tools", arguments->tools, "A JSON array of what the model may call");

@@ -67,7 +67,8 @@ void RunTrain(TrainingArguments& arguments) {
 void AddTrainCommand(Command app) {
   auto arguments = std::make_shared<TrainingArguments>();
   Command command = app.AddCommand("train", "Pre-train a model as a run.toml says.");
-  arguments->AddTo(command, "RUN.toml", "The run's configuration (docs/training.md)");
+  arguments->AddTo(command,
+                   {.file = "RUN.toml", .config = "The run's configuration (docs/training.md)"});
   command.Footer("Example: fathom train run.toml --set optimizer.lr=1e-3 --resume");
   command.OnRun([arguments] { RunTrain(*arguments); });
 }

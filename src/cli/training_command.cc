@@ -24,20 +24,10 @@ std::string EstimateText(const RunEstimate& estimate) {
 }
 
 nlohmann::ordered_json EstimateJson(const RunEstimate& estimate) {
-  nlohmann::ordered_json memory;
-  for (int i = 0; i < kMemoryRoles; ++i) {
-    const auto role = static_cast<MemoryRole>(i);
-    if (role == MemoryRole::kCache) continue;  // training has none
-    std::string name(Name(role));
-    std::replace(name.begin(), name.end(), ' ', '_');
-    memory[name] = static_cast<int64_t>(estimate.memory[role]);
-  }
-  memory["total"] = static_cast<int64_t>(estimate.memory.total());
-  memory["available"] = static_cast<int64_t>(estimate.available);
   return {{"parameters", estimate.parameters.total},
           {"active_parameters", estimate.parameters.active},
           {"mtp_parameters", estimate.parameters.mtp},
-          {"memory_bytes", memory},
+          {"memory_bytes", MemoryJson(estimate.memory, estimate.available)},
           {"fits", estimate.memory.total() <= estimate.available},
           {"tokens", estimate.tokens},
           {"flops", estimate.flops},
@@ -48,16 +38,10 @@ nlohmann::ordered_json EstimateJson(const RunEstimate& estimate) {
 
 }  // namespace
 
-void TrainingArguments::AddTo(Command command, const std::string& name, const std::string& help) {
-  command.AddOption(name, config, help).Required();
-  command.AddOption("--set", overrides, "KEY=VALUE in place of what the file says; repeatable")
-      .Repeatable();
-  command.AddFlag("--resume", resume, "Go on from the newest checkpoint, if there is one");
-  command.AddFlag("--dry-run", dry_run, "Say what the run would take (memory, time), and stop");
+void TrainingArguments::AddTo(Command command, const Help& help) {
+  RunArguments::AddTo(command, help);
   command.AddFlag("--profile", profile,
                   "Say at the end where a step's time went, operation by operation");
-  common.AddTo(command);
-  command.GetOption("--seed").Describe("In place of the configuration's seed");
 }
 
 StepProfiler::StepProfiler(Device& device, TrainOptions& options) : backend_(device.Profile()) {
@@ -128,6 +112,20 @@ void LogSummary(const TrainSummary& summary) {
   spdlog::info("trained on {} tokens in {}; the {} is in {}",
                FormatCount(static_cast<double>(summary.tokens)), FormatDuration(summary.seconds),
                summary.model.filename().string(), summary.model.string());
+}
+
+nlohmann::ordered_json MemoryJson(const MemoryPlan& plan, double available) {
+  nlohmann::ordered_json memory;
+  for (int i = 0; i < kMemoryRoles; ++i) {
+    const auto role = static_cast<MemoryRole>(i);
+    if (role == MemoryRole::kCache && plan[role] == 0) continue;  // only rollouts have one
+    std::string name(Name(role));
+    std::replace(name.begin(), name.end(), ' ', '_');
+    memory[name] = static_cast<int64_t>(plan[role]);
+  }
+  memory["total"] = static_cast<int64_t>(plan.total());
+  memory["available"] = static_cast<int64_t>(available);
+  return memory;
 }
 
 void ShowEstimate(Context& context, const TrainingSettings& settings, const RunEstimate& estimate,

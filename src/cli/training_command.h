@@ -7,22 +7,18 @@
 #include <string>
 #include <vector>
 
-#include "cli/common.h"
 #include "cli/options/command.h"
+#include "cli/run_arguments.h"
 #include "train/estimate.h"
 #include "train/trainer.h"
 
 namespace fathom {
 
 // The options of a command that runs a training run from a TOML file.
-struct TrainingArguments {
-  CommonOptions common;
-  std::filesystem::path config;
-  std::vector<std::string> overrides;
-  bool resume = false, dry_run = false, profile = false;
+struct TrainingArguments : RunArguments {
+  bool profile = false;
 
-  // name: of the file, in the help ("RUN.toml").
-  void AddTo(Command command, const std::string& name, const std::string& help);
+  void AddTo(Command command, const Help& help);
   TrainOptions Options() const { return {.resume = resume, .quiet = common.quiet}; }
 };
 
@@ -52,6 +48,9 @@ std::string WriteSample(Context& context, Transformer& transformer, const Tokeni
 nlohmann::ordered_json SummaryJson(const TrainSummary& summary, const StepProfiler* profiler);
 // On stderr: how long it took and where the model is.
 void LogSummary(const TrainSummary& summary);
+
+// Bytes by role, together, and available.
+nlohmann::ordered_json MemoryJson(const MemoryPlan& plan, double available);
 
 // Says what the run would take, and refuses it when it does not fit.
 void ShowEstimate(Context& context, const TrainingSettings& settings, const RunEstimate& estimate,

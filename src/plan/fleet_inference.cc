@@ -11,8 +11,6 @@
 namespace fathom {
 namespace {
 
-constexpr Origin kMade = Origin::kPrediction;
-
 // Of the peak's busiest minutes, over the mean of the day.
 double PeakOf(const Service& service) {
   const HoursOfDay hours = DemandOf(service);
@@ -126,7 +124,7 @@ void AddFleetInference(const FleetScenario& s, const Architecture& architecture,
       continue;
     }
     const double devices = s.items[i].count * s.fleet.inference.likely;
-    section.Add(key, label, devices * TokensPerSecond(capacities[i].tokens), kMade,
+    section.Add(key, label, devices * TokensPerSecond(capacities[i].tokens), Origin::kPrediction,
                 fmt::format("output of {} devices, {} sequences at a time", FormatNumber(devices),
                             FormatNumber(devices * capacities[i].slots)));
   }
@@ -136,32 +134,35 @@ void AddFleetInference(const FleetScenario& s, const Architecture& architecture,
     return;
   }
   const QueueResult queue = Solve(demand.queue);
-  section.Add("output", "output when always busy", TokensPerSecond(demand.tokens), kMade);
+  section.Add("output", "output when always busy", TokensPerSecond(demand.tokens),
+              Origin::kPrediction);
   section.AddNumber("users", "users a day", s.users.likely, 0, Origin::kInput, Cite(s.users));
   section.AddNumber(
-      "arrivals", "requests at the peak", demand.queue.arrivals, 1, kMade,
+      "arrivals", "requests at the peak", demand.queue.arrivals, 1, Origin::kPrediction,
       fmt::format("{:g} answers of a user, {:.2f} times as many at the peak's busiest minutes",
                   s.fleet.answers_per_user.likely,
                   86400 * demand.per_user / s.fleet.answers_per_user.likely),
       "requests/s");
-  section.AddNumber("servers", "sequences at a time", demand.queue.servers, 0, kMade,
+  section.AddNumber("servers", "sequences at a time", demand.queue.servers, 0, Origin::kPrediction,
                     "the queue's servers: M/M/c/K+M, docs/economics.md");
-  section.AddNumber("busy", "of these places taken", 100 * queue.busy, 1, kMade, "", "%");
-  section.Add("wait", "mean wait in the queue", Seconds(queue.mean_wait), kMade,
+  section.AddNumber("busy", "of these places taken", 100 * queue.busy, 1, Origin::kPrediction, "",
+                    "%");
+  section.Add("wait", "mean wait in the queue", Seconds(queue.mean_wait), Origin::kPrediction,
               fmt::format("{:.2g} % of requests wait at all", 100 * queue.waits));
   section.Add("first_token", "time to the first token", Seconds(queue.mean_wait) + demand.first,
-              kMade, fmt::format("{} of it computing", Format(demand.first)));
-  section.AddNumber("refused", "requests refused", 100 * queue.refused, 3, kMade,
+              Origin::kPrediction, fmt::format("{} of it computing", Format(demand.first)));
+  section.AddNumber("refused", "requests refused", 100 * queue.refused, 3, Origin::kPrediction,
                     "no room in the queue", "%");
-  section.AddNumber("abandoned", "users who give up waiting", 100 * queue.abandoned, 3, kMade,
-                    fmt::format("patience {:g} s", s.fleet.patience.likely), "%");
+  section.AddNumber("abandoned", "users who give up waiting", 100 * queue.abandoned, 3,
+                    Origin::kPrediction, fmt::format("patience {:g} s", s.fleet.patience.likely),
+                    "%");
   const double most = LargestArrivals(demand.queue, s.fleet.closing.likely) / demand.per_user;
   section.AddNumber(
-      "closing_users", "users a day at which sign-ups close", most, 0, kMade,
+      "closing_users", "users a day at which sign-ups close", most, 0, Origin::kPrediction,
       fmt::format("{:g} % of requests lost at the peak", 100 * s.fleet.closing.likely));
   section.AddNumber("closing_tokens", "output tokens a day there",
                     most * s.fleet.answers_per_user.likely * s.service.answer_tokens.likely, 0,
-                    kMade,
+                    Origin::kPrediction,
                     s.compare_with_published ? "168 B were served on a day in February 2025" : "");
   ReportTable table{.name = "the queue at other demands",
                     .columns = {{"users", "users a day", "1"},
@@ -214,11 +215,12 @@ void AddDevicesNeeded(const FleetScenario& s, const Architecture& architecture, 
         cheapest = fmt::format("{} {}", FormatNumber(devices), item.device.name);
       }
     }
-    needed.AddNumber(item.device.key, item.device.name, devices, 0, kMade, note, "devices");
+    needed.AddNumber(item.device.key, item.device.name, devices, 0, Origin::kPrediction, note,
+                     "devices");
   }
   if (least) {
     needed.Add(
-        "cheapest", "servers for these users, cheapest to be had", *least, kMade,
+        "cheapest", "servers for these users, cheapest to be had", *least, Origin::kPrediction,
         cheapest + "; of devices with a known price, licences case by case taken as granted");
   }
   report.sections.push_back(std::move(needed));

@@ -12,7 +12,6 @@
 namespace fathom {
 namespace {
 
-constexpr Origin kMade = Origin::kPrediction;
 constexpr double kHoursOfYear = 8766;
 
 void AddInventory(const FleetScenario& s, Report& report) {
@@ -61,15 +60,15 @@ void AddMoney(const FleetScenario& s, Report& report) {
   const auto against = [&](Dollars value, const SourcedValue& published) {
     return s.compare_with_published ? Against(published, value.value(), "USD") : "";
   };
-  section.Add("capital", "servers", money.capital, kMade,
+  section.Add("capital", "servers", money.capital, Origin::kPrediction,
               (s.compare_with_published
                    ? "prices are back-solved from the published total: an identity, not a check"
                    : "") +
                   part);
-  section.Add("operating",
-              fmt::format("operating it for {:g} years", s.fleet.operating_years.likely),
-              money.operating, kMade, against(money.operating, p.v2_operating) + part);
-  section.Add("yearly", "a year of servers and operating", money.yearly, kMade,
+  section.Add(
+      "operating", fmt::format("operating it for {:g} years", s.fleet.operating_years.likely),
+      money.operating, Origin::kPrediction, against(money.operating, p.v2_operating) + part);
+  section.Add("yearly", "a year of servers and operating", money.yearly, Origin::kPrediction,
               against(money.yearly, p.v2_yearly) + part);
 }
 

@@ -55,7 +55,7 @@ std::string HalfBar(const ChartAxis& axis, const ReportTornado& tornado,
       "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"16\" rx=\"2\" class=\"{}\">"
       "<title>{}</title></rect>",
       std::min(x, likely), y, std::max(std::abs(x - likely), 0.5), kind,
-      EscapeHtml(fmt::format("{} at {}: {}", bar.input, FormatInput(input),
+      EscapeHtml(fmt::format("{} at {}: {}", bar.input, InputText(input),
                              FormatUnit(value, tornado.unit))));
   // The end of the smaller half would stand in the larger one when both go the same way.
   const double other = high ? bar.at_low : bar.at_high;
@@ -106,7 +106,7 @@ std::string TornadoSvg(const ReportTornado& tornado) {
       const bool high = !std::isfinite(bar.at_high);
       svg += Text(axis.At(tornado.likely) + (high ? 5 : -5), y + 31, high ? "start" : "end", "tick",
                   fmt::format("at {} the plan does not work",
-                              FormatInput(high ? bar.input_high : bar.input_low)));
+                              InputText(high ? bar.input_high : bar.input_low)));
     }
   }
   const double likely = axis.At(tornado.likely);

@@ -7,8 +7,6 @@
 namespace fathom {
 namespace {
 
-constexpr Origin kMade = Origin::kPrediction;
-
 void AddProgress(const MarketScenario& s, Report& report) {
   const Market& m = s.market;
   ReportSection& section = report.sections.emplace_back(ReportSection{"price of a capability", {}});
@@ -17,19 +15,20 @@ void AddProgress(const MarketScenario& s, Report& report) {
   section.AddNumber("progress", "cheaper every year, times", m.progress.likely, 1, Origin::kInput,
                     Cite(m.progress));
   section.Add("later", fmt::format("today's capability in {:g} years", s.years),
-              Dollars(PriceAfter(s.price.likely, m.progress.likely, s.years)), kMade);
+              Dollars(PriceAfter(s.price.likely, m.progress.likely, s.years)), Origin::kPrediction);
   section.AddNumber("gpt3_progress",
                     fmt::format("cheaper a year, if it fell {:g} times", m.gpt3_fall.likely),
-                    YearlyProgress(m.gpt3_fall.likely, m.gpt3_years.likely), 1, kMade,
+                    YearlyProgress(m.gpt3_fall.likely, m.gpt3_years.likely), 1, Origin::kPrediction,
                     fmt::format("GPT-3's quality, over {:g} years", m.gpt3_years.likely), "times");
   section.AddNumber("gpt3_at_4", "years that such a fall takes at 4 a year",
-                    std::log(m.gpt3_fall.likely) / std::log(4.0), 1, kMade, "", "years");
+                    std::log(m.gpt3_fall.likely) / std::log(4.0), 1, Origin::kPrediction, "",
+                    "years");
   section.AddNumber("gpt3_at_10", "and at 10 a year instead", std::log10(m.gpt3_fall.likely), 1,
-                    kMade, "", "years");
-  section.AddNumber("next_months",
-                    fmt::format("months until it is {:g} times cheaper", m.next_fall.likely),
-                    12 * std::log(m.next_fall.likely) / std::log(m.progress.likely), 1, kMade,
-                    "at this progress; published: by the end of the year", "months");
+                    Origin::kPrediction, "", "years");
+  section.AddNumber(
+      "next_months", fmt::format("months until it is {:g} times cheaper", m.next_fall.likely),
+      12 * std::log(m.next_fall.likely) / std::log(m.progress.likely), 1, Origin::kPrediction,
+      "at this progress; published: by the end of the year", "months");
 }
 
 void AddPremium(const MarketScenario& s, Report& report) {
@@ -40,22 +39,23 @@ void AddPremium(const MarketScenario& s, Report& report) {
   section.Add("follower", "follower's price", Dollars(s.price.likely), Origin::kInput,
               Cite(s.price));
   section.AddNumber("premium", "leader's premium", m.leader_output.likely / s.price.likely, 1,
-                    kMade, "", "times");
+                    Origin::kPrediction, "", "times");
   section.Add("follower_cost", "follower's cost", Dollars(s.cost.likely), Origin::kInput,
               Cite(s.cost));
   // What the leader's own tokens would cost if it were as efficient, and with the lag's progress
   // not made yet.
   const double leader_cost = s.cost.likely * std::pow(m.progress.likely, m.lag.likely);
   section.Add("leader_cost", "leader's cost, before the lag's progress", Dollars(leader_cost),
-              kMade, fmt::format("{:g} years of lag", m.lag.likely));
+              Origin::kPrediction, fmt::format("{:g} years of lag", m.lag.likely));
   section.AddNumber("leader_margin", "leader's margin over that cost",
-                    100 * (m.leader_output.likely / leader_cost - 1), 0, kMade, "", "%");
+                    100 * (m.leader_output.likely / leader_cost - 1), 0, Origin::kPrediction, "",
+                    "%");
   section.AddNumber("follower_margin", "follower's margin over cost",
-                    100 * (s.price.likely / s.cost.likely - 1), 0, kMade, "", "%");
+                    100 * (s.price.likely / s.cost.likely - 1), 0, Origin::kPrediction, "", "%");
   section.AddNumber("premium_years", "years of progress that the premium is worth",
                     std::log(m.leader_output.likely / s.price.likely) / std::log(m.progress.likely),
-                    1, kMade, "a leader that does not lower its price is overtaken after that",
-                    "years");
+                    1, Origin::kPrediction,
+                    "a leader that does not lower its price is overtaken after that", "years");
 }
 
 void AddJevons(const MarketScenario& s, Report& report) {
@@ -65,17 +65,17 @@ void AddJevons(const MarketScenario& s, Report& report) {
       report.sections.emplace_back(ReportSection{"Jevons: after a year of progress", {}});
   section.AddNumber("elasticity", "elasticity of demand", m.elasticity.likely, 2, Origin::kInput,
                     Cite(m.elasticity));
-  section.AddNumber("threshold", "spending rises when it is above", 1, 0, kMade,
+  section.AddNumber("threshold", "spending rises when it is above", 1, 0, Origin::kPrediction,
                     "tokens grow by fall^e, spending by fall^(e - 1)");
   section.AddNumber("spending", "spending on tokens, against today",
-                    SpendingFactor(fall, m.elasticity.likely), 2, kMade,
+                    SpendingFactor(fall, m.elasticity.likely), 2, Origin::kPrediction,
                     "at an unchanged price "
                     "of GPU-hours",
                     "times");
   section.AddNumber("hour_price", "price of a GPU-hour, against today",
                     HourPriceFactor(fall, m.elasticity.likely, m.supply_elasticity.likely), 2,
-                    kMade, fmt::format("supply's elasticity {:g}", m.supply_elasticity.likely),
-                    "times");
+                    Origin::kPrediction,
+                    fmt::format("supply's elasticity {:g}", m.supply_elasticity.likely), "times");
 }
 
 void AddTables(const MarketScenario& s, Report& report) {

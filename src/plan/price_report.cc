@@ -8,7 +8,6 @@ namespace fathom {
 namespace {
 
 void AddHour(const PriceScenario& s, Report& report) {
-  constexpr Origin kMade = Origin::kPrediction;
   const OwnedHour hour = s.money.LikelyHour();
   ReportSection& section =
       report.sections.emplace_back(ReportSection{"an hour of a device, owned", {}});
@@ -16,14 +15,14 @@ void AddHour(const PriceScenario& s, Report& report) {
   section.Add("device_price", "price of a device with its server",
               Dollars(s.money.inputs()[Money::kPrice].likely), Origin::kInput,
               Cite(s.money.inputs()[Money::kPrice]));
-  section.Add("capital", "capital and interest", hour.capital, kMade);
-  section.Add("electricity", "electricity", hour.electricity, kMade);
-  section.Add("colocation", "building and cooling", hour.colocation, kMade);
-  section.Add("upkeep", "staff and repair", hour.upkeep, kMade);
-  section.Add("total", "an hour, owned", hour.total(), kMade);
+  section.Add("capital", "capital and interest", hour.capital, Origin::kPrediction);
+  section.Add("electricity", "electricity", hour.electricity, Origin::kPrediction);
+  section.Add("colocation", "building and cooling", hour.colocation, Origin::kPrediction);
+  section.Add("upkeep", "staff and repair", hour.upkeep, Origin::kPrediction);
+  section.Add("total", "an hour, owned", hour.total(), Origin::kPrediction);
   section.Add("rent", "rented", Dollars(s.rent.likely), Origin::kInput, Cite(s.rent));
   section.AddNumber("break_even", "owning is cheaper when it is used more than",
-                    100 * (hour.total() / Dollars(s.rent.likely)), 0, kMade,
+                    100 * (hour.total() / Dollars(s.rent.likely)), 0, Origin::kPrediction,
                     "of the hours that would be rented", "%");
 }
 

@@ -36,36 +36,35 @@ ProgrammeCost CostOf(const Programme& p, Seconds run, DollarsPerSecond rent) {
 
 void AddProgramme(const Programme& p, Seconds run, DollarsPerSecond rent, bool compare_with_v3,
                   Report& report) {
-  constexpr Origin kMade = Origin::kPrediction;
   const ProgrammeCost cost = CostOf(p, run, rent);
   ReportSection& section = report.sections.emplace_back(ReportSection{"the whole programme", {}});
-  section.Add("run", "the pre-training run", run * rent, kMade);
+  section.Add("run", "the pre-training run", run * rent, Origin::kPrediction);
   const auto part = [&](const char* key, const char* label, Seconds time,
                         const SourcedValue& share) {
-    section.Add(key, label, time * rent, kMade,
+    section.Add(key, label, time * rent, Origin::kPrediction,
                 fmt::format("{:g} of the run: {}", share.likely, Cite(share)));
   };
   part("restarts", "failed runs and restarts", cost.restarts, p.restarts);
   part("later_training", "longer context, fine-tuning", cost.later_training, p.later_training);
   section.Add(
-      "reinforcement", "reinforcement learning", cost.reinforcement * rent, kMade,
+      "reinforcement", "reinforcement learning", cost.reinforcement * rent, Origin::kPrediction,
       compare_with_v3
           ? Against(Published::Get().train.r1_cost, (cost.reinforcement * rent).value(), "USD") +
                 "; its share of V3's hours is an input, the run's hours are predicted"
           : fmt::format("{:g} of the run: {}", p.reinforcement.likely, Cite(p.reinforcement)));
   part("experiments", "experiments and ablations", cost.experiments, p.experiments);
-  section.AddNumber("device_hours", "device-hours of all that", InHours(cost.all), 0, kMade, "",
-                    "h");
-  section.Add("compute", "computing", cost.compute, kMade);
-  section.Add("data", "data", cost.data, kMade, Cite(p.data));
-  section.Add("people", "people", cost.people, kMade,
+  section.AddNumber("device_hours", "device-hours of all that", InHours(cost.all), 0,
+                    Origin::kPrediction, "", "h");
+  section.Add("compute", "computing", cost.compute, Origin::kPrediction);
+  section.Add("data", "data", cost.data, Origin::kPrediction, Cite(p.data));
+  section.Add("people", "people", cost.people, Origin::kPrediction,
               fmt::format("{:g} people, {} a year each, {:g} years; {}", p.people.likely,
                           Format(Dollars(p.person_year.likely)), p.years.likely, Cite(p.people)));
-  section.Add("total", "the whole programme", cost.total(), kMade,
+  section.Add("total", "the whole programme", cost.total(), Origin::kPrediction,
               "without buying the devices, and with DeepSeek's people and data unless others are "
               "given");
   section.AddNumber("share", "of it the pre-training run", 100 * (run * rent / cost.total()), 1,
-                    kMade, "", "%");
+                    Origin::kPrediction, "", "%");
 }
 
 std::vector<UncertainInput> UncertainInputs(Programme& p) {

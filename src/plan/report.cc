@@ -114,7 +114,7 @@ std::string FormatRange(const Interval& interval, std::string_view unit) {
   return fmt::format("{} to {}", low, high);
 }
 
-std::string FormatInput(double value) {
+std::string InputText(double value) {
   return std::abs(value) >= 1e4 ? FormatCount(value) : fmt::format("{:g}", value);
 }
 

@@ -117,7 +117,7 @@ std::string FormatCell(double value, std::string_view unit);
 // "15.2 to 20.1 s": both ends, with their unit once where it is the same.
 std::string FormatRange(const Interval& interval, std::string_view unit);
 // A number of an input's range, whose unit is not known: short from ten thousand on.
-std::string FormatInput(double value);
+std::string InputText(double value);
 // "SOURCE, DATE", for notes.
 std::string Cite(const SourcedValue& value);
 

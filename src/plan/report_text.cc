@@ -121,8 +121,7 @@ std::string TornadoText(const ReportTornado& tornado, size_t terminal) {
   for (const ReportTornado::Bar& bar : tornado.bars) {
     name = std::max(name, bar.input.size());
     value = std::max({value, output(bar.at_low).size(), output(bar.at_high).size()});
-    input =
-        std::max({input, FormatInput(bar.input_low).size(), FormatInput(bar.input_high).size()});
+    input = std::max({input, InputText(bar.input_low).size(), InputText(bar.input_high).size()});
     widest = std::max(widest, size(bar));
   }
   constexpr size_t kLongest = 20, kShortest = 10, kBelow = 4;
@@ -139,8 +138,8 @@ std::string TornadoText(const ReportTornado& tornado, size_t terminal) {
     text += below ? fmt::format("  {}\n{:{}}", bar.input, "", kBelow + 2)
                   : fmt::format("  {:<{}}  ", bar.input, name);
     text += fmt::format("{:<{}}  {:>{}} at {:<{}}  {:>{}} at {}\n", std::string(length, '#'),
-                        bar_width, output(bar.at_low), value, FormatInput(bar.input_low), input,
-                        output(bar.at_high), value, FormatInput(bar.input_high));
+                        bar_width, output(bar.at_low), value, InputText(bar.input_low), input,
+                        output(bar.at_high), value, InputText(bar.input_high));
   }
   return text;
 }

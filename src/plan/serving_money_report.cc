@@ -9,35 +9,33 @@
 namespace fathom {
 namespace {
 
-constexpr Origin kMade = Origin::kPrediction;
-
 // The same nodes bought instead of rented.
 void AddOwning(const ServingScenario& s, const DayOfNodes& nodes, ReportSection& section) {
   const OwnedHour hour = s.money->LikelyHour();
   const ServingDay owned = PlanDay(s.service, nodes.mean, hour.total() / Hours(1), s.price);
-  section.Add("owned_hour", "an hour of a device, owned", hour.total(), kMade,
+  section.Add("owned_hour", "an hour of a device, owned", hour.total(), Origin::kPrediction,
               fmt::format("capital {}, electricity {}, building {}, staff and repair {}",
                           Format(hour.capital), Format(hour.electricity), Format(hour.colocation),
                           Format(hour.upkeep)));
-  section.Add("owned_cost", "cost of the day, owned", owned.cost, kMade,
+  section.Add("owned_cost", "cost of the day, owned", owned.cost, Origin::kPrediction,
               "the devices' time; what is not needed off-peak is somebody else's");
   // Rented nodes follow demand; owned ones are there for the peak.
   const ServingDay whole = PlanDay(s.service, nodes.peak, hour.total() / Hours(1), s.price);
   section.Add("owned_peak_cost", "the same when the peak's nodes are owned all day", whole.cost,
-              kMade, fmt::format("{} nodes", FormatNumber(nodes.peak, 1)));
-  section.AddNumber("owned_margin", "margin over that cost", 100 * whole.margin(), 0, kMade, "",
-                    "%");
+              Origin::kPrediction, fmt::format("{} nodes", FormatNumber(nodes.peak, 1)));
+  section.AddNumber("owned_margin", "margin over that cost", 100 * whole.margin(), 0,
+                    Origin::kPrediction, "", "%");
 }
 
 void AddBreakEven(const ServingScenario& s, const ServingDay& day, ReportSection& section) {
   const double share = day.cost / day.income;
   section.AddNumber("break_even", "income meets cost at this share of the prices", 100 * share, 1,
-                    kMade,
+                    Origin::kPrediction,
                     fmt::format("output at ${:.3f} a million", share * s.price.output.likely), "%");
   section.AddNumber("break_even_load", "or at this share of the tokens on the same nodes",
-                    100 * share, 1, kMade, "", "%");
+                    100 * share, 1, Origin::kPrediction, "", "%");
   section.Add("subsidy", "what users do not pay, a day",
-              std::max(day.cost - day.income, Dollars(0)), kMade);
+              std::max(day.cost - day.income, Dollars(0)), Origin::kPrediction);
 }
 
 }  // namespace
@@ -50,23 +48,23 @@ void AddServingMoney(const ServingScenario& s, const PrefillPlan& prefill, const
   const Published::Serve& p = Published::Get().serve;
   ReportSection& section = report.sections.emplace_back(ReportSection{"a day", {}});
   const double least = (s.service.prefill_devices.likely + s.service.decode_devices.likely) / node;
-  section.AddNumber("nodes", "nodes over the day", day.nodes, 1, kMade,
+  section.AddNumber("nodes", "nodes over the day", day.nodes, 1, Origin::kPrediction,
                     s.compare_with_published ? Against(s.service.mean_nodes, day.nodes)
                     : nodes.peak <= least
                         ? "one group of each kind, the least there is: fewer prefill-devices and "
                           "decode-devices make them smaller"
                         : "");
-  section.Add("cost", "cost of the day", day.cost, kMade,
+  section.Add("cost", "cost of the day", day.cost, Origin::kPrediction,
               s.compare_with_published ? Against(p.day_cost, day.cost.value(), "USD") : "");
   section.Add("income", fmt::format("income at {}'s prices", s.price.name), day.income,
               Origin::kIdentity,
               s.compare_with_published ? Against(p.day_income, day.income.value(), "USD") : "");
-  section.AddNumber("margin", "margin over cost", 100 * day.margin(), 0, kMade,
+  section.AddNumber("margin", "margin over cost", 100 * day.margin(), 0, Origin::kPrediction,
                     s.compare_with_published ? Against(p.margin, 100 * day.margin(), "%") : "",
                     "%");
   const auto per_million = [&](const char* key, const char* label, DollarsPerToken cost,
                                const std::optional<SourcedValue>& price, const char* note) {
-    section.Add(key, label, cost * Tokens(1e6), kMade,
+    section.Add(key, label, cost * Tokens(1e6), Origin::kPrediction,
                 fmt::format("{}{}", price ? fmt::format("sold at ${:g}", price->likely) : "",
                             price && note[0] != 0 ? fmt::format("; {}", note) : note));
   };

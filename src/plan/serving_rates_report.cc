@@ -9,8 +9,6 @@
 namespace fathom {
 namespace {
 
-constexpr Origin kMade = Origin::kPrediction;
-
 double OutputCost(const ServingScenario& s, const DecodePlan& decode, double use) {
   return PerMillionTokens(PerHour(s.rent.likely) / (use * decode.output));
 }
@@ -21,15 +19,17 @@ void AddServingRates(const ServingScenario& s, const PrefillPlan& prefill, const
                      const DayOfNodes& nodes, Report& report) {
   const double node = s.service.node_devices.likely;
   ReportSection& p = report.sections.emplace_back(ReportSection{"prefill", {}});
-  p.Add("compute", "a chunk's computing", prefill.compute.total(), kMade,
+  p.Add("compute", "a chunk's computing", prefill.compute.total(), Origin::kPrediction,
         fmt::format("products {}, attention {}, elementwise {}", Format(prefill.compute.products),
                     Format(prefill.compute.attention), Format(prefill.compute.elementwise)));
-  p.Add("exchange", "its expert exchange", prefill.exchange, kMade,
+  p.Add("exchange", "its expert exchange", prefill.exchange, Origin::kPrediction,
         "overlapped: the longer of the two counts");
-  p.Add("node_computed", "a full node, tokens computed", node * prefill.computed, kMade);
-  p.Add("node_with_hits", "a full node, cached tokens counted", node * prefill.with_hits, kMade);
+  p.Add("node_computed", "a full node, tokens computed", node * prefill.computed,
+        Origin::kPrediction);
+  p.Add("node_with_hits", "a full node, cached tokens counted", node * prefill.with_hits,
+        Origin::kPrediction);
   const TokensPerSecond prefilled = node * nodes.prefill_use * prefill.with_hits;
-  p.Add("node_mean", "a node over the day", prefilled, kMade,
+  p.Add("node_mean", "a node over the day", prefilled, Origin::kPrediction,
         s.compare_with_published
             ? Against(Published::Get().serve.prefill_node, prefilled.value(), "token/s")
             : "");
@@ -37,24 +37,24 @@ void AddServingRates(const ServingScenario& s, const PrefillPlan& prefill, const
   d.AddNumber(
       "batch",
       s.service.tensor > 1 ? "sequences on tensor-parallel devices" : "sequences on a device",
-      decode.batch, 0, kMade,
+      decode.batch, 0, Origin::kPrediction,
       decode.memory_bound ? "as many as the memory holds" : "as many as the speed allows");
-  d.Add("weights", "weights of a device", decode.weights, kMade);
-  d.Add("cache", "cache of a device", decode.cache, kMade);
-  d.Add("compute", "a step's computing", decode.compute.total(), kMade,
+  d.Add("weights", "weights of a device", decode.weights, Origin::kPrediction);
+  d.Add("cache", "cache of a device", decode.cache, Origin::kPrediction);
+  d.Add("compute", "a step's computing", decode.compute.total(), Origin::kPrediction,
         fmt::format("products {}, attention {}", Format(decode.compute.products),
                     Format(decode.compute.attention)));
-  d.Add("exchange", "its expert exchange", decode.exchange, kMade);
+  d.Add("exchange", "its expert exchange", decode.exchange, Origin::kPrediction);
   if (s.service.drafts > 0) {
-    d.AddNumber("tokens_per_step", "tokens a step", s.service.TokensPerStep(), 2, kMade,
-                fmt::format("{} drafted", s.service.drafts));
+    d.AddNumber("tokens_per_step", "tokens a step", s.service.TokensPerStep(), 2,
+                Origin::kPrediction, fmt::format("{} drafted", s.service.drafts));
   }
-  d.Add("step", "a step", decode.step, kMade);
-  d.Add("token", "time per output token", decode.token, kMade,
+  d.Add("step", "a step", decode.step, Origin::kPrediction);
+  d.Add("token", "time per output token", decode.token, Origin::kPrediction,
         fmt::format("{:.1f} tokens/s for each user", 1 / decode.token.value()));
-  d.Add("node", "a full node", node * decode.output, kMade);
+  d.Add("node", "a full node", node * decode.output, Origin::kPrediction);
   const TokensPerSecond decoded = node * nodes.decode_use * decode.output;
-  d.Add("node_mean", "a node over the day", decoded, kMade,
+  d.Add("node_mean", "a node over the day", decoded, Origin::kPrediction,
         s.compare_with_published
             ? Against(Published::Get().serve.decode_node, decoded.value(), "token/s")
             : "");
@@ -67,26 +67,28 @@ void AddServingNodes(const ServingScenario& s, const DayOfNodes& nodes, Report& 
     return s.compare_with_published ? Against(published, value) : "";
   };
   const auto [night, peak] = std::minmax_element(nodes.demand.begin(), nodes.demand.end());
-  section.AddNumber("peak_demand", "demand of the peak's hour / mean", *peak, 2, kMade);
-  section.AddNumber("night_demand", "demand of the night's hour / mean", *night, 2, kMade);
-  section.AddNumber("load", "places that may be taken at the peak", 100 * nodes.load, 1, kMade,
-                    fmt::format("Erlang's B, {:g} % refused", 100 * s.service.refusals.likely),
-                    "%");
-  section.AddNumber("peak", "nodes at the peak", nodes.peak, 1, kMade,
+  section.AddNumber("peak_demand", "demand of the peak's hour / mean", *peak, 2,
+                    Origin::kPrediction);
+  section.AddNumber("night_demand", "demand of the night's hour / mean", *night, 2,
+                    Origin::kPrediction);
+  section.AddNumber(
+      "load", "places that may be taken at the peak", 100 * nodes.load, 1, Origin::kPrediction,
+      fmt::format("Erlang's B, {:g} % refused", 100 * s.service.refusals.likely), "%");
+  section.AddNumber("peak", "nodes at the peak", nodes.peak, 1, Origin::kPrediction,
                     against(s.service.peak_nodes, nodes.peak));
-  section.AddNumber("mean", "nodes over the day", nodes.mean, 1, kMade,
+  section.AddNumber("mean", "nodes over the day", nodes.mean, 1, Origin::kPrediction,
                     against(s.service.mean_nodes, nodes.mean));
   section.AddNumber("mean_to_peak", "mean, of the peak's nodes", 100 * nodes.mean / nodes.peak, 1,
-                    kMade,
+                    Origin::kPrediction,
                     s.compare_with_published
                         ? fmt::format("published {:.1f} %", 100 * s.service.mean_nodes.likely /
                                                                 s.service.peak_nodes.likely)
                         : "",
                     "%");
   section.AddNumber("prefill_use", "share of the prefill nodes' time that is used",
-                    100 * nodes.prefill_use, 1, kMade, "", "%");
+                    100 * nodes.prefill_use, 1, Origin::kPrediction, "", "%");
   section.AddNumber("decode_use", "share of the decode nodes' time that is used",
-                    100 * nodes.decode_use, 1, kMade, "", "%");
+                    100 * nodes.decode_use, 1, Origin::kPrediction, "", "%");
 }
 
 void AddServingHours(const DayOfNodes& nodes, Report& report) {

@@ -9,8 +9,6 @@
 namespace fathom {
 namespace {
 
-constexpr Origin kMade = Origin::kPrediction;
-
 std::string PrecisionOf(const ServingScenario& s) {
   if (s.service.precision == PlanPrecision::kBf16) return "bf16";
   if (s.device.fp8_tflops) return "FP8";
@@ -82,12 +80,14 @@ std::vector<UncertainInput> AllUncertainInputs(ServingScenario& s) {
 void AddPlacement(const ServingScenario& s, const PlacedBalance& plain, Report& report) {
   ReportSection& section = report.sections.emplace_back(
       ReportSection{"placement of experts (speed against perfect balance)", {}});
-  section.AddNumber("prefill_plain", "prefill, every expert once", plain.prefill_plain, 3, kMade);
+  section.AddNumber("prefill_plain", "prefill, every expert once", plain.prefill_plain, 3,
+                    Origin::kPrediction);
   section.AddNumber("prefill", "prefill, with redundant experts", *s.service.prefill_balance, 3,
-                    kMade);
-  section.AddNumber("decode_plain", "decoding, every expert once", plain.decode_plain, 3, kMade);
+                    Origin::kPrediction);
+  section.AddNumber("decode_plain", "decoding, every expert once", plain.decode_plain, 3,
+                    Origin::kPrediction);
   section.AddNumber("decode", "decoding, with redundant experts", *s.service.decode_balance, 3,
-                    kMade);
+                    Origin::kPrediction);
 }
 
 // What the network alone allows (ISCA 2025, 2.3.2).
@@ -98,8 +98,8 @@ void AddBounds(const ServingScenario& s, Report& report) {
   for (const double gigabytes : {50.0, 900.0}) {
     const Seconds bound = ExchangeBound(s.config, 32, Bytes(1e9 * gigabytes) / Seconds(1));
     section.Add(fmt::format("bound_{:g}", gigabytes),
-                fmt::format("time per output token at {:g} GB/s", gigabytes), bound, kMade,
-                fmt::format("{:.0f} tokens/s", 1 / bound.value()));
+                fmt::format("time per output token at {:g} GB/s", gigabytes), bound,
+                Origin::kPrediction, fmt::format("{:.0f} tokens/s", 1 / bound.value()));
   }
 }
 

@@ -11,9 +11,9 @@
 namespace fathom {
 namespace {
 
-constexpr MemoryRole kRoles[] = {MemoryRole::kWeights,   MemoryRole::kPacked,
-                                 MemoryRole::kGradients, MemoryRole::kOptimizer,
-                                 MemoryRole::kSaved,     MemoryRole::kWorkspace};
+constexpr MemoryRole kRoles[] = {
+    MemoryRole::kWeights, MemoryRole::kPacked,    MemoryRole::kGradients, MemoryRole::kOptimizer,
+    MemoryRole::kSaved,   MemoryRole::kWorkspace, MemoryRole::kCache};
 
 constexpr int64_t kMostTokens = int64_t{1} << 26;
 
@@ -46,8 +46,10 @@ double MemoryPlan::total() const {
 
 std::string MemoryPlan::ToTable() const {
   std::string table;
-  for (const MemoryRole role : kRoles)
+  for (const MemoryRole role : kRoles) {
+    if (role == MemoryRole::kCache && (*this)[role] == 0) continue;  // only rollouts have one
     table += fmt::format("  {:<18} {:>10}\n", Name(role), FormatBytes((*this)[role]));
+  }
   table += fmt::format("  {:<18} {:>10}", "together", FormatBytes(total()));
   return table;
 }
@@ -113,6 +115,7 @@ void RefuseWhatDoesNotFit(const TrainingSettings& settings,
   }
   std::string sum;
   for (const MemoryRole role : kRoles) {
+    if (role == MemoryRole::kCache) continue;
     sum += fmt::format("{}{} {}", sum.empty() ? "" : " + ", Name(role), FormatBytes(plan[role]));
   }
   throw Error("memory",

@@ -66,6 +66,11 @@ TEST_F(PostTraining, OneModelGoesThroughAllOfIt) {
   const nlohmann::json dry = Run({"sft", Path("sft.toml"), "--json", "--dry-run"});
   EXPECT_EQ(dry.at("tokens"), 6 * 256);
 
+  const nlohmann::json planned = Run({"rl", Path("grpo.toml"), "--json", "--dry-run"});
+  EXPECT_TRUE(planned.at("fits"));
+  EXPECT_GT(planned.at("memory_bytes").at("cache"), 0);
+  EXPECT_FALSE(fs::exists(directory_ / "rewarded"));
+
   const nlohmann::json rewarded = Run({"rl", Path("grpo.toml"), "--json"});
   EXPECT_EQ(rewarded.at("step"), 3);
   EXPECT_GE(rewarded.at("accuracy"), 0);

@@ -244,5 +244,13 @@ TEST_F(ServeAccessTest, MoreThanThisMachineIsServedWithKeysOnly) {
   EXPECT_EQ(Status(GetAs("/v1/models", alice)), 200);
 }
 
+// A model takes long to load: what is wrong beside it is said before.
+TEST_F(ServeAccessTest, ACertificateThatCannotBeUsedIsSaidBeforeTheModelIsLoaded) {
+  Process process(own_.path(), {"serve", Path("no-model"), "--tls-cert", Path("no-certificate.pem"),
+                                "--tls-key", Path("no-key.pem")});
+  EXPECT_EQ(process.Status(), 1);
+  EXPECT_TRUE(Has(process.Err(), "no-certificate.pem")) << process.Err();
+}
+
 }  // namespace
 }  // namespace fathom::test

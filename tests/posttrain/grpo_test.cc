@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "formats/model_directory.h"
+#include "posttrain/grpo/grpo_plan.h"
 #include "train/trainer_fixture.h"
 
 namespace fathom::test {
@@ -188,6 +189,40 @@ TEST_F(GrpoTest, WhatIsWrongIsOneClearError) {
   Learn(Config({"steps=1"}));
   EXPECT_ERROR(Learn(Config()), "there are checkpoints of a run already");
   EXPECT_ERROR(Learn(Config({"seed=2"}), /*resume=*/true), "are not what the checkpoint was made");
+}
+
+TEST_F(GrpoTest, ThePlanHasTheCacheOfAStepsAnswersAndTheReference) {
+  TestRun run(CreateCpuBackend(), 1);
+  const auto plan = [&](const Settings& settings) {
+    const GrpoConfig config = Config(settings);
+    const ChatModel model = ChatModel::OpenWriter(config.model.init_from);
+    return PlanGrpo(run.context(), config, model, ProblemPool(config, model));
+  };
+  const GrpoPlan alone = plan({"policy.kl=0"});
+  EXPECT_EQ(alone.problems + alone.held_out, 40);
+  EXPECT_EQ(alone.answers, 4 * 8);
+  EXPECT_EQ(alone.answer_tokens, 4 * 8);
+  // Of f32, the MTP module's layer too: an answer fits into one page of 64 tokens, and one more is
+  // its group's.
+  const ModelConfig model = ReadModelConfig(*pretrained_ / "run/model");
+  const int64_t row = (model.kv_lora_rank + model.qk_rope_head_dim) * 4;
+  const double page =
+      static_cast<double>(64 * row * (model.num_hidden_layers + model.num_nextn_predict_layers));
+  EXPECT_EQ(alone.memory[MemoryRole::kCache], 4 * (8 + 1) * page);
+  EXPECT_EQ(plan({"policy.kl=0", "rollout.problems=100"}).memory[MemoryRole::kCache],
+            100 * (8 + 1) * page);
+  const GrpoPlan referred = plan({"policy.kl=0.1"});
+  EXPECT_GT(referred.memory[MemoryRole::kPacked], alone.memory[MemoryRole::kPacked]);
+  EXPECT_EQ(referred.memory[MemoryRole::kCache], alone.memory[MemoryRole::kCache]);
+
+  GrpoPlan tight = alone;
+  tight.available = tight.memory.total();
+  const auto refuse = [&] { RefuseWhatDoesNotFit(run.context(), Config(), model, tight); };
+  EXPECT_NO_THROW(refuse());
+  tight.available -= 1;
+  EXPECT_ERROR(refuse(), "rollout.problems, rollout.answers and rollout.max_tokens decide it");
+  tight.available = 1e3;
+  EXPECT_ERROR(refuse(), "optimizer alone are too large");
 }
 
 TEST_F(GrpoTest, ConfigsReadBackAsTheyWereWritten) {

@@ -13,7 +13,7 @@
 namespace fathom {
 namespace {
 
-using Kind = AnswerForm::Kind;
+using FormKind = AnswerForm::Kind;
 using Token = MathToken::Kind;
 using Tokens = std::span<const MathToken>;
 
@@ -155,7 +155,7 @@ class FormReader {
     if (const auto parts = Split(tokens, {"cup"}); parts.size() > 1) return ReadUnion(parts);
     if (auto relation = ReadRelation(tokens); relation || failed_) return relation;
     if (tokens.front().kind == Token::kBegin) return ReadMatrix(tokens);
-    if (tokens.size() == 1 && tokens.front().Is("empty")) return AnswerForm{.kind = Kind::kSet};
+    if (tokens.size() == 1 && tokens.front().Is("empty")) return AnswerForm{.kind = FormKind::kSet};
     if (tokens.size() == 1 && tokens.front().Is("reals")) {
       return Region({Infinity(true), Infinity(false), false, false});
     }
@@ -169,7 +169,7 @@ class FormReader {
   }
 
   static AnswerForm Region(AnswerInterval interval, std::string variable = {}) {
-    AnswerForm form{.kind = Kind::kRegion};
+    AnswerForm form{.kind = FormKind::kRegion};
     form.region.push_back(std::move(interval));
     form.variable = std::move(variable);
     return form;
@@ -186,10 +186,11 @@ class FormReader {
 
   // "1, 2", "x = 1 or x = 2", "x < 1 or x > 2", "x > 1 and x < 2".
   std::optional<AnswerForm> ReadList(Tokens tokens, const std::vector<Tokens>& pieces) {
-    AnswerForm form{.kind = Kind::kSet};
+    AnswerForm form{.kind = FormKind::kSet};
     if (!ReadItems(pieces, form.items)) return std::nullopt;
-    const bool regions = std::all_of(form.items.begin(), form.items.end(),
-                                     [](const AnswerForm& x) { return x.kind == Kind::kRegion; });
+    const bool regions = std::all_of(form.items.begin(), form.items.end(), [](const AnswerForm& x) {
+      return x.kind == FormKind::kRegion;
+    });
     if (!regions) return form;
     bool both = true;  // "and", or a comma
     ForEachOuter(tokens, [&](size_t i) { both = both && !tokens[i].Is("or"); });
@@ -201,7 +202,7 @@ class FormReader {
   }
 
   static AnswerForm Joined(const std::vector<AnswerForm>& parts) {
-    AnswerForm form{.kind = Kind::kRegion};
+    AnswerForm form{.kind = FormKind::kRegion};
     for (const AnswerForm& part : parts) {
       form.region.insert(form.region.end(), part.region.begin(), part.region.end());
       if (form.variable.empty()) form.variable = part.variable;
@@ -230,17 +231,18 @@ class FormReader {
   std::optional<AnswerForm> ReadUnion(const std::vector<Tokens>& pieces) {
     std::vector<AnswerForm> parts;
     if (!ReadItems(pieces, parts)) return std::nullopt;
-    const bool sets = std::all_of(parts.begin(), parts.end(),
-                                  [](const AnswerForm& part) { return part.kind == Kind::kSet; });
+    const bool sets = std::all_of(parts.begin(), parts.end(), [](const AnswerForm& part) {
+      return part.kind == FormKind::kSet;
+    });
     if (sets) {
-      AnswerForm form{.kind = Kind::kSet};
+      AnswerForm form{.kind = FormKind::kSet};
       for (AnswerForm& part : parts) {
         std::move(part.items.begin(), part.items.end(), std::back_inserter(form.items));
       }
       return form;
     }
     for (AnswerForm& part : parts) {
-      if (part.kind == Kind::kRegion) continue;
+      if (part.kind == FormKind::kRegion) continue;
       auto region = RegionOf(part);
       if (!region) return std::nullopt;
       part = std::move(*region);
@@ -250,15 +252,15 @@ class FormReader {
 
   // An interval that was read as a pair, or a set of points.
   static std::optional<AnswerForm> RegionOf(const AnswerForm& form) {
-    AnswerForm region{.kind = Kind::kRegion};
-    const auto is_value = [](const AnswerForm& item) { return item.kind == Kind::kValue; };
+    AnswerForm region{.kind = FormKind::kRegion};
+    const auto is_value = [](const AnswerForm& item) { return item.kind == FormKind::kValue; };
     if (!std::all_of(form.items.begin(), form.items.end(), is_value)) return std::nullopt;
-    if (form.kind == Kind::kTuple && form.items.size() == 2) {
+    if (form.kind == FormKind::kTuple && form.items.size() == 2) {
       region.region.push_back(
           {*form.items[0].value, *form.items[1].value, form.open == '[', form.close == ']'});
       return region;
     }
-    if (form.kind != Kind::kSet) return std::nullopt;
+    if (form.kind != FormKind::kSet) return std::nullopt;
     for (const AnswerForm& item : form.items) {
       region.region.push_back({*item.value, *item.value, true, true});
     }
@@ -290,7 +292,7 @@ class FormReader {
     std::optional<AnswerForm> form;
     if (operators.size() == 1 && operators[0].text == "in") {
       if (IsName(first)) form = Read(last);
-      if (form && form->kind == Kind::kTuple) {
+      if (form && form->kind == FormKind::kTuple) {
         if (auto region = RegionOf(*form)) form = std::move(region);
       }
     } else if (all({"=", "~="})) {
@@ -331,7 +333,7 @@ class FormReader {
   }
 
   std::optional<AnswerForm> Equation(Tokens left, Tokens right, bool names) {
-    AnswerForm form{.kind = Kind::kRelation};
+    AnswerForm form{.kind = FormKind::kRelation};
     form.names = names;
     if (!ReadItems({left, right}, form.items)) return std::nullopt;
     return form;
@@ -377,13 +379,13 @@ class FormReader {
     if (pieces.size() > kMostItems) return std::nullopt;
     if (open == "\\{" || (open == "{" && pieces.size() > 1)) {
       if (open == "\\{" && close != "\\}") return std::nullopt;
-      AnswerForm form{.kind = Kind::kSet};
+      AnswerForm form{.kind = FormKind::kSet};
       if (!ReadItems(pieces, form.items)) return std::nullopt;
       return form;
     }
     if (open != "(" && open != "[" && open != "<|") return std::nullopt;
     if (pieces.size() > 1) {
-      AnswerForm form{.kind = Kind::kTuple};
+      AnswerForm form{.kind = FormKind::kTuple};
       form.open = open == "[" ? '[' : '(';
       form.close = close == "]" ? ']' : ')';
       if (!ReadItems(pieces, form.items)) return std::nullopt;
@@ -401,7 +403,7 @@ class FormReader {
     }
     const std::string& name = tokens.front().text;
     if (name != "array" && name.find("matrix") == std::string::npos) return std::nullopt;
-    AnswerForm form{.kind = Kind::kMatrix};
+    AnswerForm form{.kind = FormKind::kMatrix};
     for (const Tokens row : Split(tokens.subspan(1, tokens.size() - 2), {"\\\\"})) {
       const auto cells = Split(row, {"&"});
       if (form.columns != 0 && cells.size() != form.columns) return std::nullopt;
@@ -419,10 +421,10 @@ class FormReader {
         pieces[1].front().text.size() == 2) {
       return std::nullopt;
     }
-    AnswerForm form{.kind = Kind::kRatio};
+    AnswerForm form{.kind = FormKind::kRatio};
     if (!ReadItems(pieces, form.items)) return std::nullopt;
     for (const AnswerForm& item : form.items) {
-      if (item.kind != Kind::kValue) return std::nullopt;
+      if (item.kind != FormKind::kValue) return std::nullopt;
     }
     return form;
   }
@@ -439,7 +441,7 @@ class FormReader {
     const auto base = ParseDecimal(tokens[plain ? 2 : 3].text);
     const auto whole = base ? ToInt(*base) : std::nullopt;
     if (!whole || *whole < 2 || *whole > 36) return std::nullopt;
-    AnswerForm form{.kind = Kind::kBased};
+    AnswerForm form{.kind = FormKind::kBased};
     form.text = tokens[0].text;
     form.base = static_cast<int>(*whole);
     return form;
@@ -447,7 +449,7 @@ class FormReader {
 
   // A formula, and what it counts.
   static std::optional<AnswerForm> ReadValue(Tokens tokens) {
-    AnswerForm form{.kind = Kind::kValue};
+    AnswerForm form{.kind = FormKind::kValue};
     std::vector<MathToken> without_money;
     const auto money = std::find_if(tokens.begin(), tokens.end(),
                                     [](const MathToken& token) { return token.Is("$"); });
@@ -537,14 +539,14 @@ AnswerForm ParseAnswer(std::string_view original) {
   const std::string_view text = UnwrapAnswer(original);
   std::string comparable = ComparableText(text);
   if (const auto number = NumberWord(comparable)) {
-    AnswerForm form{.kind = Kind::kValue, .text = std::move(comparable)};
+    AnswerForm form{.kind = FormKind::kValue, .text = std::move(comparable)};
     form.value = Expression{.kind = Expression::Kind::kNumber, .number = *number};
     return form;
   }
   std::optional<AnswerForm> form;
   if (const auto tokens = TokenizeMath(text)) form = FormReader().Read(*tokens);
   if (!form) form.emplace();
-  if (form->kind != Kind::kBased) form->text = std::move(comparable);
+  if (form->kind != FormKind::kBased) form->text = std::move(comparable);
   return std::move(*form);
 }
 

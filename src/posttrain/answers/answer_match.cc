@@ -16,26 +16,26 @@
 namespace fathom {
 namespace {
 
-using Kind = AnswerForm::Kind;
+using FormKind = AnswerForm::Kind;
 
-Expression Number(ExactNumber value) {
+Expression Constant(ExactNumber value) {
   return {.kind = Expression::Kind::kNumber, .number = std::move(value)};
 }
 
-Expression Of(Expression::Kind kind, const Expression& first, const Expression& second) {
+Expression Operation(Expression::Kind kind, const Expression& first, const Expression& second) {
   Expression expression{.kind = kind};
   expression.parts = {first, second};
   return expression;
 }
 
 Expression Scaled(const Expression& value, const ExactNumber& factor) {
-  return Of(Expression::Kind::kMultiply, value, Number(factor));
+  return Operation(Expression::Kind::kMultiply, value, Constant(factor));
 }
 
 Expression Difference(const Expression& left, const Expression& right) {
   Expression minus{.kind = Expression::Kind::kNegate};
   minus.parts = {right};
-  return Of(Expression::Kind::kAdd, left, minus);
+  return Operation(Expression::Kind::kAdd, left, minus);
 }
 
 // An item of a set, with what its open signs stand for.
@@ -49,22 +49,22 @@ class Matcher {
   explicit Matcher(const AnswerMatchOptions& options) : options_(options) {}
 
   bool Match(const AnswerForm& a, const AnswerForm& b) const {
-    if (a.kind == b.kind && a.kind != Kind::kBased && !a.text.empty() && a.text == b.text) {
+    if (a.kind == b.kind && a.kind != FormKind::kBased && !a.text.empty() && a.text == b.text) {
       return true;
     }
-    if (a.kind == Kind::kRelation && b.kind == Kind::kRelation) return Relations(a, b);
+    if (a.kind == FormKind::kRelation && b.kind == FormKind::kRelation) return Relations(a, b);
     // "x = 5" says 5.
-    if (a.kind == Kind::kRelation) return a.names && Match(a.items[1], b);
-    if (b.kind == Kind::kRelation) return b.names && Match(a, b.items[1]);
-    if (a.kind == Kind::kBased || b.kind == Kind::kBased) return Based(a, b);
-    if (a.kind == Kind::kRegion || b.kind == Kind::kRegion) return Regions(a, b);
-    if (a.kind == Kind::kRatio || b.kind == Kind::kRatio) return Ratios(a, b);
+    if (a.kind == FormKind::kRelation) return a.names && Match(a.items[1], b);
+    if (b.kind == FormKind::kRelation) return b.names && Match(a, b.items[1]);
+    if (a.kind == FormKind::kBased || b.kind == FormKind::kBased) return Based(a, b);
+    if (a.kind == FormKind::kRegion || b.kind == FormKind::kRegion) return Regions(a, b);
+    if (a.kind == FormKind::kRatio || b.kind == FormKind::kRatio) return Ratios(a, b);
     if (IsList(a) || IsList(b)) {
       return Sets(a, b) || NamedCoordinates(a, b) || NamedCoordinates(b, a);
     }
-    if (a.kind == Kind::kValue && b.kind == Kind::kValue) return Values({&a, 1}, {&b, 1});
-    if (a.kind == Kind::kTuple && b.kind == Kind::kTuple) return Tuples(a, b);
-    if (a.kind == Kind::kMatrix && b.kind == Kind::kMatrix) {
+    if (a.kind == FormKind::kValue && b.kind == FormKind::kValue) return Values({&a, 1}, {&b, 1});
+    if (a.kind == FormKind::kTuple && b.kind == FormKind::kTuple) return Tuples(a, b);
+    if (a.kind == FormKind::kMatrix && b.kind == FormKind::kMatrix) {
       return a.columns == b.columns && ItemByItem(a, b);
     }
     return VectorAndTuple(a, b) || VectorAndTuple(b, a);
@@ -72,7 +72,8 @@ class Matcher {
 
  private:
   static bool IsList(const AnswerForm& form) {
-    return form.kind == Kind::kSet || (form.kind == Kind::kValue && HasPlusMinus(*form.value));
+    return form.kind == FormKind::kSet ||
+           (form.kind == FormKind::kValue && HasPlusMinus(*form.value));
   }
 
   bool ItemByItem(const AnswerForm& a, const AnswerForm& b) const {
@@ -110,7 +111,7 @@ class Matcher {
 
   // A column, or a row, and the same coordinates in brackets.
   bool VectorAndTuple(const AnswerForm& vector, const AnswerForm& tuple) const {
-    return vector.kind == Kind::kMatrix && tuple.kind == Kind::kTuple &&
+    return vector.kind == FormKind::kMatrix && tuple.kind == FormKind::kTuple &&
            (vector.columns == 1 || vector.columns == vector.items.size()) &&
            ItemByItem(vector, tuple);
   }
@@ -120,11 +121,12 @@ class Matcher {
     std::vector<Item> items;
     const auto put = [&](const AnswerForm& item) {
       const AnswerForm* value = &item;
-      if (item.kind == Kind::kRelation && item.names) value = &item.items[1];
+      if (item.kind == FormKind::kRelation && item.names) value = &item.items[1];
       items.push_back({value, 1});
-      if (value->kind == Kind::kValue && HasPlusMinus(*value->value)) items.push_back({value, -1});
+      if (value->kind == FormKind::kValue && HasPlusMinus(*value->value))
+        items.push_back({value, -1});
     };
-    if (form.kind == Kind::kSet) {
+    if (form.kind == FormKind::kSet) {
       for (const AnswerForm& item : form.items) put(item);
     } else {
       put(form);
@@ -133,7 +135,7 @@ class Matcher {
   }
 
   bool ItemsMatch(Item a, Item b) const {
-    if (a.form->kind == Kind::kValue && b.form->kind == Kind::kValue) return Values(a, b);
+    if (a.form->kind == FormKind::kValue && b.form->kind == FormKind::kValue) return Values(a, b);
     return Match(*a.form, *b.form);
   }
 
@@ -153,11 +155,11 @@ class Matcher {
 
   // Whether items that are named in both are equal by name.
   bool SameNames(const AnswerForm& a, const AnswerForm& b) const {
-    if (a.kind != Kind::kSet || b.kind != Kind::kSet) return true;
+    if (a.kind != FormKind::kSet || b.kind != FormKind::kSet) return true;
     const auto names = [](const AnswerForm& form) {
       std::vector<std::pair<std::string, const AnswerForm*>> found;
       for (const AnswerForm& item : form.items) {
-        if (item.kind != Kind::kRelation || !item.names || !item.items[0].value) continue;
+        if (item.kind != FormKind::kRelation || !item.names || !item.items[0].value) continue;
         for (const std::string& name : VariablesOf(*item.items[0].value)) {
           found.emplace_back(name, &item.items[1]);
         }
@@ -184,13 +186,13 @@ class Matcher {
 
   // "x = 1, y = 2" is (1, 2).
   bool NamedCoordinates(const AnswerForm& list, const AnswerForm& tuple) const {
-    if (list.kind != Kind::kSet || tuple.kind != Kind::kTuple ||
+    if (list.kind != FormKind::kSet || tuple.kind != FormKind::kTuple ||
         list.items.size() != tuple.items.size()) {
       return false;
     }
     std::vector<std::pair<std::string, const AnswerForm*>> named;
     for (const AnswerForm& item : list.items) {
-      if (item.kind != Kind::kRelation || !item.names || !item.items[0].value) return false;
+      if (item.kind != FormKind::kRelation || !item.names || !item.items[0].value) return false;
       const auto names = VariablesOf(*item.items[0].value);
       if (names.size() != 1) return false;
       named.emplace_back(*names.begin(), &item.items[1]);
@@ -219,10 +221,10 @@ class Matcher {
   }
 
   static std::optional<std::vector<AnswerInterval>> IntervalsOf(const AnswerForm& form) {
-    if (form.kind == Kind::kRegion) return form.region;
-    if (form.kind != Kind::kTuple || form.items.size() != 2) return std::nullopt;
+    if (form.kind == FormKind::kRegion) return form.region;
+    if (form.kind != FormKind::kTuple || form.items.size() != 2) return std::nullopt;
     for (const AnswerForm& item : form.items) {
-      if (item.kind != Kind::kValue) return std::nullopt;
+      if (item.kind != FormKind::kValue) return std::nullopt;
     }
     return std::vector<AnswerInterval>{
         {*form.items[0].value, *form.items[1].value, form.open == '[', form.close == ']'}};
@@ -254,17 +256,18 @@ class Matcher {
 
   // 2 : 3 is 4 : 6, and 2/3.
   bool Ratios(const AnswerForm& a, const AnswerForm& b) const {
-    const AnswerForm& ratio = a.kind == Kind::kRatio ? a : b;
-    const AnswerForm& other = a.kind == Kind::kRatio ? b : a;
+    const AnswerForm& ratio = a.kind == FormKind::kRatio ? a : b;
+    const AnswerForm& other = a.kind == FormKind::kRatio ? b : a;
     const Expression& first = *ratio.items[0].value;
-    if (other.kind == Kind::kValue) {
+    if (other.kind == FormKind::kValue) {
       return ratio.items.size() == 2 &&
-             Same(Of(Expression::Kind::kDivide, first, *ratio.items[1].value), *other.value);
+             Same(Operation(Expression::Kind::kDivide, first, *ratio.items[1].value), *other.value);
     }
-    if (other.kind != Kind::kRatio || other.items.size() != ratio.items.size()) return false;
+    if (other.kind != FormKind::kRatio || other.items.size() != ratio.items.size()) return false;
     for (size_t i = 1; i < ratio.items.size(); ++i) {
-      if (!Same(Of(Expression::Kind::kMultiply, first, *other.items[i].value),
-                Of(Expression::Kind::kMultiply, *ratio.items[i].value, *other.items[0].value))) {
+      if (!Same(Operation(Expression::Kind::kMultiply, first, *other.items[i].value),
+                Operation(Expression::Kind::kMultiply, *ratio.items[i].value,
+                          *other.items[0].value))) {
         return false;
       }
     }

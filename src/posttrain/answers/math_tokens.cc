@@ -12,7 +12,7 @@
 namespace fathom {
 namespace {
 
-using Kind = MathToken::Kind;
+using TokenKind = MathToken::Kind;
 using Words = std::unordered_set<std::string_view>;
 
 constexpr size_t kMostBytes = 4096;
@@ -134,11 +134,11 @@ class Lexer {
   }
 
  private:
-  void Put(Kind kind, std::string text) {
+  void Put(TokenKind kind, std::string text) {
     tokens_.push_back({kind, std::move(text), "", space_});
     space_ = false;
   }
-  void Put(std::string_view symbol) { Put(Kind::kSymbol, std::string(symbol)); }
+  void Put(std::string_view symbol) { Put(TokenKind::kSymbol, std::string(symbol)); }
   bool Follows(std::string_view what) const { return text_.substr(at_).starts_with(what); }
   // Skips `what` if it follows.
   bool Skip(std::string_view what) {
@@ -181,7 +181,7 @@ class Lexer {
         if (money_) Put("$");
         return true;
       case '\'':
-        if (tokens_.empty() || tokens_.back().kind != Kind::kLetter) return false;
+        if (tokens_.empty() || tokens_.back().kind != TokenKind::kLetter) return false;
         tokens_.back().text += '\'';
         return true;
       case '^':
@@ -213,7 +213,7 @@ class Lexer {
     while (Skip(" ")) {
     }
     if (degree && (!group || Skip("}"))) {
-      Put(Kind::kDegree, "");
+      Put(TokenKind::kDegree, "");
       return true;
     }
     at_ = begin;
@@ -267,7 +267,7 @@ class Lexer {
         at_ = end;
       }
     }
-    Put(Kind::kNumber, digits);
+    Put(TokenKind::kNumber, digits);
     tokens_.back().repeating = repeating;
     ReadScientific();
     return true;
@@ -282,11 +282,11 @@ class Lexer {
     const size_t count = DigitsAt(at);
     if (count == 0 || (at + count < text_.size() && IsLetter(text_[at + count]))) return;
     Put("*");
-    Put(Kind::kNumber, "10");
+    Put(TokenKind::kNumber, "10");
     Put("^");
     Put("{");
     if (minus) Put("-");
-    Put(Kind::kNumber, std::string(text_.substr(at, count)));
+    Put(TokenKind::kNumber, std::string(text_.substr(at, count)));
     Put("}");
     at_ = at + count;
   }
@@ -304,34 +304,35 @@ class Lexer {
     const std::string lower = LowerCase(run);
     if (lower == "and" || lower == "or") return Put(lower);
     if (lower == "union") return Put("cup");
-    if (lower == "degrees" || lower == "degree") return Put(Kind::kDegree, "");
+    if (lower == "degrees" || lower == "degree") return Put(TokenKind::kDegree, "");
     if (run == "pi" || run == "infinity" || run == "infty" || run == "inf" || run == "oo") {
-      return Put(Kind::kName, run == "pi" ? "pi" : "infinity");
+      return Put(TokenKind::kName, run == "pi" ? "pi" : "infinity");
     }
-    if (Functions().contains(run)) return Put(Kind::kName, std::string(run));
-    if (GreekLetters().contains(run)) return Put(Kind::kLetter, std::string(run));
-    if (words_) return Put(Kind::kWord, std::string(run));
+    if (Functions().contains(run)) return Put(TokenKind::kName, std::string(run));
+    if (GreekLetters().contains(run)) return Put(TokenKind::kLetter, std::string(run));
+    if (words_) return Put(TokenKind::kWord, std::string(run));
     if (run.size() == 1) {
       // "5 m" at the end is metres, "5m" is a product.
       const bool unit = space_ && at_ == text_.size() && !tokens_.empty() &&
-                        tokens_.back().kind == Kind::kNumber && IsUnitName(run);
-      return Put(unit ? Kind::kWord : Kind::kLetter, std::string(run));
+                        tokens_.back().kind == TokenKind::kNumber && IsUnitName(run);
+      return Put(unit ? TokenKind::kWord : TokenKind::kLetter, std::string(run));
     }
     if (IsUnitName(run) || ShortWords().contains(lower)) {
-      return Put(Kind::kWord, std::string(run));
+      return Put(TokenKind::kWord, std::string(run));
     }
     if (run.size() <= 3) {
-      for (const char letter : run) Put(Kind::kLetter, std::string(1, letter));
+      for (const char letter : run) Put(TokenKind::kLetter, std::string(1, letter));
       return;
     }
     // "sinx", "sqrtx".
     for (const std::string_view name : {"sin", "cos", "tan", "log", "ln", "sqrt"}) {
       if (!run.starts_with(name) || run.size() > name.size() + 2) continue;
-      Put(Kind::kName, std::string(name));
-      for (const char letter : run.substr(name.size())) Put(Kind::kLetter, std::string(1, letter));
+      Put(TokenKind::kName, std::string(name));
+      for (const char letter : run.substr(name.size()))
+        Put(TokenKind::kLetter, std::string(1, letter));
       return;
     }
-    Put(Kind::kWord, std::string(run));
+    Put(TokenKind::kWord, std::string(run));
   }
 
   bool ReadCommand() {
@@ -346,13 +347,13 @@ class Lexer {
       return true;
     }
     if (name == "frac" || name == "dfrac" || name == "tfrac" || name == "cfrac") {
-      Put(Kind::kName, "frac");
+      Put(TokenKind::kName, "frac");
     } else if (name == "binom" || name == "dbinom" || name == "tbinom") {
-      Put(Kind::kName, "binom");
+      Put(TokenKind::kName, "binom");
     } else if (name == "pi" || name == "infty") {
-      Put(Kind::kName, name == "pi" ? "pi" : "infinity");
+      Put(TokenKind::kName, name == "pi" ? "pi" : "infinity");
     } else if (name == "circ" || name == "degree") {
-      Put(Kind::kDegree, "");
+      Put(TokenKind::kDegree, "");
     } else if (name == "begin" || name == "end") {
       return ReadEnvironment(name == "begin");
     } else if (TextCommands().contains(name) || FontCommands().contains(name)) {
@@ -360,9 +361,9 @@ class Lexer {
     } else if (name == "mathbb") {
       return Skip("{R}") && (Put("reals"), true);
     } else if (Functions().contains(name)) {
-      Put(Kind::kName, std::string(name));
+      Put(TokenKind::kName, std::string(name));
     } else if (GreekLetters().contains(name)) {
-      Put(Kind::kLetter, std::string(name));
+      Put(TokenKind::kLetter, std::string(name));
     } else if (const auto found = SymbolCommands().find(name); found != SymbolCommands().end()) {
       if (found->second == "\\{" || found->second == "<|") ++depth_;
       if (found->second == "\\}" || found->second == "|>") depth_ = std::max(0, depth_ - 1);
@@ -415,7 +416,7 @@ class Lexer {
   bool ReadEnvironment(bool begin) {
     std::string_view name;
     if (!ReadBraces(text_, at_, name, at_)) return false;
-    Put(begin ? Kind::kBegin : Kind::kEnd, std::string(name));
+    Put(begin ? TokenKind::kBegin : TokenKind::kEnd, std::string(name));
     // The columns of an array.
     std::string_view columns;
     if (begin && name == "array") ReadBraces(text_, at_, columns, at_);
@@ -429,7 +430,7 @@ class Lexer {
     if (!ReadBraces(text_, at_, content, at_)) return false;
     const std::string_view trimmed = Trimmed(content);
     if (Functions().contains(trimmed)) {
-      Put(Kind::kName, std::string(trimmed));
+      Put(TokenKind::kName, std::string(trimmed));
       return true;
     }
     if (inside_text_) return false;

@@ -11,12 +11,12 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/log.h"
-#include "base/memory.h"
 #include "base/progress.h"
 #include "base/random.h"
 #include "formats/mapped_model.h"
 #include "infer/loaded_model.h"
 #include "posttrain/grpo/experience.h"
+#include "posttrain/grpo/grpo_plan.h"
 #include "posttrain/grpo/policy_step.h"
 #include "posttrain/grpo/reward_watch.h"
 #include "train/report.h"
@@ -39,14 +39,15 @@ double SecondsSince(Clock::time_point start) {
 
 class Grpo {
  public:
-  Grpo(Context& context, const GrpoConfig& config, RewardSet& rewards, const TrainOptions& options)
+  Grpo(Context& context, const GrpoConfig& config, const ChatModel& model, const ProblemPool& pool,
+       RewardSet& rewards, const TrainOptions& options)
       : context_(context),
         config_(config),
         options_(options),
         loss_(config.Loss()),
-        model_(ChatModel::OpenWriter(config.model.init_from)),
+        model_(model),
         companions_(CompanionsOf(config.model.init_from, model_.tokenizer)),
-        pool_(config, model_),
+        pool_(pool),
         trained_(config, model_.config, context.backend->allocator()),
         store_(trained_.store()),
         optimizer_(config.optimizer, store_, context.backend->allocator()),
@@ -126,14 +127,14 @@ class Grpo {
 
   void ShowStart() {
     spdlog::info("{} problems to learn from, {} held out; {} answers to {} problems a step",
-                 pool_.size(), pool_.held_out().size(), config_.rollout.answers,
+                 pool_.problems().size(), pool_.held_out().size(), config_.rollout.answers,
                  config_.rollout.problems);
     if (pool_.held_out().empty())
       spdlog::warn("no problem is held out: nothing says whether the model gets better");
     ordered_json line = {{"kind", "start"},
                          {"step", progress_.step},
                          {"steps", config_.steps},
-                         {"problems", pool_.size()},
+                         {"problems", pool_.problems().size()},
                          {"held_out_problems", pool_.held_out().size()},
                          {"chat_template", model_.chat.name()}};
     DescribeExpertLayers(model_.config, line);
@@ -409,9 +410,9 @@ class Grpo {
   const GrpoConfig& config_;
   const TrainOptions& options_;
   PolicyLossOptions loss_;
-  ChatModel model_;
+  const ChatModel& model_;
   ModelCompanions companions_;
-  ProblemPool pool_;
+  const ProblemPool& pool_;
   TrainedModel trained_;
   ParameterStore& store_;
   Optimizer optimizer_;
@@ -434,15 +435,11 @@ GrpoSummary RunGrpo(Context& context, const GrpoConfig& config, const TrainOptio
   InterruptGuard interrupt;
   // Its models are in memory before it is looked what the rest fits into.
   RewardSet rewards = MakeRewards(context, config, options.quiet);
-  // Refused before anything is made. Rollouts take turns with updates and need less.
-  const std::vector<TrainingStage> stages = {{.model = ReadModelConfig(config.model.init_from),
-                                              .steps = config.steps,
-                                              .sequence_length = config.batch_tokens,
-                                              .batch_tokens = config.batch_tokens}};
-  const MemoryPlan plan = PlanTraining(config, stages, *context.backend, *context.pool);
-  RefuseWhatDoesNotFit(config, stages, plan, static_cast<double>(AvailableMemory()),
-                       *context.backend, *context.pool);
-  return Grpo(context, config, rewards, options).Run();
+  const ChatModel model = ChatModel::OpenWriter(config.model.init_from);
+  const ProblemPool pool(config, model);
+  // Refused before anything is made.
+  RefuseWhatDoesNotFit(context, config, model.config, PlanGrpo(context, config, model, pool));
+  return Grpo(context, config, model, pool, rewards, options).Run();
 }
 
 }  // namespace fathom

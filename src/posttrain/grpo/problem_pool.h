@@ -27,7 +27,7 @@ class ProblemPool {
 
   // The problem that is drawn number `draw`: pass after pass, each in an order of its own.
   const PromptedProblem& Draw(uint64_t draw) const;
-  size_t size() const { return train_.size(); }
+  std::span<const PromptedProblem> problems() const { return train_; }
   std::span<const PromptedProblem> held_out() const { return held_out_; }
   // Of everything that decides what is drawn.
   uint64_t Fingerprint() const;

@@ -41,6 +41,11 @@ struct LedgerRow {
   MicroDollars cost = 0;      // 0 while it is open
 };
 
+// Its members, in order, as the columns of a table of either database.
+inline constexpr const char* kLedgerColumns =
+    "id, key, route, model, created, settled, outcome, price_cache_hit, price_cache_miss, "
+    "price_output, reserved, cache_hit, cache_miss, output, cost";
+
 // An open row, settled for a server that cannot do it any more: with its last mark.
 LedgerRow Interrupted(LedgerRow row, int64_t now);
 

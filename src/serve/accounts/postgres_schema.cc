@@ -5,7 +5,7 @@
 namespace fathom {
 namespace {
 
-constexpr int64_t kVersion = 1;
+constexpr int64_t kSchemaVersion = 1;
 
 // Held by who makes tables: two servers may start at the same time.
 constexpr const char* kMakeAlone = "SELECT pg_advisory_xact_lock(x'4654484D'::int, 1)";
@@ -55,7 +55,7 @@ void MakeTables(PostgresConnection& connection) {
       connection.Execute("CREATE SCHEMA fathom");
     }
     connection.Execute(kTables);
-    connection.Run("INSERT INTO ledger VALUES($1)", {ToPostgres(kVersion)});
+    connection.Run("INSERT INTO ledger VALUES($1)", {ToPostgres(kSchemaVersion)});
   }
   transaction.Commit();
 }
@@ -73,11 +73,11 @@ void PrepareSchema(PostgresConnection& connection, const std::string& ledger, St
   }
   const PostgresRows rows = connection.Execute("SELECT version FROM ledger");
   const int64_t version = rows.size() == 1 ? rows.Int(0, 0) : 0;
-  if (version != kVersion) {
-    throw Error(
-        ledger,
-        fmt::format("its ledger has version {}, and this program knows {}", version, kVersion),
-        "use the program that wrote it");
+  if (version != kSchemaVersion) {
+    throw Error(ledger,
+                fmt::format("its ledger has version {}, and this program knows {}", version,
+                            kSchemaVersion),
+                "use the program that wrote it");
   }
 }
 

@@ -22,10 +22,6 @@ constexpr const char* kServerLocks =
     "WHERE locktype = 'advisory' AND objsubid = 1 AND granted "
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
-constexpr const char* kRowColumns =
-    "id, key, route, model, created, settled, outcome, price_cache_hit, price_cache_miss, "
-    "price_output, reserved, cache_hit, cache_miss, output, cost";
-
 int64_t DrawServer(StoreMode mode) {
   if (mode != StoreMode::kServe) return 0;
   std::random_device device;
@@ -237,7 +233,7 @@ int64_t PostgresStore::SettleRowsOf(PostgresConnection& session, int64_t server,
   const PostgresRows rows = session.Run(
       fmt::format("SELECT {} FROM requests WHERE outcome = 'open' AND server = $1::bigint "
                   "ORDER BY id FOR UPDATE",
-                  kRowColumns),
+                  kLedgerColumns),
       {ToPostgres(server)});
   std::vector<LedgerRow> ends;
   for (int i = 0; i < rows.size(); ++i) ends.push_back(Interrupted(RowOf(rows, i), now));
@@ -261,7 +257,7 @@ void PostgresStore::ForEachRow(const LedgerFilter& filter,
   Session().ForEachRow(
       fmt::format("SELECT {} FROM requests WHERE created >= $1::bigint AND created < $2::bigint "
                   "AND ($3::bigint < 0 OR key = $3::bigint) ORDER BY created, id",
-                  kRowColumns),
+                  kLedgerColumns),
       {ToPostgres(filter.from), ToPostgres(filter.until), ToPostgres(filter.key)},
       [&](const PostgresRows& rows) { row(RowOf(rows, 0)); });
 }

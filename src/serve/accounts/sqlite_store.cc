@@ -55,10 +55,6 @@ constexpr std::string_view kKeyColumns =
     "id, name, hash, role, created, expires, disabled, revoked, concurrency, tokens_per_minute, "
     "budget, budget_period, shares_cache";
 
-constexpr std::string_view kRowColumns =
-    "id, key, route, model, created, settled, outcome, price_cache_hit, price_cache_miss, "
-    "price_output, reserved, cache_hit, cache_miss, output, cost";
-
 LedgerRow RowOf(const SqliteStatement& row) {
   return {.id = row.Text(0),
           .key = row.Int(1),
@@ -116,7 +112,7 @@ struct SqliteStore::Statements {
   explicit Statements(SqliteDatabase& database)
       : reserve(database, fmt::format("INSERT INTO requests({}) VALUES(?, ?, ?, ?, ?, 0, 'open', "
                                       "?, ?, ?, ?, 0, 0, 0, 0)",
-                                      kRowColumns)),
+                                      kLedgerColumns)),
         mark(database,
              "UPDATE requests SET cache_hit = ?, cache_miss = ?, output = ? "
              "WHERE id = ? AND outcome = 'open'"),
@@ -313,8 +309,8 @@ int64_t SqliteStore::Tend(int64_t now) {
   const std::lock_guard lock(mutex_);
   if (tended_) return 0;
   std::vector<LedgerRow> rows;
-  SqliteStatement open(*database_,
-                       fmt::format("SELECT {} FROM requests WHERE outcome = 'open'", kRowColumns));
+  SqliteStatement open(
+      *database_, fmt::format("SELECT {} FROM requests WHERE outcome = 'open'", kLedgerColumns));
   while (open.Step()) rows.push_back(Interrupted(RowOf(open), now));
   open.Reset();
   SqliteTransaction transaction(*database_);
@@ -330,7 +326,7 @@ void SqliteStore::ForEachRow(const LedgerFilter& filter,
   SqliteStatement rows(*database_,
                        fmt::format("SELECT {} FROM requests WHERE created >= ? AND created < ? "
                                    "AND (?3 < 0 OR key = ?3) ORDER BY created, id",
-                                   kRowColumns));
+                                   kLedgerColumns));
   rows.Bind(filter.from).Bind(filter.until).Bind(filter.key);
   while (rows.Step()) row(RowOf(rows));
 }

@@ -42,6 +42,8 @@ TlsContext LoadTls(const TlsFiles& files) {
   return context;
 }
 
+void CheckTls(const TlsFiles& files) { LoadTls(files); }
+
 struct WebStream::State {
   beast::tcp_stream tcp;
   std::optional<beast::ssl_stream<beast::tcp_stream&>> tls;

@@ -11,4 +11,8 @@ struct TlsFiles {
   bool empty() const { return certificate.empty(); }
 };
 
+// Error that names the file when one cannot be used, as WebServer has it: for who has long work to
+// do before.
+void CheckTls(const TlsFiles& files);
+
 }  // namespace fathom

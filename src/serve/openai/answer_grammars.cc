@@ -14,7 +14,6 @@ namespace {
 
 using grammar::Expression;
 using grammar::GrammarBuilder;
-using grammar::JsonText;
 using grammar::TokenGrammar;
 
 // Everything that the grammar is made from.
@@ -33,12 +32,12 @@ std::string KeyOf(const AnswerShape& shape) {
 // Throws Error when a schema cannot be kept to.
 void Check(const JsonDocument& schema, const std::string& where) {
   GrammarBuilder builder(where);
-  const JsonText json(builder);
+  const grammar::JsonText json(builder);
   const Expression values = SchemaValues(schema.root(), json, builder);
   builder.Build(builder.NewRule(values));
 }
 
-std::vector<CallableTool> Callable(const ToolRequest& tools, const JsonText& json,
+std::vector<CallableTool> Callable(const ToolRequest& tools, const grammar::JsonText& json,
                                    GrammarBuilder& builder) {
   std::vector<CallableTool> callable;
   for (const ToolDefinition& tool : tools.callable) {
@@ -75,7 +74,7 @@ std::shared_ptr<TokenGrammar> AnswerGrammars::Of(const AnswerShape& shape) {
 std::shared_ptr<TokenGrammar> AnswerGrammars::Make(const AnswerShape& shape) {
   if (!trie_) trie_ = std::make_shared<const grammar::TokenTrie>(tokenizer_);
   GrammarBuilder builder("what the answer has to be");
-  const JsonText json(builder);
+  const grammar::JsonText json(builder);
   std::vector<Expression> contents;
   if (shape.format.kind == ResponseFormat::Kind::kObject) contents.push_back(json.Object());
   if (shape.format.kind == ResponseFormat::Kind::kSchema) {
