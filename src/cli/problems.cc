@@ -18,13 +18,15 @@
 namespace fathom {
 namespace {
 
-struct Arguments {
+struct ProblemsArguments {
   std::vector<std::string> kinds;
   uint64_t count = 1000;
   std::string difficulty = "1-3";
   uint64_t seed = 0;
   bool held_out = false, quiet = false;
+  int64_t largest = 0;
   std::string form = "task", mark = "boxed";
+  double hasty = 0;
   std::filesystem::path out;
 };
 
@@ -37,11 +39,12 @@ const std::map<std::string, AnswerMark> kMarks = {{"boxed", AnswerMark::kBoxed},
 
 constexpr size_t kBlock = size_t{1} << 16;
 
-void WriteProblems(const Arguments& arguments) {
+void WriteProblems(const ProblemsArguments& arguments) {
   ProblemSetOptions options{
       .part = arguments.held_out ? ProblemPart::kHeldOut : ProblemPart::kTrain,
       .count = arguments.count,
-      .seed = arguments.seed};
+      .seed = arguments.seed,
+      .largest = arguments.largest};
   const DifficultyRange difficulty = ParseDifficulty(arguments.difficulty, "problems --difficulty");
   options.least_difficulty = difficulty.least;
   options.most_difficulty = difficulty.most;
@@ -67,21 +70,22 @@ void WriteProblems(const Arguments& arguments) {
   };
   Progress progress("problems", "problems", static_cast<double>(arguments.count),
                     arguments.quiet || !file);
-  const ProblemForm form = kForms.at(arguments.form);
-  const AnswerMark mark = kMarks.at(arguments.mark);
+  const RowStyle style{.form = kForms.at(arguments.form),
+                       .mark = kMarks.at(arguments.mark),
+                       .hasty = arguments.hasty};
   uint64_t done = 0;
   const uint64_t found = ForEachProblem(options, [&](const SetProblem& problem) {
-    rows += ProblemRow(problem, form, mark);
+    rows += ProblemRow(problem, style);
     rows += '\n';
     if (rows.size() >= kBlock) write();
     progress.Update(static_cast<double>(++done));
   });
   progress.Clear();
   if (found < options.count) {
-    throw Error(
-        "problems",
-        fmt::format("there are about {} different ones of these kinds and difficulties", found),
-        "ask for fewer, or for higher difficulties");
+    throw Error("problems",
+                fmt::format("there are about {} different ones of these kinds and difficulties{}",
+                            found, options.largest > 0 ? " without larger numbers" : ""),
+                "ask for fewer, or for higher difficulties");
   }
   write();
   if (!file) return;
@@ -109,7 +113,7 @@ void AddProblemsCommand(Command app) {
       "Example: fathom problems arithmetic countdown --count 500 --difficulty 2-4 --out "
       "train.jsonl\n"
       "         fathom problems arithmetic countdown --count 200 --held-out --out test.jsonl");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<ProblemsArguments>();
   command.AddOption("KIND", arguments->kinds, KindsHelp()).Required();
   command.AddOption("--count", arguments->count, "How many, all different")
       .InRange(1, 100'000'000)
@@ -119,6 +123,10 @@ void AddProblemsCommand(Command app) {
           "--difficulty", arguments->difficulty,
           fmt::format("1 to {}, or a range of which each has the same share", kMostDifficult))
       .ShowDefault();
+  command
+      .AddOption("--largest", arguments->largest,
+                 "No number is larger, on the way neither; any if not given")
+      .InRange(1, 1'000'000'000'000);
   command.AddFlag("--held-out", arguments->held_out,
                   "The held-out problems, which no call without this gives, whatever its seed");
   command
@@ -132,6 +140,12 @@ void AddProblemsCommand(Command app) {
                  "How answers of --form chat are marked: boxed (\\boxed{42}), hash (#### 42), "
                  "tags (<answer>42</answer>), sentence (The answer is 42.)")
       .OneOf(kMarks)
+      .ShowDefault();
+  command
+      .AddOption("--hasty", arguments->hasty,
+                 "Share of the answers of --form chat that come without having been worked out, "
+                 "behind a thought that says nothing")
+      .InRange(0.0, 1.0)
       .ShowDefault();
   command.AddOption("--out", arguments->out, "The file to write; stdout if not given");
   command.AddOption("--seed", arguments->seed, "Seed of the random numbers; 0 if not given")

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cctype>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -262,7 +263,7 @@ TEST(ProblemSet, IsReadBackAsATask) {
   std::vector<std::string> questions;
   std::set<std::string> canonical;
   ForEachProblem(AllKinds(240), [&](const SetProblem& problem) {
-    rows += ProblemRow(problem, ProblemForm::kTask, AnswerMark::kBoxed) + "\n";
+    rows += ProblemRow(problem, {}) + "\n";
     questions.push_back(problem.problem.question);
     canonical.insert(problem.problem.canonical);
   });
@@ -285,7 +286,7 @@ TEST(ProblemSet, ChatAndTextRows) {
   ForEachProblem(options, [](const SetProblem& problem) {
     const std::string& answer = problem.problem.answer;
     const auto row = [&](ProblemForm form, AnswerMark mark = AnswerMark::kBoxed) {
-      return nlohmann::json::parse(ProblemRow(problem, form, mark));
+      return nlohmann::json::parse(ProblemRow(problem, {.form = form, .mark = mark}));
     };
     const auto messages = row(ProblemForm::kChat)["messages"];
     EXPECT_EQ(messages[0]["content"], problem.problem.question);
@@ -302,6 +303,46 @@ TEST(ProblemSet, ChatAndTextRows) {
               "Problem: " + problem.problem.question + "\nSolution:\n" + problem.problem.steps[0] +
                   "\n" + problem.problem.steps[1] + "\nAnswer: " + answer + "\n");
   });
+}
+
+TEST(ProblemSet, NoNumberIsLargerThanAskedFor) {
+  ProblemSetOptions options = AllKinds(300);
+  options.generators = {&FindProblemGenerator("words"), &FindProblemGenerator("arithmetic")};
+  options.least_difficulty = 2;
+  options.most_difficulty = 3;
+  options.largest = 20;
+  int twenties = 0;
+  const uint64_t found = ForEachProblem(options, [&](const SetProblem& problem) {
+    const std::string text = ProblemRow(problem, {.form = ProblemForm::kText});
+    for (size_t i = text.find("Problem:"); i < text.size(); ++i) {
+      if (std::isdigit(static_cast<unsigned char>(text[i])) == 0) continue;
+      size_t digits = 0;
+      const int number = std::stoi(text.substr(i), &digits);
+      EXPECT_LE(number, 20) << text;
+      if (number == 20) ++twenties;
+      i += digits;
+    }
+  });
+  EXPECT_EQ(found, 300u);
+  EXPECT_GT(twenties, 0);
+}
+
+TEST(ProblemSet, HastyAnswersAreRightAndNotWorkedOut) {
+  int hasty = 0;
+  ForEachProblem(AllKinds(400), [&](const SetProblem& problem) {
+    const auto answer = [&](double share) {
+      return nlohmann::json::parse(
+          ProblemRow(problem, {.form = ProblemForm::kChat, .hasty = share}))["messages"][1];
+    };
+    const auto worked = answer(0), easy = answer(1), some = answer(0.25);
+    EXPECT_EQ(easy["reasoning_content"], "That is easy.");
+    EXPECT_NE(worked["reasoning_content"], easy["reasoning_content"]);
+    EXPECT_EQ(easy["content"], worked["content"]);
+    EXPECT_TRUE(some == worked || some == easy);
+    if (some == easy) ++hasty;
+  });
+  // Of 400 a quarter, within four standard deviations.
+  EXPECT_NEAR(hasty, 100, 35);
 }
 
 TEST(ProblemSet, EndsWhereThereIsNothingNew) {

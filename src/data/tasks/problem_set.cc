@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
@@ -30,6 +31,26 @@ std::string Marked(const std::string& response, AnswerMark mark) {
   return fmt::format("The answer is {}.", response);
 }
 
+bool HasLarger(std::string_view text, int64_t largest) {
+  int64_t number = 0;
+  for (const char c : text) {
+    const bool digit = c >= '0' && c <= '9';
+    number = digit ? 10 * number + (c - '0') : 0;
+    if (number > largest) return true;
+  }
+  return false;
+}
+
+bool HasLarger(const WorkedProblem& problem, int64_t largest) {
+  if (HasLarger(problem.question, largest) || HasLarger(problem.response, largest)) return true;
+  return std::any_of(problem.steps.begin(), problem.steps.end(),
+                     [&](const std::string& step) { return HasLarger(step, largest); });
+}
+
+bool IsHasty(std::string_view id, double share) {
+  return static_cast<double>(HashOf(id) >> 11) * 0x1p-53 < share;
+}
+
 }  // namespace
 
 uint64_t ForEachProblem(const ProblemSetOptions& options,
@@ -47,6 +68,7 @@ uint64_t ForEachProblem(const ProblemSetOptions& options,
       if (repeats == kMostRepeats) return i;
       const WorkedProblem problem =
           DrawProblem(generator, difficulty, options.part, options.seed, next[cell]++);
+      if (options.largest > 0 && HasLarger(problem, options.largest)) continue;
       const uint64_t hash = HashOf(problem.canonical);
       if (!seen.insert(hash).second) continue;
       visit({problem, generator, difficulty,
@@ -67,16 +89,16 @@ TaskProblem AsTask(const SetProblem& problem) {
   task.numbers = worked.numbers;
   if (worked.response != worked.answer) task.response = worked.response;
   task.solution = fmt::format("{}", fmt::join(worked.steps, "\n"));
-  task.row = ProblemRow(problem, ProblemForm::kTask, AnswerMark::kBoxed);
+  task.row = ProblemRow(problem, {});
   return task;
 }
 
-std::string ProblemRow(const SetProblem& set_problem, ProblemForm form, AnswerMark mark) {
+std::string ProblemRow(const SetProblem& set_problem, const RowStyle& style) {
   const WorkedProblem& problem = set_problem.problem;
   const std::string solution = fmt::format("{}", fmt::join(problem.steps, "\n"));
   ordered_json row;
   row["id"] = set_problem.id;
-  switch (form) {
+  switch (style.form) {
     case ProblemForm::kTask:
       row["question"] = problem.question;
       row["answer"] = problem.answer;
@@ -87,10 +109,11 @@ std::string ProblemRow(const SetProblem& set_problem, ProblemForm form, AnswerMa
       row["difficulty"] = set_problem.difficulty;
       break;
     case ProblemForm::kChat:
-      row["messages"] = {{{"role", "user"}, {"content", problem.question}},
-                         {{"role", "assistant"},
-                          {"reasoning_content", solution},
-                          {"content", Marked(problem.response, mark)}}};
+      row["messages"] = {
+          {{"role", "user"}, {"content", problem.question}},
+          {{"role", "assistant"},
+           {"reasoning_content", IsHasty(set_problem.id, style.hasty) ? "That is easy." : solution},
+           {"content", Marked(problem.response, style.mark)}}};
       break;
     case ProblemForm::kText:
       row["text"] = fmt::format("Problem: {}\nSolution:\n{}\nAnswer: {}\n", problem.question,

@@ -15,6 +15,7 @@ struct ProblemSetOptions {
   ProblemPart part = ProblemPart::kTrain;
   uint64_t count = 0;
   uint64_t seed = 0;
+  int64_t largest = 0;  // no number of a problem, its steps and its answer is larger; 0: any may be
 };
 
 // A problem of a set.
@@ -48,7 +49,16 @@ enum class AnswerMark : uint8_t {
   kSentence,  // "sentence": The answer is 42.
 };
 
-// One line of JSON, without its end. mark: of kChat; the other forms have none.
-std::string ProblemRow(const SetProblem& problem, ProblemForm form, AnswerMark mark);
+struct RowStyle {
+  ProblemForm form = ProblemForm::kTask;
+  // Of kChat; the other forms have neither.
+  AnswerMark mark = AnswerMark::kBoxed;
+  // Share of the conversations, by a hash of their ids, whose answer (right all the same) comes
+  // without having been worked out: the thought is that it is easy.
+  double hasty = 0;
+};
+
+// One line of JSON, without its end.
+std::string ProblemRow(const SetProblem& problem, const RowStyle& style);
 
 }  // namespace fathom
