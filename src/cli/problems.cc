@@ -143,8 +143,8 @@ void AddProblemsCommand(Command app) {
       .ShowDefault();
   command
       .AddOption("--hasty", arguments->hasty,
-                 "Share of the answers of --form chat that come without having been worked out, "
-                 "behind a thought that says nothing")
+                 "Share of the answers of --form chat and text that come without having been "
+                 "worked out, behind a thought that says nothing")
       .InRange(0.0, 1.0)
       .ShowDefault();
   command.AddOption("--out", arguments->out, "The file to write; stdout if not given");

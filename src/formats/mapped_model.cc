@@ -24,8 +24,19 @@ bool IsKnownExtra(const ModelConfig& config, std::string_view name) {
 // Which of the parameters a source has to have: all of them, or all but the head.
 enum class Wanted { kAll, kTrunk };
 
+// MTP modules that the source has and `config` does not.
+bool IsOfModuleLeftOut(const ModelConfig& config, const ModelConfig& source,
+                       std::string_view name) {
+  if (source.num_hidden_layers != config.num_hidden_layers) return false;
+  for (int64_t layer = config.total_layers(); layer < source.total_layers(); ++layer) {
+    if (name.starts_with(fmt::format("model.layers.{}.", layer))) return true;
+  }
+  return false;
+}
+
 // Calls use(parameter, tensor) for every wanted parameter after checking names and shapes. The
-// source's configuration is `config`, but where only the trunk is wanted: its head may be another.
+// source's configuration is `config`, which may have fewer MTP modules; where only the trunk is
+// wanted its head may be another.
 template <typename Use>
 void ForEachWeight(const ModelSource& source, const ModelConfig& config,
                    const ParameterStore& store, Wanted wanted, Use use) {
@@ -52,6 +63,7 @@ void ForEachWeight(const ModelSource& source, const ModelConfig& config,
   }
   for (const std::string& name : source.names()) {
     const bool known = store.Find(name) != nullptr || IsKnownExtra(config, name) ||
+                       IsOfModuleLeftOut(config, source.config(), name) ||
                        (wanted == Wanted::kTrunk &&
                         (passed_over.contains(name) || IsKnownExtra(source.config(), name)));
     if (!known) {

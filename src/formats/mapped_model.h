@@ -33,7 +33,7 @@ class MappedModel {
 };
 
 // Copies the weights of a directory or file into the masters of a store of the same configuration
-// (host memory); same errors.
+// (host memory), or of one with fewer MTP modules; same errors.
 void LoadMasters(const std::filesystem::path& path, const ModelConfig& config,
                  ParameterStore& store);
 // The same of a model that scores from a language model: all but the head, which stays as it is;

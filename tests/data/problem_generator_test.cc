@@ -339,6 +339,11 @@ TEST(ProblemSet, HastyAnswersAreRightAndNotWorkedOut) {
     EXPECT_NE(worked["reasoning_content"], easy["reasoning_content"]);
     EXPECT_EQ(easy["content"], worked["content"]);
     EXPECT_TRUE(some == worked || some == easy);
+    const std::string text = nlohmann::json::parse(
+        ProblemRow(problem, {.form = ProblemForm::kText, .hasty = 1}))["text"];
+    EXPECT_NE(text.find("Solution:\nThat is easy.\nAnswer: " + problem.problem.response),
+              std::string::npos)
+        << text;
     if (some == easy) ++hasty;
   });
   // Of 400 a quarter, within four standard deviations.

@@ -235,6 +235,24 @@ TEST_F(ModelDirectoryTest, AModelThatScoresTakesTheTrunkAndComesBack) {
   EXPECT_ERROR(LoadTrunk(directory_.path(), scoring, store), "classifier.weight");
 }
 
+TEST_F(ModelDirectoryTest, AModelWithoutItsMtpModulesTakesTheRest) {
+  ASSERT_GT(config_.num_nextn_predict_layers, 0);
+  ModelConfig without = config_;
+  without.num_nextn_predict_layers = 0;
+  ParameterStore store(without, DType::kF32, HostAllocator());
+  LoadMasters(directory_.path(), without, store);
+  EXPECT_LT(store.all().size(), store_.all().size());
+  for (const auto& parameter : store.all()) {
+    EXPECT_TRUE(SameBits(parameter->value, store_.Get(parameter->spec.name).value))
+        << parameter->spec.name;
+  }
+  // Layers of the trunk are not left out.
+  without.num_hidden_layers -= 1;
+  ParameterStore shorter(without, DType::kF32, HostAllocator());
+  EXPECT_ERROR(LoadMasters(directory_.path(), without, shorter),
+               "is not part of this architecture");
+}
+
 TEST_F(ModelDirectoryTest, AMissingTensorIsNamed) {
   Rewrite([](auto& items) {
     std::erase_if(items, [](const auto& item) {

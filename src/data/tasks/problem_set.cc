@@ -16,6 +16,8 @@ using nlohmann::ordered_json;
 
 // So many draws in a row that bring nothing new, and there is (nearly) nothing new.
 constexpr int kMostRepeats = 1000;
+// So many in a row with numbers that are too large, and there are (nearly) none without.
+constexpr int kMostTooLarge = 20'000;
 
 std::string Marked(const std::string& response, AnswerMark mark) {
   switch (mark) {
@@ -64,13 +66,20 @@ uint64_t ForEachProblem(const ProblemSetOptions& options,
     const uint64_t cell = i % (generators * levels);
     const ProblemGenerator& generator = *options.generators[cell % generators];
     const int difficulty = options.least_difficulty + static_cast<int>(cell / generators);
-    for (int repeats = 0;; ++repeats) {
-      if (repeats == kMostRepeats) return i;
+    int repeats = 0, too_large = 0;
+    for (;;) {
+      if (repeats == kMostRepeats || too_large == kMostTooLarge) return i;
       const WorkedProblem problem =
           DrawProblem(generator, difficulty, options.part, options.seed, next[cell]++);
-      if (options.largest > 0 && HasLarger(problem, options.largest)) continue;
+      if (options.largest > 0 && HasLarger(problem, options.largest)) {
+        ++too_large;
+        continue;
+      }
       const uint64_t hash = HashOf(problem.canonical);
-      if (!seen.insert(hash).second) continue;
+      if (!seen.insert(hash).second) {
+        ++repeats;
+        continue;
+      }
       visit({problem, generator, difficulty,
              fmt::format("{}-{}-{:016x}", generator.name, difficulty, hash)});
       break;
@@ -95,7 +104,8 @@ TaskProblem AsTask(const SetProblem& problem) {
 
 std::string ProblemRow(const SetProblem& set_problem, const RowStyle& style) {
   const WorkedProblem& problem = set_problem.problem;
-  const std::string solution = fmt::format("{}", fmt::join(problem.steps, "\n"));
+  const std::string worked_out = fmt::format("{}", fmt::join(problem.steps, "\n"));
+  const std::string thoughts = IsHasty(set_problem.id, style.hasty) ? "That is easy." : worked_out;
   ordered_json row;
   row["id"] = set_problem.id;
   switch (style.form) {
@@ -104,20 +114,19 @@ std::string ProblemRow(const SetProblem& set_problem, const RowStyle& style) {
       row["answer"] = problem.answer;
       row["kind"] = Name(problem.kind);
       if (!problem.numbers.empty()) row["numbers"] = problem.numbers;
-      row["solution"] = solution;
+      row["solution"] = worked_out;
       if (problem.response != problem.answer) row["response"] = problem.response;
       row["difficulty"] = set_problem.difficulty;
       break;
     case ProblemForm::kChat:
-      row["messages"] = {
-          {{"role", "user"}, {"content", problem.question}},
-          {{"role", "assistant"},
-           {"reasoning_content", IsHasty(set_problem.id, style.hasty) ? "That is easy." : solution},
-           {"content", Marked(problem.response, style.mark)}}};
+      row["messages"] = {{{"role", "user"}, {"content", problem.question}},
+                         {{"role", "assistant"},
+                          {"reasoning_content", thoughts},
+                          {"content", Marked(problem.response, style.mark)}}};
       break;
     case ProblemForm::kText:
       row["text"] = fmt::format("Problem: {}\nSolution:\n{}\nAnswer: {}\n", problem.question,
-                                solution, problem.response);
+                                thoughts, problem.response);
   }
   return row.dump();
 }

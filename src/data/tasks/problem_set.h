@@ -51,9 +51,8 @@ enum class AnswerMark : uint8_t {
 
 struct RowStyle {
   ProblemForm form = ProblemForm::kTask;
-  // Of kChat; the other forms have neither.
-  AnswerMark mark = AnswerMark::kBoxed;
-  // Share of the conversations, by a hash of their ids, whose answer (right all the same) comes
+  AnswerMark mark = AnswerMark::kBoxed;  // of kChat
+  // Of kChat and kText: the share, by a hash of their ids, whose answer (right all the same) comes
   // without having been worked out: the thought is that it is easy.
   double hasty = 0;
 };
