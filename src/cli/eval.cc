@@ -21,7 +21,7 @@
 #include "posttrain/evaluation/named_task.h"
 #include "posttrain/evaluation/task_evaluation.h"
 #include "posttrain/evaluation/text_scoring.h"
-#include "posttrain/verifier/verifier.h"
+#include "posttrain/verifier/external_judge.h"
 
 namespace fathom {
 namespace {

@@ -25,14 +25,23 @@ struct Policy {
   Transformer transformer;
 };
 
+// So many answers to each prompt.
+std::vector<Rollout> Answers(Engine& engine, const std::vector<std::vector<int32_t>>& prompts,
+                             double temperature) {
+  std::vector<RolloutRequest> requests;
+  for (const auto& prompt : prompts) {
+    for (uint64_t choice = 0; choice < 3; ++choice)
+      requests.push_back({.prompt = prompt, .seed = 5 + prompts.size(), .choice = choice});
+  }
+  return MakeRollouts(engine, requests,
+                      {.max_tokens = 20, .temperature = temperature, .stop_ids = {5, 6, 7, 8, 9}});
+}
+
 std::vector<Rollout> Write(TestRun& run, Policy& policy, int64_t step_tokens, double temperature) {
   policy.transformer.Pack(run.context(), AttentionForm::kAbsorbed, /*training=*/false);
   TransformerExecutor executor(run.context(), policy.transformer, 200);
   Engine engine(executor, {.step_tokens = step_tokens});
-  RolloutOptions options{.answers = 3, .max_tokens = 20, .stop_ids = {5, 6, 7, 8, 9}};
-  options.sampling.temperature = temperature;
-  options.sampling.seed = 5;
-  return MakeRollouts(engine, {{40, 41, 42, 43}, {50, 51, 52, 53, 54, 55, 56}, {44}}, options);
+  return Answers(engine, {{40, 41, 42, 43}, {50, 51, 52, 53, 54, 55, 56}, {44}}, temperature);
 }
 
 class PolicyStepTest : public testing::TestWithParam<const char*> {
@@ -88,8 +97,11 @@ TEST_P(PolicyStepTest, TheFirstUpdateIsOnPolicyExactly) {
     std::vector<WeighedRollout> batch;
     double advantage = -1;
     for (const Rollout& rollout : rollouts) {
-      batch.push_back(
-          {.rollout = &rollout, .advantage = advantage, .reference_logprobs = rollout.logprobs});
+      const auto tokens = static_cast<double>(rollout.answer.size());
+      batch.push_back({.rollout = &rollout,
+                       .advantage = advantage,
+                       .scale = 1 / (9 * tokens),
+                       .reference_logprobs = rollout.logprobs});
       advantage += 0.25;
     }
     const PolicyStepResult result = step.Run(run.context(), batch, 0, 1e-3);
@@ -119,9 +131,7 @@ TEST_P(PolicyStepTest, RolloutsWithAdaptersHaveTheLogProbsOfTheTrainerBitForBit)
       if (moved) adapted.Perturb(run.context(), true);
       TransformerExecutor executor(run.context(), *adapted.model, 200);
       Engine engine(executor, {.step_tokens = 7});
-      RolloutOptions options{.answers = 3, .max_tokens = 20, .stop_ids = {5, 6, 7, 8, 9}};
-      options.sampling.seed = 5;
-      const auto rollouts = MakeRollouts(engine, {{40, 41, 42, 43}, {44}}, options);
+      const auto rollouts = Answers(engine, {{40, 41, 42, 43}, {44}}, 1.0);
       std::vector<const Rollout*> pointers;
       for (const Rollout& rollout : rollouts) pointers.push_back(&rollout);
       for (const int64_t group : {1, 50}) {

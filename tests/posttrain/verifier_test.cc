@@ -1,4 +1,4 @@
-#include "posttrain/verifier/verifier.h"
+#include "posttrain/verifier/external_judge.h"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -233,6 +233,57 @@ TEST_P(Verifier, ACommandThatNeverWorksIsAnError) {
   const std::vector<std::string> requests(40, "{}");
   EXPECT_ERROR(VerifierPool(Options("no-such-verifier", 2)).Ask(requests), "no-such-verifier");
   EXPECT_ERROR(VerifierPool(Options("no-such-verifier", 2)).Ask(requests), "not found");
+}
+
+// A message is a reply where the asker says so, and rubbish elsewhere.
+TEST_P(Verifier, ACommandMaySaySomethingInstead) {
+  VerifierOptions options = Options("while read -r line; do echo '{\"message\": \"go on\"}'; done");
+  EXPECT_EQ(Ask(options)[0].value.status, kFailed);
+  options.messages = true;
+  const VerifierReply reply = Ask(options)[0];
+  EXPECT_EQ(reply.value.status, kScored);
+  EXPECT_EQ(reply.message, "go on");
+  options.command = "while read -r line; do echo '{\"reward\": 0.25}'; done";
+  EXPECT_EQ(Ask(options)[0].message, std::nullopt);
+  EXPECT_EQ(Ask(options)[0].value.value, 0.25);
+  options.command = "echo '{\"message\": 1}'";
+  EXPECT_EQ(Ask(options)[0].value.status, kFailed);
+}
+
+TEST_P(Verifier, AConversationIsAskedWithAllThatWasSaid) {
+  VerifierOptions options = Options(
+      "while read -r line; do case \"$line\" in "
+      "'{\"problem\":{\"n\":7},\"completion\":\"low\",\"thinking\":\"\",\"answer\":\"low\","
+      "\"messages\":[{\"role\":\"user\",\"content\":\"guess\"},"
+      "{\"role\":\"assistant\",\"reasoning_content\":\"hm\",\"content\":\"low\"}],"
+      "\"turn\":2,\"turns\":5}') echo '{\"message\": \"higher\"}';; "
+      "*) echo '{\"reward\": 0}';; esac; done");
+  options.messages = true;
+  ExternalJudge judge(options);
+  TaskProblem problem;
+  problem.row = "{\"n\":7}";
+  const Completion completion{.text = "low"};
+  const std::vector<ChatMessage> messages = {
+      {.role = "user", .content = "guess"},
+      {.role = "assistant", .content = "low", .reasoning = "hm"}};
+  const std::vector<JudgeRequest> requests = {
+      {.problem = &problem, .completion = &completion, .messages = messages, .turn = 2, .turns = 5},
+      {.problem = &problem, .completion = &completion}};
+  const auto replies = judge.Judge(requests);
+  EXPECT_EQ(replies[0].message, "higher");
+  EXPECT_EQ(replies[1].message, std::nullopt);
+}
+
+// What the environment has judged is not asked again.
+TEST_P(Verifier, AVerdictStands) {
+  const auto reward = MakeExternalReward(Options("exit 1"));
+  const TaskProblem problem;
+  const Completion completion{.text = "b"};
+  const RewardValue verdict{0.75};
+  const std::vector<RewardInput> inputs = {{&problem, &completion, &verdict}};
+  std::vector<RewardValue> values(1);
+  reward->Score(inputs, values);
+  EXPECT_EQ(values[0].value, 0.75);
 }
 
 TEST_P(Verifier, ARewardIsAskedWithTheProblemAndTheAnswer) {

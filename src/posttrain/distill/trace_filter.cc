@@ -14,7 +14,7 @@
 #include "posttrain/distill/near_duplicates.h"
 #include "posttrain/distill/text_words.h"
 #include "posttrain/rewards/language.h"
-#include "posttrain/verifier/verifier.h"
+#include "posttrain/verifier/external_judge.h"
 #include "text/special_tokens.h"
 
 namespace fathom {

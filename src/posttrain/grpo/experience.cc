@@ -14,6 +14,13 @@ namespace {
 
 constexpr uint64_t kRolloutStreams = 0x6772706f726f6c6c;
 
+VerifierOptions VerifierOf(const GrpoConfig& config, bool messages) {
+  return {.command = config.reward.verifier,
+          .workers = static_cast<int>(config.reward.verifier_workers),
+          .timeout_seconds = config.reward.verifier_timeout,
+          .messages = messages};
+}
+
 }  // namespace
 
 RewardSet MakeRewards(Context& context, const GrpoConfig& config, bool quiet) {
@@ -34,10 +41,8 @@ RewardSet MakeRewards(Context& context, const GrpoConfig& config, bool quiet) {
                 wanted.overlong);
   }
   if (!wanted.verifier.empty()) {
-    rewards.Add(MakeExternalReward({.command = wanted.verifier,
-                                    .workers = static_cast<int>(wanted.verifier_workers),
-                                    .timeout_seconds = wanted.verifier_timeout}),
-                wanted.external, wanted.external_on_failure);
+    rewards.Add(MakeExternalReward(VerifierOf(config, /*messages=*/false)), wanted.external,
+                wanted.external_on_failure);
   }
   for (const auto& model : wanted.models) {
     auto opened = std::make_unique<RewardModel>(
@@ -56,7 +61,9 @@ Explorer::Explorer(Context& context, const GrpoConfig& config, const ChatModel& 
       model_(model),
       pool_(pool),
       policy_(policy),
-      rewards_(rewards) {}
+      rewards_(rewards) {
+  if (config.rollout.turns > 1) environment_.emplace(VerifierOf(config, /*messages=*/true));
+}
 
 bool Explorer::IsRight(const Reward& reward) const {
   for (size_t c = 0; c < rewards_.size(); ++c) {
@@ -66,38 +73,33 @@ bool Explorer::IsRight(const Reward& reward) const {
   return false;
 }
 
-std::vector<Rollout> Explorer::Write(const std::vector<const PromptedProblem*>& problems,
-                                     int64_t answers, double temperature, uint64_t seed) {
+std::vector<Episode> Explorer::Play(const std::vector<const PromptedProblem*>& problems,
+                                    int64_t answers, double temperature, uint64_t seed) {
   policy_.Pack(context_, AttentionForm::kAbsorbed, /*training=*/false);
-  std::vector<std::vector<int32_t>> prompts;
   int64_t pages = 0;
   for (const PromptedProblem* problem : problems) {
-    prompts.push_back(problem->prompt);
-    const auto length = static_cast<int64_t>(problem->prompt.size()) + config_.rollout.max_tokens;
+    const auto length = static_cast<int64_t>(problem->prompt.size()) + config_.rollout.MostTokens();
     pages += answers * KvCache::Pages(length) + 1;
   }
   TransformerExecutor executor(context_, policy_, pages);
   Engine engine(executor, {.max_running = 1024});
-  RolloutOptions options{
-      .answers = answers, .max_tokens = config_.rollout.max_tokens, .stop_ids = model_.stop_ids};
-  options.sampling.temperature = temperature;
-  options.sampling.seed = seed;
-  return MakeRollouts(engine, prompts, options);
+  return PlayEpisodes(engine, model_, config_, problems,
+                      {.answers = answers,
+                       .max_tokens = config_.rollout.max_tokens,
+                       .temperature = temperature,
+                       .seed = seed,
+                       .turns = config_.rollout.turns,
+                       .message_tokens = config_.rollout.message_tokens},
+                      environment_ ? &*environment_ : nullptr);
 }
 
-std::vector<Reward> Explorer::Score(const std::vector<Rollout>& rollouts,
-                                    const std::vector<const PromptedProblem*>& problems) {
-  std::vector<Completion> completions;
-  for (const Rollout& rollout : rollouts) {
-    const size_t shown = rollout.answer.size() - (rollout.finished ? 1 : 0);
-    completions.push_back({.text = model_.tokenizer.Decode(std::span(rollout.answer).first(shown)),
-                           .inside_thinking = problems[rollout.problem]->inside_thinking,
-                           .finished = rollout.finished,
-                           .tokens = static_cast<int64_t>(rollout.answer.size())});
-  }
+std::vector<Reward> Explorer::Score(const std::vector<Episode>& episodes) {
   std::vector<RewardInput> inputs;
-  for (size_t i = 0; i < rollouts.size(); ++i)
-    inputs.push_back({&problems[rollouts[i].problem]->problem, &completions[i]});
+  for (const Episode& episode : episodes) {
+    inputs.push_back({.problem = &episode.problem->problem,
+                      .completion = &episode.completion,
+                      .verdict = episode.verdict ? &*episode.verdict : nullptr});
+  }
   return rewards_.Score(inputs);
 }
 
@@ -111,9 +113,9 @@ Experience Explorer::Gather(uint64_t& draws) {
     std::vector<const PromptedProblem*> problems;
     for (int64_t i = groups; i < config_.rollout.problems; ++i)
       problems.push_back(&pool_.Draw(draws++));
-    std::vector<Rollout> rollouts = Write(problems, group, config_.rollout.temperature,
-                                          MixKey(MixKey(config_.seed, kRolloutStreams), draws));
-    const std::vector<Reward> rewards = Score(rollouts, problems);
+    std::vector<Episode> episodes = Play(problems, group, config_.rollout.temperature,
+                                         MixKey(MixKey(config_.seed, kRolloutStreams), draws));
+    const std::vector<Reward> rewards = Score(episodes);
     for (size_t g = 0; g < problems.size(); ++g) {
       std::vector<double> totals;
       for (int64_t a = 0; a < group; ++a) {
@@ -121,8 +123,9 @@ Experience Explorer::Gather(uint64_t& draws) {
         totals.push_back(rewards[i].total);
         experience.reward += rewards[i].total;
         experience.right += IsRight(rewards[i]) ? 1 : 0;
-        experience.tokens += static_cast<double>(rollouts[i].answer.size());
-        experience.finished += rollouts[i].finished ? 1 : 0;
+        experience.turns += static_cast<double>(episodes[i].turns);
+        experience.tokens += static_cast<double>(episodes[i].tokens);
+        experience.finished += episodes[i].finished ? 1 : 0;
         for (size_t c = 0; c < rewards_.size(); ++c) {
           const double value = rewards[i].components[c].value;
           experience.components[c] += value;
@@ -140,8 +143,7 @@ Experience Explorer::Gather(uint64_t& draws) {
       ++groups;
       for (int64_t a = 0; a < group; ++a) {
         const size_t i = g * static_cast<size_t>(group) + static_cast<size_t>(a);
-        experience.rollouts.push_back(std::move(rollouts[i]));
-        experience.problems.push_back(problems[g]);
+        experience.episodes.push_back(std::move(episodes[i]));
         experience.rewards.push_back(rewards[i]);
         experience.advantages.push_back(advantages[static_cast<size_t>(a)]);
       }
@@ -153,12 +155,12 @@ Experience Explorer::Gather(uint64_t& draws) {
 Explorer::Accuracy Explorer::Judge(size_t count) {
   std::vector<const PromptedProblem*> problems;
   for (size_t i = 0; i < count; ++i) problems.push_back(&pool_.held_out()[i]);
-  const std::vector<Rollout> rollouts = Write(problems, 1, /*temperature=*/0, config_.seed);
-  const std::vector<Reward> rewards = Score(rollouts, problems);
+  const std::vector<Episode> episodes = Play(problems, 1, /*temperature=*/0, config_.seed);
+  const std::vector<Reward> rewards = Score(episodes);
   double right = 0, tokens = 0;
   for (size_t i = 0; i < count; ++i) {
     right += IsRight(rewards[i]) ? 1 : 0;
-    tokens += static_cast<double>(rollouts[i].answer.size());
+    tokens += static_cast<double>(episodes[i].tokens);
   }
   const auto n = static_cast<double>(count);
   return {.right = right / n, .tokens = tokens / n};

@@ -1,14 +1,16 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "model/transformer.h"
 #include "posttrain/chat_model.h"
+#include "posttrain/grpo/episode.h"
 #include "posttrain/grpo/grpo_config.h"
 #include "posttrain/grpo/problem_pool.h"
-#include "posttrain/grpo/rollout.h"
 #include "posttrain/rewards/reward.h"
+#include "posttrain/verifier/external_judge.h"
 
 namespace fathom {
 
@@ -16,14 +18,13 @@ namespace fathom {
 // that were written for it.
 struct Experience {
   // Group by group, config.rollout.answers each.
-  std::vector<Rollout> rollouts;
-  std::vector<const PromptedProblem*> problems;  // of each rollout
+  std::vector<Episode> episodes;
   std::vector<Reward> rewards;
   std::vector<double> advantages;
 
   // Sums over all that was written, groups without spread too.
   int64_t written = 0;
-  double reward = 0, right = 0, tokens = 0, finished = 0;
+  double reward = 0, right = 0, turns = 0, tokens = 0, finished = 0;
   double proxy = 0;                // the reward without its gold component
   std::vector<double> components;  // of the reward, before their weights
   int64_t groups_without_spread = 0;
@@ -52,10 +53,9 @@ class Explorer {
   const RewardSet& rewards() const { return rewards_; }
 
  private:
-  std::vector<Rollout> Write(const std::vector<const PromptedProblem*>& problems, int64_t answers,
-                             double temperature, uint64_t seed);
-  std::vector<Reward> Score(const std::vector<Rollout>& rollouts,
-                            const std::vector<const PromptedProblem*>& problems);
+  std::vector<Episode> Play(const std::vector<const PromptedProblem*>& problems, int64_t answers,
+                            double temperature, uint64_t seed);
+  std::vector<Reward> Score(const std::vector<Episode>& episodes);
   // Whether the rules or the user's command call it right.
   bool IsRight(const Reward& reward) const;
 
@@ -65,6 +65,7 @@ class Explorer {
   const ProblemPool& pool_;
   Transformer& policy_;
   RewardSet& rewards_;
+  std::optional<ExternalJudge> environment_;  // where there are several turns
 };
 
 }  // namespace fathom

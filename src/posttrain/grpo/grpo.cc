@@ -17,6 +17,7 @@
 #include "infer/loaded_model.h"
 #include "posttrain/grpo/experience.h"
 #include "posttrain/grpo/grpo_plan.h"
+#include "posttrain/grpo/lesson.h"
 #include "posttrain/grpo/policy_step.h"
 #include "posttrain/grpo/reward_watch.h"
 #include "train/report.h"
@@ -179,23 +180,17 @@ class Grpo {
     KeepReference();
     const Experience experience = explorer_.Gather(progress_.draws);
     const double rollout_seconds = SecondsSince(start);
-    std::vector<WeighedRollout> batch;
-    for (size_t i = 0; i < experience.rollouts.size(); ++i) {
-      const Rollout& rollout = experience.rollouts[i];
-      if (!config_.policy.learn_unfinished && !rollout.finished) continue;
-      batch.push_back({.rollout = &rollout, .advantage = experience.advantages[i]});
+    std::vector<Lesson> batch;
+    for (size_t i = 0; i < experience.episodes.size(); ++i) {
+      const Episode& episode = experience.episodes[i];
+      if (!config_.policy.learn_unfinished && !episode.finished) continue;
+      batch.push_back({.episode = &episode, .advantage = experience.advantages[i]});
     }
     const double lr =
         LearningRate(config_.schedule, config_.optimizer.lr, progress_.step, config_.steps);
     Updates updates;
     if (!batch.empty()) {
-      if (config_.policy.kl > 0) {
-        std::vector<const Rollout*> rollouts;
-        for (const WeighedRollout& rollout : batch) rollouts.push_back(rollout.rollout);
-        auto reference = ReferenceLogProbs(rollouts);
-        for (size_t i = 0; i < batch.size(); ++i)
-          batch[i].reference_logprobs = std::move(reference[i]);
-      }
+      if (config_.policy.kl > 0) AddReferenceLogProbs(batch);
       for (int64_t epoch = 0; epoch < config_.policy.inner_epochs; ++epoch) {
         Update(batch, epoch, lr, updates);
       }
@@ -208,6 +203,19 @@ class Grpo {
     if (Due(config_.sample.every)) LogSamples(experience, progress);
   }
 
+  void AddReferenceLogProbs(std::vector<Lesson>& batch) {
+    std::vector<const Rollout*> rollouts;
+    for (const Lesson& lesson : batch) {
+      for (const Rollout& rollout : lesson.episode->sequences) rollouts.push_back(&rollout);
+    }
+    std::vector<std::vector<double>> logprobs = ReferenceLogProbs(rollouts);
+    size_t next = 0;
+    for (Lesson& lesson : batch) {
+      for (size_t i = 0; i < lesson.episode->sequences.size(); ++i)
+        lesson.reference_logprobs.push_back(std::move(logprobs[next++]));
+    }
+  }
+
   // What the updates of one step came to.
   struct Updates {
     int64_t count = 0;
@@ -216,8 +224,7 @@ class Grpo {
     ExpertLoad expert_load;
   };
 
-  void Update(const std::vector<WeighedRollout>& batch, int64_t epoch, double lr,
-              Updates& updates) {
+  void Update(const std::vector<Lesson>& batch, int64_t epoch, double lr, Updates& updates) {
     // Parts of a mini-batch are of all groups: the order is shuffled, the same for a step.
     std::vector<size_t> order(batch.size());
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -228,9 +235,8 @@ class Grpo {
       for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.NextBelow(i)]);
     }
     for (size_t part = 0; part < parts; ++part) {
-      std::vector<WeighedRollout> some;
-      for (size_t i = part * order.size() / parts; i < (part + 1) * order.size() / parts; ++i)
-        some.push_back(batch[order[i]]);
+      const size_t begin = part * order.size() / parts, end = (part + 1) * order.size() / parts;
+      const auto some = WeighLessons(loss_, batch, std::span(order).subspan(begin, end - begin));
       const int64_t per_step = config_.policy.inner_epochs * config_.policy.mini_batches;
       const int64_t number = progress_.step * per_step + updates.count;
       const PolicyStepResult result = policy_step_.Run(context_, some, number, lr);
@@ -286,6 +292,7 @@ class Grpo {
       line["proxy"] = experience.proxy / written;
       line["gold"] = gold;
     }
+    if (config_.rollout.turns > 1) line["turns"] = experience.turns / written;
     line["answer_tokens"] = experience.tokens / written;
     line["finished"] = experience.finished / written;
     line["groups_without_spread"] = experience.groups_without_spread;
@@ -307,9 +314,21 @@ class Grpo {
                         100 * experience.right / written, experience.tokens / written);
   }
 
+  std::string Shown(const Episode& episode) const {
+    if (episode.said.empty()) return model_.tokenizer.Decode(episode.sequences.front().answer);
+    std::string text;
+    for (const ChatMessage& message : episode.said) {
+      if (!text.empty()) text += "\n\n";
+      text += message.role + ": ";
+      if (message.reasoning) text += fmt::format("<think>{}</think>", *message.reasoning);
+      text += message.content;
+    }
+    return text;
+  }
+
   // The first group of a step: the best and the worst answer.
   void LogSamples(const Experience& experience, Progress& progress) {
-    if (experience.rollouts.empty()) return;
+    if (experience.episodes.empty()) return;
     const auto group = static_cast<size_t>(config_.rollout.answers);
     const auto better = [](const Reward& a, const Reward& b) { return a.total < b.total; };
     const auto begin = experience.rewards.begin();
@@ -323,10 +342,10 @@ class Grpo {
         parts += fmt::format("{}{} {:.3f}", c == 0 ? ": " : ", ", explorer_.rewards().name(c),
                              experience.rewards[i].components[c].value);
       }
+      const Episode& episode = experience.episodes[i];
       const std::string text =
-          fmt::format("{}\n\n{}\n\n[reward {:.3f}{}]", experience.problems[i]->problem.question(),
-                      model_.tokenizer.Decode(experience.rollouts[i].answer),
-                      experience.rewards[i].total, parts);
+          fmt::format("{}\n\n{}\n\n[reward {:.3f}{}]", episode.problem->problem.question(),
+                      Shown(episode), experience.rewards[i].total, parts);
       log_->WriteNow({{"kind", "sample"},
                       {"step", progress_.step},
                       {"text", text},

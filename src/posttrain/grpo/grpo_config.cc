@@ -39,6 +39,8 @@ void Describe(Config& config, Fields& fields) {
     section.Field("max_tokens", config.rollout.max_tokens, 1, 1 << 24);
     section.Field("temperature", config.rollout.temperature, 0.01, 100);
     section.Field("refills", config.rollout.refills, 0, 1000);
+    section.Field("turns", config.rollout.turns, 1, 1000);
+    section.Field("message_tokens", config.rollout.message_tokens, 1, 1 << 20);
   });
   fields.Section("policy", [&](auto& section) {
     section.Field("clip_low", config.policy.clip_low, 0, 1);
@@ -88,27 +90,17 @@ void CheckComponents(const GrpoConfig& config, std::string_view where) {
   if (reward.language != 0) names.insert("language");
   if (reward.overlong != 0) names.insert("overlong");
   if (!reward.verifier.empty()) names.insert("external");
-  const std::set<std::string> taken = {"kind",
-                                       "step",
-                                       "tokens",
-                                       "loss",
-                                       "reward",
-                                       "answer_tokens",
-                                       "finished",
-                                       "kl",
-                                       "ratio",
-                                       "groups_without_spread",
-                                       "clipped",
-                                       "deviation",
-                                       "lr",
-                                       "grad_norm",
-                                       "max_violation",
-                                       "expert_load",
-                                       "rollout_seconds",
-                                       "seconds",
-                                       "time",
-                                       "proxy",
-                                       "gold"};
+  const std::set<std::string> taken = {"kind",        "step",
+                                       "tokens",      "loss",
+                                       "reward",      "answer_tokens",
+                                       "finished",    "kl",
+                                       "ratio",       "groups_without_spread",
+                                       "turns",       "clipped",
+                                       "deviation",   "lr",
+                                       "grad_norm",   "max_violation",
+                                       "expert_load", "rollout_seconds",
+                                       "seconds",     "time",
+                                       "proxy",       "gold"};
   for (const auto& model : reward.models) {
     if (!model.name.empty() && !taken.contains(model.name) && names.insert(model.name).second)
       continue;
@@ -134,6 +126,12 @@ void CheckTogether(const GrpoConfig& config, std::string_view where) {
           "give at least one, for example [[data.source]] path = \"problems.jsonl\"");
   require(config.rollout.problems * config.rollout.answers >= config.policy.mini_batches,
           "policy.mini_batches are more than answers of a step");
+  require(config.rollout.turns == 1 || !config.reward.verifier.empty(),
+          "rollout.turns are several, and there is no environment to talk to",
+          "give its command as reward.verifier");
+  require(config.rollout.turns == 1 || config.policy.ratio == "token",
+          "policy.ratio = \"answer\" is for one answer, and rollout.turns are several",
+          "leave policy.ratio out");
   require(config.ema_decay == 0, "ema_decay is for fathom train and fathom sft", "leave it out");
   require(ScriptOfLanguage(config.reward.language_code).has_value(),
           fmt::format("reward.language_code '{}' is not known", config.reward.language_code),
@@ -165,7 +163,7 @@ PolicyLossOptions GrpoConfig::Loss() const {
                   : policy.norm == "constant" ? LossNorm::kConstant
                                               : LossNorm::kAnswer,
           .ratio = policy.ratio == "answer" ? RatioOf::kAnswer : RatioOf::kToken,
-          .longest = rollout.max_tokens};
+          .longest = rollout.turns * rollout.max_tokens};
 }
 
 GrpoConfig GrpoConfig::Load(const std::filesystem::path& path,

@@ -42,6 +42,12 @@ struct GrpoConfig : TrainingSettings {
     int64_t max_tokens = 256;
     double temperature = 1;
     int64_t refills = 4;  // more problems drawn for those whose answers all got the same reward
+    // With more than one turn, reward.verifier is an environment that may say something in place
+    // of a reward; what it says has so many tokens at most.
+    int64_t turns = 1, message_tokens = 256;
+
+    // Of a problem's answer, or of the conversation about it.
+    int64_t MostTokens() const { return turns * max_tokens + (turns - 1) * message_tokens; }
   } rollout;
 
   struct Policy {

@@ -41,7 +41,7 @@ double CacheBytes(const GrpoConfig& config, const ModelConfig& model, const Prob
   std::vector<size_t> prompts, held_out;
   for (const PromptedProblem& problem : pool.problems()) prompts.push_back(problem.prompt.size());
   for (const PromptedProblem& problem : pool.held_out()) held_out.push_back(problem.prompt.size());
-  const int64_t tokens = config.rollout.max_tokens;
+  const int64_t tokens = config.rollout.MostTokens();
   const int64_t rollouts = CachePages(prompts, static_cast<size_t>(config.rollout.problems),
                                       config.rollout.answers, tokens);
   const size_t validated = std::min(held_out.size(), static_cast<size_t>(config.validation.tokens));
@@ -70,7 +70,7 @@ GrpoPlan PlanGrpo(Context& context, const GrpoConfig& config, const ChatModel& m
   GrpoPlan plan{.problems = static_cast<int64_t>(pool.problems().size()),
                 .held_out = static_cast<int64_t>(pool.held_out().size()),
                 .answers = config.rollout.problems * config.rollout.answers};
-  plan.answer_tokens = plan.answers * config.rollout.max_tokens;
+  plan.answer_tokens = plan.answers * config.rollout.turns * config.rollout.max_tokens;
   plan.memory = PlanTraining(config, Stages(config, model.config), *context.backend, *context.pool);
   plan.memory[MemoryRole::kCache] = CacheBytes(config, model.config, pool);
   plan.memory[MemoryRole::kPacked] += ReferenceBytes(context, config, model.config);

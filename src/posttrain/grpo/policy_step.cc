@@ -28,10 +28,21 @@ class RolloutBatch {
     return {.sequences = sequences_, .inputs = {ids_}, .targets = {targets_}};
   }
   size_t size() const { return answers_.size(); }
-  // The part of an array over the batch's tokens that belongs to an answer.
-  template <typename T>
-  std::span<T> Answer(std::span<T> values, size_t i) const {
-    return values.subspan(answers_[i].first, answers_[i].second);
+  // Of an array over the batch's tokens, what belongs to the written tokens of an answer.
+  std::vector<double> Written(std::span<const double> values, size_t i) const {
+    std::vector<double> written;
+    for (const auto& [begin, count] : answers_[i].rollout->written) {
+      const auto part = values.subspan(answers_[i].begin + begin, count);
+      written.insert(written.end(), part.begin(), part.end());
+    }
+    return written;
+  }
+  // The other way round.
+  void PutWritten(std::span<const double> written, size_t i, std::span<double> values) const {
+    for (const auto& [begin, count] : answers_[i].rollout->written) {
+      std::copy_n(written.begin(), count, values.begin() + answers_[i].begin + begin);
+      written = written.subspan(count);
+    }
   }
 
  private:
@@ -44,16 +55,20 @@ class RolloutBatch {
     ids_.insert(ids_.end(), rollout.prompt.begin(), rollout.prompt.end());
     ids_.insert(ids_.end(), rollout.answer.begin(), rollout.answer.end() - 1);
     targets_.resize(ids_.size(), -1);
-    const auto first =
-        static_cast<int64_t>(targets_.size()) - static_cast<int64_t>(rollout.answer.size());
-    std::copy(rollout.answer.begin(), rollout.answer.end(), targets_.begin() + first);
+    const size_t first = targets_.size() - rollout.answer.size();
+    for (const auto& [at, count] : rollout.written)
+      std::copy_n(rollout.answer.begin() + at, count, targets_.begin() + first + at);
     sequences_.push_back({.begin = begin, .count = static_cast<int64_t>(ids_.size()) - begin});
-    answers_.push_back({static_cast<size_t>(first), rollout.answer.size()});
+    answers_.push_back({&rollout, first});
   }
 
   std::vector<int32_t> ids_, targets_;
   std::vector<BatchSequence> sequences_;
-  std::vector<std::pair<size_t, size_t>> answers_;  // begin, count
+  struct Answer {
+    const Rollout* rollout;
+    size_t begin;  // of its tokens as targets
+  };
+  std::vector<Answer> answers_;
 };
 
 }  // namespace
@@ -68,8 +83,8 @@ std::vector<std::vector<double>> AnswerLogProbs(Context& context, const Transfor
                              [&](size_t i) -> const Rollout& { return *rollouts[i]; });
     std::vector<double> all = TokenLosses(context, transformer, batch.Input(), form, temperature);
     for (size_t i = 0; i < batch.size(); ++i) {
-      std::vector<double>& answer = logprobs.emplace_back();
-      for (const double loss : batch.Answer(std::span(all), i)) answer.push_back(-loss);
+      std::vector<double>& answer = logprobs.emplace_back(batch.Written(all, i));
+      for (double& value : answer) value = -value;
     }
     begin += batch.size();
   }
@@ -95,9 +110,6 @@ PolicyStepResult PolicyStep::Run(Context& context, std::span<const WeighedRollou
   for (const Parameter* parameter : store_.masters()) {
     if (!parameter->grad.empty()) context.backend->Zero(context, parameter->grad);
   }
-  int64_t all_tokens = 0;
-  for (const WeighedRollout& rollout : rollouts)
-    all_tokens += static_cast<int64_t>(rollout.rollout->answer.size());
   const int64_t most = settings_.MicroBatchTokens(settings_.batch_tokens);
   PolicyStepResult result;
   for (size_t begin = 0; begin < rollouts.size();) {
@@ -109,15 +121,13 @@ PolicyStepResult PolicyStep::Run(Context& context, std::span<const WeighedRollou
       std::vector<double> gradient(logprobs.size());
       for (size_t i = 0; i < batch.size(); ++i) {
         const WeighedRollout& rollout = rollouts[begin + i];
-        const auto tokens = static_cast<int64_t>(rollout.rollout->answer.size());
-        const double scale =
-            TokenScale(loss_, static_cast<int64_t>(rollouts.size()), all_tokens, tokens);
+        std::vector<double> part(rollout.rollout->logprobs.size());
         result.sums.Add(AnswerLoss(loss_,
                                    {.old_logprobs = rollout.rollout->logprobs,
                                     .reference_logprobs = rollout.reference_logprobs,
                                     .advantage = rollout.advantage},
-                                   batch.Answer(logprobs, i), scale,
-                                   batch.Answer(std::span(gradient), i)));
+                                   batch.Written(logprobs, i), rollout.scale, part));
+        batch.PutWritten(part, i, gradient);
       }
       return gradient;
     };

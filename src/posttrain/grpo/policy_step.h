@@ -17,7 +17,8 @@ namespace fathom {
 struct WeighedRollout {
   const Rollout* rollout;
   double advantage = 0;
-  std::vector<double> reference_logprobs;  // of the answer; empty: no reference
+  double scale = 0;                        // of each written token in the loss (TokenScale)
+  std::vector<double> reference_logprobs;  // of the written tokens; empty: no reference
 };
 
 struct PolicyStepResult {
@@ -27,7 +28,7 @@ struct PolicyStepResult {
   std::string bad;  // not empty: what is not finite
 };
 
-// log-probs of the answers' tokens under a model, computed in groups of at most `group_tokens`
+// log-probs of the written tokens under a model, computed in groups of at most `group_tokens`
 // tokens (one rollout at least).
 std::vector<std::vector<double>> AnswerLogProbs(Context& context, const Transformer& transformer,
                                                 std::span<const Rollout* const> rollouts,

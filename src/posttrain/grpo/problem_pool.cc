@@ -16,6 +16,19 @@ constexpr uint64_t kOrderStreams = 0x6772706f6f726465;
 
 }  // namespace
 
+std::vector<ChatMessage> PromptMessages(const GrpoConfig& config, const TaskProblem& problem) {
+  std::vector<ChatMessage> messages;
+  if (!config.prompt.system.empty())
+    messages.push_back({.role = "system", .content = config.prompt.system});
+  messages.insert(messages.end(), problem.messages.begin(), problem.messages.end());
+  return messages;
+}
+
+jinja::Text RenderPrompt(const GrpoConfig& config, const ChatModel& model,
+                         std::span<const ChatMessage> messages) {
+  return model.chat.Render(ChatMessagesToData(messages), {.think = config.prompt.think, .now = 0});
+}
+
 ProblemPool::ProblemPool(const GrpoConfig& config, const ChatModel& model) : seed_(config.seed) {
   for (const GrpoConfig::ProblemSource& source : config.data.sources) {
     for (TaskProblem& problem : ReadTaskFile(source.path)) {
@@ -42,12 +55,7 @@ ProblemPool::ProblemPool(const GrpoConfig& config, const ChatModel& model) : see
 
 void ProblemPool::Add(const GrpoConfig& config, const ChatModel& model, TaskProblem problem,
                       std::vector<PromptedProblem>& to) {
-  std::vector<ChatMessage> messages;
-  if (!config.prompt.system.empty())
-    messages.push_back({.role = "system", .content = config.prompt.system});
-  messages.insert(messages.end(), problem.messages.begin(), problem.messages.end());
-  const jinja::Text prompt =
-      model.chat.Render(ChatMessagesToData(messages), {.think = config.prompt.think, .now = 0});
+  const jinja::Text prompt = RenderPrompt(config, model, PromptMessages(config, problem));
   PromptedProblem prompted{.problem = std::move(problem),
                            .prompt = EncodePrompt(model.tokenizer, prompt),
                            .inside_thinking = EndsInsideThinking(prompt)};

@@ -18,6 +18,12 @@ struct PromptedProblem {
   bool inside_thinking = false;  // the prompt opened <think>
 };
 
+// The system prompt and the problem's own messages.
+std::vector<ChatMessage> PromptMessages(const GrpoConfig& config, const TaskProblem& problem);
+// The prompt to go on from such messages.
+jinja::Text RenderPrompt(const GrpoConfig& config, const ChatModel& model,
+                         std::span<const ChatMessage> messages);
+
 // The problems of a run: those to learn from, in random orders, and those held out.
 class ProblemPool {
  public:

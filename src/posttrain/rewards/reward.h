@@ -14,11 +14,6 @@
 
 namespace fathom {
 
-struct RewardInput {
-  const TaskProblem* problem;
-  const Completion* completion;
-};
-
 // How a component came to its value.
 enum class RewardStatus : uint8_t {
   kScored,
@@ -31,6 +26,12 @@ std::string_view Name(RewardStatus status);  // "scored", "nan", "timeout", "fai
 struct RewardValue {
   double value = 0;
   RewardStatus status = RewardStatus::kScored;
+};
+
+struct RewardInput {
+  const TaskProblem* problem;
+  const Completion* completion;
+  const RewardValue* verdict = nullptr;  // of the environment that it talked to, where it did
 };
 
 // What is no number is kNotANumber, and what was not scored gets the value `on_failure`.

@@ -9,7 +9,6 @@
 #include <cmath>
 #include <csignal>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
@@ -33,7 +32,9 @@ constexpr int64_t kMostFailures = 10;
 // How long a signal may go unnoticed.
 constexpr int kMostWaitMilliseconds = 200;
 
-RewardValue Failed() { return {0, RewardStatus::kFailed}; }
+VerifierReply Failed(std::string why) {
+  return {.value = {0, RewardStatus::kFailed}, .error = std::move(why)};
+}
 
 // Python writes NaN and Infinity, which are no JSON.
 bool SaysNotANumber(std::string_view line) {
@@ -45,15 +46,20 @@ bool SaysNotANumber(std::string_view line) {
   return lower == "nan" || lower == "inf";
 }
 
-VerifierReply ParseReply(std::string_view line) {
+VerifierReply ParseReply(std::string_view line, bool may_be_message) {
   try {
     const JsonDocument document(line, "reply");
+    if (may_be_message) {
+      if (const auto message = document.root().Find("message"))
+        return {.message = std::string(message->String())};
+    }
     const JsonValue reward = document.root().At("reward");
-    if (reward.IsBool()) return {{reward.Bool() ? 1.0 : 0.0}, ""};
-    return {{reward.Number()}, ""};
+    if (reward.IsBool()) return {.value = {reward.Bool() ? 1.0 : 0.0}};
+    return {.value = {reward.Number()}};
   } catch (const Error& error) {
-    if (SaysNotANumber(line)) return {{0, RewardStatus::kNotANumber}, "the reward is no number"};
-    return {Failed(), fmt::format("{}: {}", error.what(), line.substr(0, 200))};
+    if (SaysNotANumber(line))
+      return {.value = {0, RewardStatus::kNotANumber}, .error = "the reward is no number"};
+    return Failed(fmt::format("{}: {}", error.what(), line.substr(0, 200)));
   }
 }
 
@@ -152,17 +158,17 @@ class VerifierPool::Worker {
     }
     VerifierReply reply;
     if (end != std::string::npos) {
-      reply = ParseReply(std::string_view(received_).substr(0, end));
+      reply = ParseReply(std::string_view(received_).substr(0, end), options_.messages);
       // One line for one request: more would be taken for the next one's.
       if (received_.size() > end + 1) {
-        reply = {Failed(), fmt::format("more than one line: {}", received_.substr(0, 200))};
+        reply = Failed(fmt::format("more than one line: {}", received_.substr(0, 200)));
       }
     } else if (!ended) {
-      reply = {Failed(), fmt::format("a line of more than {} bytes", kMostReplyBytes)};
+      reply = Failed(fmt::format("a line of more than {} bytes", kMostReplyBytes));
     } else if (!received_.empty()) {
-      reply = ParseReply(received_);
+      reply = ParseReply(received_, options_.messages);
     } else {
-      reply = {Failed(), "it ended without a reply"};
+      reply = Failed("it ended without a reply");
     }
     request_ = kNone;
     answered_ = true;
@@ -249,72 +255,14 @@ std::vector<VerifierReply> VerifierPool::Ask(std::span<const std::string> reques
         take(request, std::move(*reply));
       } else if (now >= worker.deadline()) {
         const std::string said = worker.Replace();
-        take(request,
-             {{0, RewardStatus::kTimedOut},
-              fmt::format("no reply within {}{}{}", FormatDuration(options_.timeout_seconds),
-                          said.empty() ? "" : ": ", said)});
+        take(request, {.value = {0, RewardStatus::kTimedOut},
+                       .error = fmt::format("no reply within {}{}{}",
+                                            FormatDuration(options_.timeout_seconds),
+                                            said.empty() ? "" : ": ", said)});
       }
     }
   }
   return replies;
-}
-
-namespace {
-
-class ExternalReward : public RewardFunction {
- public:
-  explicit ExternalReward(VerifierOptions options) : pool_(std::move(options)) {}
-
-  std::string_view name() const override { return "external"; }
-
-  void Score(std::span<const RewardInput> inputs, std::span<RewardValue> values) override {
-    std::vector<std::string> requests;
-    for (const RewardInput& input : inputs) requests.push_back(Request(input));
-    const auto replies = pool_.Ask(requests);
-    for (size_t i = 0; i < values.size(); ++i) {
-      values[i] = replies[i].value;
-      // The first of a kind says more than a count.
-      const auto status = static_cast<size_t>(replies[i].value.status);
-      if (replies[i].error.empty() || std::exchange(warned_[status], true)) continue;
-      spdlog::warn("verifier: {} (counted from here on)", replies[i].error);
-    }
-    if (!std::exchange(said_, true) && !values.empty()) SayWhatIsMissing();
-  }
-
- private:
-  static std::string Request(const RewardInput& input) {
-    const CompletionParts parts = SplitCompletion(*input.completion);
-    nlohmann::ordered_json json;
-    json["problem"] =
-        nlohmann::ordered_json::parse(input.problem->row.empty() ? "null" : input.problem->row);
-    json["completion"] = input.completion->text;
-    json["thinking"] = parts.thinking;
-    json["answer"] = parts.answer;
-    // What is no UTF-8 becomes U+FFFD.
-    return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-  }
-
-  void SayWhatIsMissing() const {
-    if (!pool_.has_namespaces()) {
-      spdlog::warn(
-          "verifier: this kernel gives no namespaces; processes are held by their group, and the "
-          "network is refused call by call (docs/security.md)");
-    }
-    if (!pool_.writes_confined()) {
-      spdlog::warn(
-          "verifier: this kernel has no Landlock; the command can write wherever this user can "
-          "(docs/security.md)");
-    }
-  }
-
-  VerifierPool pool_;
-  bool warned_[4] = {}, said_ = false;
-};
-
-}  // namespace
-
-std::unique_ptr<RewardFunction> MakeExternalReward(VerifierOptions options) {
-  return std::make_unique<ExternalReward>(std::move(options));
 }
 
 }  // namespace fathom

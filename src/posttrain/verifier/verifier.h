@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,12 +17,14 @@ struct VerifierOptions {
   std::string command;  // for /bin/sh
   int workers = 1;      // processes that run it at a time
   double timeout_seconds = 10;
+  bool messages = false;  // a reply may be {"message": "..."} in place of a reward
   SandboxLimits limits;
 };
 
 struct VerifierReply {
   RewardValue value;
-  std::string error;  // why it has no value, in words
+  std::string error;                   // why it has no value, in words
+  std::optional<std::string> message;  // said in its place
 };
 
 // Processes of one command that judge answers: each reads a line of JSON (a request), writes a line
@@ -54,9 +57,5 @@ class VerifierPool {
   bool has_namespaces_ = true, writes_confined_ = true;
   int64_t replies_ = 0, failures_in_a_row_ = 0;
 };
-
-// The reward of a pool ("external"): it is asked with {"problem": the row of the task file,
-// "completion": all that the model wrote, "thinking", "answer": what stands behind the thoughts}.
-std::unique_ptr<RewardFunction> MakeExternalReward(VerifierOptions options);
 
 }  // namespace fathom
