@@ -142,6 +142,21 @@ TEST_F(SftTest, SequencesThatAreTooLongAreLeftOutOrCut) {
   EXPECT_EQ(sequences("truncate"), 301);
 }
 
+// The same answers, in a file of problems.
+TEST_F(SftTest, ProblemsWithTheirAnswersAreLearntToo) {
+  std::string text;
+  for (int i = 0; i < 60; ++i) {
+    text += fmt::format("{{\"question\": \"{}?\", \"answer\": \"{}\"}}\n",
+                        static_cast<char>('a' + i % 8), static_cast<char>('a' + 3 * i % 8));
+  }
+  WriteFileAtomically(directory_ / "problems.jsonl", text);
+  const SftConfig config = Config({"data.source[0].path=problems.jsonl"});
+  const TrainSummary summary = Tune(config);
+  EXPECT_GT(summary.start_score, 2);
+  EXPECT_LT(summary.best_score, 0.5);
+  EXPECT_EQ(Log(config, "start")[0].at("sources")[0].at("conversations"), 60);
+}
+
 TEST_F(SftTest, WhatIsWrongIsOneClearError) {
   EXPECT_ERROR(Config({"data.sequence_lenght=64"}), "did you mean 'data.sequence_length'");
   EXPECT_ERROR(Config({"data.turns=some"}), "'some' is not one of all, last");
@@ -153,6 +168,11 @@ TEST_F(SftTest, WhatIsWrongIsOneClearError) {
   WriteFileAtomically(directory_ / "chat.jsonl",
                       "{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]}\n");
   EXPECT_ERROR(Tune(Config({"output=none"})), "have no answer to learn");
+  WriteFileAtomically(directory_ / "chat.jsonl", "{\"question\": \"a?\"}\n");
+  EXPECT_ERROR(Tune(Config({"output=none"})), "chat.jsonl:1: has no key 'answer'");
+  WriteFileAtomically(directory_ / "chat.jsonl", "{\"text\": \"a\"}\n");
+  EXPECT_ERROR(Tune(Config({"output=none"})),
+               "chat.jsonl:1: has neither 'messages' nor a question");
 }
 
 TEST_F(SftTest, ConfigsReadBackAsTheyWereWritten) {

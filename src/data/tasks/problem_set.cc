@@ -19,20 +19,6 @@ constexpr int kMostRepeats = 1000;
 // So many in a row with numbers that are too large, and there are (nearly) none without.
 constexpr int kMostTooLarge = 20'000;
 
-std::string Marked(const std::string& response, AnswerMark mark) {
-  switch (mark) {
-    case AnswerMark::kBoxed:
-      return fmt::format("\\boxed{{{}}}", response);
-    case AnswerMark::kHash:
-      return fmt::format("#### {}", response);
-    case AnswerMark::kTags:
-      return fmt::format("<answer>{}</answer>", response);
-    case AnswerMark::kSentence:
-      break;
-  }
-  return fmt::format("The answer is {}.", response);
-}
-
 bool HasLarger(std::string_view text, int64_t largest) {
   int64_t number = 0;
   for (const char c : text) {
@@ -54,6 +40,20 @@ bool IsHasty(std::string_view id, double share) {
 }
 
 }  // namespace
+
+std::string Marked(const std::string& response, AnswerMark mark) {
+  switch (mark) {
+    case AnswerMark::kBoxed:
+      return fmt::format("\\boxed{{{}}}", response);
+    case AnswerMark::kHash:
+      return fmt::format("#### {}", response);
+    case AnswerMark::kTags:
+      return fmt::format("<answer>{}</answer>", response);
+    case AnswerMark::kSentence:
+      break;
+  }
+  return fmt::format("The answer is {}.", response);
+}
 
 uint64_t ForEachProblem(const ProblemSetOptions& options,
                         FunctionRef<void(const SetProblem&)> visit) {

@@ -49,6 +49,9 @@ enum class AnswerMark : uint8_t {
   kSentence,  // "sentence": The answer is 42.
 };
 
+// The answer that says it.
+std::string Marked(const std::string& response, AnswerMark mark);
+
 struct RowStyle {
   ProblemForm form = ProblemForm::kTask;
   AnswerMark mark = AnswerMark::kBoxed;  // of kChat

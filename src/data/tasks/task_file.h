@@ -3,8 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "data/tasks/task_problem.h"
 
 namespace fathom {
@@ -24,5 +26,8 @@ namespace fathom {
 enum class TaskAnswers : uint8_t { kRequired, kOptional };
 std::vector<TaskProblem> ReadTaskFile(const std::filesystem::path& path, size_t limit = 0,
                                       TaskAnswers answers = TaskAnswers::kRequired);
+// One row of such a file; its id is "id", or else where it stands. Same errors.
+TaskProblem ReadTaskRow(const JsonValue& row, std::string_view where,
+                        TaskAnswers answers = TaskAnswers::kRequired);
 
 }  // namespace fathom

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "data/tasks/task_file.h"
 
 namespace fathom {
 namespace {
@@ -18,7 +19,7 @@ class SequenceEncoder : public RowEncoder {
 
   EncodedRow Encode(const JsonValue& conversation) const override {
     EncodedRow row;
-    for (LabelledTokens& sequence : encoder_.Encode(conversation)) {
+    for (LabelledTokens& sequence : Sequences(conversation)) {
       const auto most = static_cast<size_t>(options_.most_tokens);
       if (sequence.ids.size() > most) {
         ++row.too_long;
@@ -37,6 +38,18 @@ class SequenceEncoder : public RowEncoder {
   }
 
  private:
+  std::vector<LabelledTokens> Sequences(const JsonValue& row) const {
+    if (!row.IsObject() || row.Find("messages")) return encoder_.Encode(row);
+    if (!row.Find("question") && !row.Find("problem") && !row.Find("prompt")) {
+      throw Error(row.path(), "has neither 'messages' nor a question",
+                  "a row is a conversation, or a problem with its answer");
+    }
+    const TaskProblem problem = ReadTaskRow(row, row.path());
+    if (problem.answers.empty()) throw Error(row.path(), "has no key 'answer', and that is learnt");
+    return encoder_.Encode(ChatMessagesToData(SolvedConversation(problem, options_.solution)),
+                           {.now = 0}, row.path());
+  }
+
   const ConversationEncoder& encoder_;
   int64_t vocabulary_;
   const ConversationCorpusOptions& options_;

@@ -7,6 +7,7 @@
 #include "data/packed_documents.h"
 #include "data/row_corpus.h"
 #include "posttrain/sft/conversation.h"
+#include "posttrain/sft/solved_problem.h"
 
 namespace fathom {
 
@@ -16,11 +17,14 @@ enum class TooLong { kDrop, kTruncate };
 struct ConversationCorpusOptions {
   int64_t most_tokens = 0;  // of a sequence
   TooLong too_long = TooLong::kDrop;
+  SolutionPart solution = SolutionPart::kThoughts;  // of rows that are problems
   RowCorpusOptions rows;
 };
 
-// The sequences of a source's conversations. Of a store's tokens, twice the id is kept, plus one
-// where the token is to be predicted; a store's bytes count these targets. See ReadSequence.
+// The sequences of a source's conversations. A row without "messages" is a problem with its answer
+// (data/tasks/task_file.h), GSM8K's and MATH's too, and becomes one. Of a store's tokens, twice the
+// id is kept, plus one where the token is to be predicted; a store's bytes count these targets. See
+// ReadSequence.
 //
 // Errors of MakeRowCorpus, and when there is nothing to learn at all.
 RowCorpus MakeConversationCorpus(const SourceSpec& spec, const ConversationEncoder& encoder,

@@ -161,6 +161,8 @@ class Tuning : public TrainingTask {
     const ConversationCorpusOptions options{
         .most_tokens = config_.data.sequence_length + 1,
         .too_long = config_.data.too_long == "truncate" ? TooLong::kTruncate : TooLong::kDrop,
+        .solution =
+            config_.data.solution == "thoughts" ? SolutionPart::kThoughts : SolutionPart::kContent,
         .rows = {.held_out_fraction = config_.data.held_out_fraction, .seed = config_.seed}};
     for (size_t i = 0; i < config_.data.sources.size(); ++i) {
       const SourceSpec& source = config_.data.sources[i];

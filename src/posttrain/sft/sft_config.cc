@@ -27,6 +27,7 @@ void Describe(Config& config, Fields& fields) {
     section.Field("held_out_fraction", config.data.held_out_fraction, 0, 0.9);
     section.Field("turns", config.data.turns, {"all", "last"});
     section.Field("too_long", config.data.too_long, {"drop", "truncate"});
+    section.Field("solution", config.data.solution, {"thoughts", "content"});
     const SourceSpec plain{.extensions = {".jsonl", ".jsonl.zst"}};
     section.Sections("source", config.data.sources, plain, [](auto& table, auto& source) {
       table.Require("path");

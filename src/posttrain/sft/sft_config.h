@@ -26,8 +26,9 @@ struct SftConfig : TrainingSettings {
     std::vector<SourceSpec> sources;
     int64_t sequence_length = 2048;
     double held_out_fraction = 0.02;
-    std::string turns = "all";      // or "last": which answers of a conversation are learnt
-    std::string too_long = "drop";  // or "truncate"
+    std::string turns = "all";          // or "last": which answers of a conversation are learnt
+    std::string too_long = "drop";      // or "truncate"
+    std::string solution = "thoughts";  // or "content": what those of problems become
   } data;
 
   // A teacher with the same tokenizer whose probabilities are learnt, too (SoftTargets,
