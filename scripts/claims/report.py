@@ -1,12 +1,16 @@
 """Pictures and tables from the committed logs: docs/claims/*.svg, and the tables of docs/claims.md between its marks."""
 
+import pathlib
 import re
 import statistics
+import sys
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))
+from charts import Chart
 
 import cells
 import outliers
 import results
-from pictures import Chart
 
 ABOUT = {variant.name: variant.about for variant in cells.VARIANTS}
 
