@@ -137,7 +137,8 @@ TEST_F(ServeAccessTest, LimitsAreSaidInOpenAisWords) {
   Ask("/v1/completions", Short(30));
   const json error = Ask("/v1/completions", Short(1), 429)["error"];
   EXPECT_EQ(error["type"], "insufficient_quota");
-  for (const json& key : RunJson({"keys", "list", "--ledger", Ledger(), "--json"})["keys"]) {
+  const json listed = RunJson({"keys", "list", "--ledger", Ledger(), "--json"});
+  for (const json& key : listed["keys"]) {
     EXPECT_EQ(key["spent_dollars"], key["name"] == "busy" ? "0.00" : "0.00003") << key;
   }
 }
