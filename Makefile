@@ -34,7 +34,7 @@ test-long: test
 	@scripts/fuzz.sh 1000000
 
 # Products beside oneDNN's, inference beside llama.cpp's and ik_llama.cpp's where LLAMA_CPP and IK_LLAMA_CPP are the
-# directories of their llama-bench, a training step beside PyTorch's, the tokenizer beside Hugging Face's.
+# directories of their llama-bench, a training step beside PyTorch's, a step of GRPO beside TRL's, the tokenizer beside Hugging Face's.
 bench:
 	@scripts/install-packages.sh bench
 	@$(MAKE) --no-print-directory all
@@ -45,6 +45,7 @@ bench:
 	@bench/inference.py --fathom build/$(PRESET)/fathom $(if $(LLAMA_CPP),--llama-cpp $(LLAMA_CPP)) \
 		$(if $(IK_LLAMA_CPP),--ik-llama-cpp $(IK_LLAMA_CPP))
 	@bench/training_step.py --fathom build/$(PRESET)/fathom --recipe bf16 --recipe fp8
+	@bench/grpo_step.py --fathom build/$(PRESET)/fathom
 	@if [ -d $(DATA) ]; then scripts/parity/tokenizer.py speed --data $(DATA) \
 		--bench build/$(PRESET)/bench/fathom_tokenizer_bench; \
 		zcat $(DATA)/deepseek-v3.tokenizer.json.gz >build/deepseek-v3.tokenizer.json; \

@@ -130,6 +130,16 @@ class Fathom:
                                  reward=self.reward)
         return [line for line in log_of(output) if line["kind"] == "step"][1:]
 
+    def prompt_tokens(self):
+        """Of a problem, on average."""
+        lengths = []
+        for line in self.problems.read_text().splitlines():
+            messages = json.dumps([{"role": "user", "content": json.loads(line)["question"]}])
+            done = subprocess.run([self.arguments.fathom, "tokenize", "chat", self.model], input=messages, text=True,
+                                  stdout=subprocess.PIPE, check=True)
+            lengths.append(len(done.stdout.split()))
+        return statistics.mean(lengths)
+
     def training_rate(self):
         """Tokens a second of `fathom train`, rows of 320."""
         steps = [line for line in log_of(self.train(STEPS)) if line["kind"] == "step"]
@@ -226,6 +236,7 @@ def main():
           "tokens at most")
     with tempfile.TemporaryDirectory() as temporary:
         fathom = Fathom(arguments, pathlib.Path(temporary))
+        prompt = fathom.prompt_tokens()
         peer = None if arguments.no_peer else best_peer(fathom, arguments.variant)
         steps = {attention: [] for attention in ATTENTION}
         decoding, training, peer_steps = [], [], []
@@ -246,7 +257,8 @@ def main():
         rollout = statistics.median(step["rollout_seconds"] for step in steps[attention])
         length = statistics.mean(step["answer_tokens"] for step in steps[attention])
         tokens = length * PROBLEMS * GROUP
-        floor = tokens / statistics.median(decoding) + tokens / statistics.median(training)
+        rows = tokens + prompt * PROBLEMS * GROUP
+        floor = tokens / statistics.median(decoding) + rows / statistics.median(training)
         line = (f"fathom {of:6}{seconds:7.2f} s a step ({rollout:.2f} of them rollouts), {length:.0f} tokens an answer; "
                 f"{floor / seconds:.0%} of its parts' speed")
         if peer_seconds:

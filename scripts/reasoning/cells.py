@@ -21,7 +21,7 @@ def base(work, seed, student=False):
 
 
 def tuned(work, seed, student=False):
-    """A base model that has seen conversations, of which half work the answer out."""
+    """A base model that has seen conversations, of which a quarter work the answer out."""
     name = f"tuned-{'student-' if student else ''}s{seed}"
     return work.run("sft", "tune.toml", name, [f"seed={seed}", f"model.init_from={base(work, seed, student)}",
                                                f"data.source=[{{path='{work.data / 'chats.jsonl'}'}}]"])

@@ -39,7 +39,7 @@ def prepare(fathom, directory):
             _, layout, worked = chance.choices(LAYOUTS, shares)[0]
             out.write(json.dumps({"id": row["id"], "text": story(row, layout, worked)}) + "\n")
     problems(fathom, part / "chats.jsonl", "words", "--difficulty", "3", "--count", "3000", "--form", "chat", "--mark",
-             "sentence", "--hasty", "0.5", "--seed", "1")
+             "sentence", "--hasty", "0.75", "--seed", "1")
     problems(fathom, part / "tasks.jsonl", "words", "--difficulty", "3", "--count", "4000", "--seed", "2")
     problems(fathom, part / "held-out.jsonl", "words", "--difficulty", "3", "--count", "500", "--held-out")
     part.rename(directory)
