@@ -23,9 +23,11 @@ double NiceStep(double step) {
 
 std::vector<Point> Smooth(const std::vector<Point>& points) {
   std::vector<Point> smooth;
-  double mean = points.empty() ? 0 : points.front().y;
+  const double least = std::max(0.1, 10 / static_cast<double>(std::max<size_t>(10, points.size())));
+  double mean = 0;
   for (const Point& point : points) {
-    mean += 0.1 * (point.y - mean);
+    // At first the plain mean of what there is.
+    mean += std::max(least, 1 / static_cast<double>(smooth.size() + 1)) * (point.y - mean);
     smooth.push_back({point.x, mean});
   }
   return smooth;

@@ -10,7 +10,8 @@ struct Point {
   double x, y;
 };
 
-// An exponential mean, started at the first value.
+// An exponential mean of the last ten or so, begun as a plain mean; of fewer where there are not
+// many.
 std::vector<Point> Smooth(const std::vector<Point>& points);
 
 // What a picture of two panels begins with: its size, and the styles that panels use. It ends with

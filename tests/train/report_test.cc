@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "base/file.h"
+#include "train/report_panel.h"
 
 namespace fathom::test {
 namespace {
@@ -34,6 +37,35 @@ TEST(Report, ShowsTheRunAndEscapesWhatModelsWrite) {
   EXPECT_NE(html.find("&lt;here&gt;"), std::string::npos);
   EXPECT_NE(ReadFile(output / "loss.svg").find("order-4 byte model 1.750"), std::string::npos);
   std::filesystem::remove_all(output);
+}
+
+// A curve is followed closely where there are few points, and its noise is taken away where there
+// are many.
+TEST(Report, CurvesAreSmoothedByHowManyPointsThereAre) {
+  const auto step_at = [](int count, int at) {
+    std::vector<Point> points;
+    for (int i = 0; i < count; ++i) points.push_back({static_cast<double>(i), i < at ? 0.0 : 1.0});
+    return Smooth(points);
+  };
+  EXPECT_EQ(step_at(8, 4)[4].y, 1);
+  EXPECT_GT(step_at(30, 10)[20].y, 0.97);
+  EXPECT_NEAR(step_at(1000, 500)[509].y, 1 - std::pow(0.9, 10), 1e-12);
+  // The first ones are as good as each other.
+  EXPECT_NEAR(Smooth({{0, 3},
+                      {1, 1},
+                      {2, 2},
+                      {3, 0},
+                      {4, 0},
+                      {5, 0},
+                      {6, 0},
+                      {7, 0},
+                      {8, 0},
+                      {9, 0},
+                      {10, 0},
+                      {11, 0}})[1]
+                  .y,
+              3 + (1 - 3) * 10 / 12.0, 1e-12);
+  EXPECT_TRUE(Smooth({}).empty());
 }
 
 // A run that was interrupted before its first step.
