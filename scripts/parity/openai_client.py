@@ -129,7 +129,7 @@ def tools(client):
         client.chat.completions.create(**request, tool_choice={"type": "function", "function": {"name": "none"}})
         check(False, "a tool that is not there is refused")
     except openai.BadRequestError as error:
-        check(error.param == "tools", "a tool that is not there is refused")
+        check(error.param == "tool_choice", "a tool that is not there is refused")
 
 
 def responses(client):
