@@ -184,7 +184,7 @@ class Trl:
             output_dir=str(self.fathom.directory / "trl"), max_steps=STEPS, learning_rate=1e-5, use_cpu=True, bf16=True,
             per_device_train_batch_size=self.rows, gradient_accumulation_steps=PROBLEMS * GROUP // self.rows,
             num_generations=GROUP, max_completion_length=ANSWER, temperature=1.0, beta=0.0, num_iterations=1,
-            save_strategy="no", report_to=[], disable_tqdm=True, logging_strategy="no")
+            gradient_checkpointing=False, save_strategy="no", report_to=[], disable_tqdm=True, logging_strategy="no")
         trainer = trl.GRPOTrainer(model=model, processing_class=tokenizer, reward_funcs=reward, args=config,
                                   train_dataset=prompts, callbacks=[Clock()])
         trainer.train()

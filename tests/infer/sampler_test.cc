@@ -2,11 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>
 
 #include "base/error.h"
+#include "base/random.h"
 
 namespace fathom::test {
 namespace {
@@ -138,6 +140,33 @@ TEST(Sampler, DrawsFromTwoDistributionsAgreeAsOftenAsTheyCan) {
 }
 
 // What one position drew says nothing about another's, nor one choice's about another's.
+// Most tokens are passed over by a bound on when they come; who comes first is the same. Where k is
+// the whole vocabulary nobody is passed over.
+TEST(Sampler, BoundsDoNotChangeWhoComesFirst) {
+  RandomStream random(7);
+  int likeliest = 0, draws = 0;
+  for (const size_t size : {1, 2, 63, 64, 65, 1000, 4097}) {
+    for (const double temperature : {0.01, 0.3, 1.0, 1.7, 100.0}) {
+      std::vector<float> logits;
+      for (size_t i = 0; i < size; ++i)
+        logits.push_back(static_cast<float>(4 * random.NextNormal()) - 100);
+      if (size > 2) logits[1] = -std::numeric_limits<float>::infinity();
+      const auto largest = std::max_element(logits.begin(), logits.end()) - logits.begin();
+      Sampler fast({.temperature = temperature, .seed = size}, 3);
+      Sampler all({.temperature = temperature, .top_k = static_cast<int64_t>(size), .seed = size},
+                  3);
+      for (int64_t position = 0; position < 200; ++position) {
+        const int32_t token = fast.Sample(logits, position + (position << 33));
+        ASSERT_EQ(token, all.Sample(logits, position + (position << 33)))
+            << size << " tokens, temperature " << temperature << ", position " << position;
+        ++draws;
+        likeliest += token == largest ? 1 : 0;
+      }
+    }
+  }
+  EXPECT_LT(likeliest, draws * 3 / 4);
+}
+
 TEST(Sampler, DrawsAreIndependent) {
   const std::vector<double> p = {0.5, 0.3, 0.2};
   const auto logits = LogitsOf(p);

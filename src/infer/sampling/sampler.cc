@@ -7,12 +7,10 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "infer/sampling/race.h"
 
 namespace fathom {
 namespace {
-
-// The random numbers of draws, among the streams of a key.
-constexpr uint32_t kRaceStream = 2;
 
 // The place of the largest logit, the first of equal ones.
 size_t Largest(std::span<const float> logits) {
@@ -86,6 +84,8 @@ int32_t Sampler::Sample(std::span<const float> model_logits, int64_t position,
   const std::span<const float> logits = rules_.Apply(model_logits, ahead);
   const size_t largest = Largest(logits);
   if (params_.greedy()) return static_cast<int32_t>(largest);
+  const bool whole = params_.top_k == 0 && params_.top_p == 1 && params_.min_p == 0;
+  if (whole) return Race(logits, largest, position);
   Truncate(logits, largest);
   size_t first = kept_.size();
   double best = 0;
@@ -108,6 +108,31 @@ int32_t Sampler::Sample(std::span<const float> model_logits, int64_t position,
   race(static_cast<size_t>(likeliest - kept_.begin()));
   for (size_t i = 0; i < kept_.size(); ++i) race(i);
   return kept_[first];
+}
+
+int32_t Sampler::Race(std::span<const float> logits, size_t largest, int64_t position) const {
+  // The likeliest token is an early one.
+  auto first = static_cast<int32_t>(largest);
+  double best = -std::log(Uniform(position, first));
+  RaceBounds bounds(key_, position, logits[largest], params_.temperature);
+  for (size_t begin = 0; begin < logits.size(); begin += RaceBounds::kBlock) {
+    const size_t count = std::min<size_t>(RaceBounds::kBlock, logits.size() - begin);
+    const auto earliest =
+        bounds.Earliest(static_cast<int32_t>(begin), logits.subspan(begin, count));
+    const auto latest = static_cast<float>(best * (1 + 1e-6));
+    for (size_t i = 0; i < count; ++i) {
+      if (earliest[i] > latest) continue;
+      const auto id = static_cast<int32_t>(begin + i);
+      const double weight = Weight(logits, largest, id);
+      if (weight == 0) continue;
+      const double time = -std::log(Uniform(position, id)) / weight;
+      if (time < best || (time == best && id < first)) {
+        first = id;
+        best = time;
+      }
+    }
+  }
+  return first;
 }
 
 double Sampler::Uniform(int64_t position, int32_t id) const {

@@ -42,6 +42,8 @@ class Sampler {
   // Leaves the tokens that may be drawn in kept_, ascending by id; the one of the largest logit is
   // among them.
   void Truncate(std::span<const float> logits, size_t largest);
+  // The winner among all tokens.
+  int32_t Race(std::span<const float> logits, size_t largest, int64_t position) const;
   // In (0, 1), one for each position and token.
   double Uniform(int64_t position, int32_t id) const;
 
