@@ -32,7 +32,7 @@ def smooth(values, window=3):
     return [statistics.fmean(values[max(0, i - window + 1):i + 1]) for i in range(len(values))]
 
 
-def curves(root, name, title, runs, keys, top=1.0):
+def curves(root, name, title, runs, keys, top=1.2):
     """Some shares of every run over its steps, a colour each."""
     last = max(step["step"] for run in runs for step in run["steps"])
     chart = Chart(title, "step", "share of the answers", (0, last), (0, top))
