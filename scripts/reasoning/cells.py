@@ -77,12 +77,13 @@ def small(work, seed):
     model = reinforced(work, seed, start, name, SMALL_STEPS)
     spent = work.rl_flops(name, start, work.data / "tasks.jsonl")
     # As many traces as that compute pays for: those of the teacher, and two epochs of tuning on them.
-    trace, price = work.trace_flops(f"rl-s{seed}", teacher, start)
+    tasks = work.data / "tasks.jsonl"
+    trace, price = work.trace_flops(f"rl-s{seed}", teacher, start, tasks)
     count = min(4000, int(spent / price))
     traced = f"small-distilled-s{seed}"
     pupil = work.run("distill", "distill.toml", traced, [
         f"seed={seed}", f"teacher.model={teacher}", f"student.model.init_from={start}", "sampling.samples=1",
-        f"data.limit={count}", f"data.source=[{{path='{work.data / 'tasks.jsonl'}'}}]"])
+        f"data.source=[{{path='{work.first(tasks, count)}'}}]"])
     return {"tuned": measured(work, start, f"tuned-student-s{seed}"),
             "rl": measured(work, model, name, against=start),
             "distilled": measured(work, pupil, traced, against=model),

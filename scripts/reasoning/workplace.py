@@ -73,6 +73,18 @@ class Workplace:
             lengths.append(len(done.stdout.split()))
         return statistics.fmean(lengths)
 
+    def trace_flops(self, name, teacher, student, tasks, epochs=2):
+        """(tokens of a trace, its operations): written by the model of the run `name`, and learnt by a student."""
+        written = [line["answer_tokens"] for line in self.log(name) if line["kind"] == "step"][-1]
+        tokens = self.prompt_tokens(teacher, tasks) + written
+        return written, tokens * (2 * self.parameters(teacher) + epochs * 6 * self.parameters(student))
+
+    def first(self, file, count):
+        """A file of the first rows of another."""
+        part = file.with_name(f"{file.stem}-{count}{file.suffix}")
+        part.write_text("".join(line + "\n" for line in file.read_text().splitlines()[:count]))
+        return part
+
     def rl_flops(self, name, model, tasks, group=8, problems=16):
         """Of a run of reinforcement learning: all answers written, prompts read once a group, those of full steps learnt."""
         prompt, flops, before = self.prompt_tokens(model, tasks), 0.0, 0
