@@ -16,16 +16,16 @@ need be).
 
 import argparse
 import json
-import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+import peers
+
+ROOT = peers.ROOT
 CORPUS = "/usr/include/c++/12"
 PROBLEMS, GROUP, ANSWER, STEPS = 8, 8, 256, 4
 # Log-probs of rollouts and trainer equal bit for bit, and not.
@@ -83,18 +83,6 @@ def parse_arguments():
                         help="try only this one of TRL's, such as grouped_mm,64")
     parser.add_argument("--no-peer", action="store_true", help="Fathom alone")
     return parser.parse_args()
-
-
-def enter_venv(venv):
-    """Runs this script again with the interpreter of the virtual environment, which is made first if need be."""
-    if pathlib.Path(sys.prefix).resolve() == venv.resolve():
-        return
-    if not (venv / "bin/python").exists():
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        requirements = [ROOT / "scripts/parity/requirements.txt", ROOT / "bench/grpo_requirements.txt"]
-        options = [word for file in requirements for word in ("--requirement", file)]
-        subprocess.run([venv / "bin/pip", "install", "--quiet", *options], check=True)
-    os.execv(venv / "bin/python", [str(venv / "bin/python"), *sys.argv])
 
 
 def log_of(output):
@@ -215,24 +203,17 @@ def best_peer(fathom, variants):
     return best
 
 
-def processor():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return platform.machine()
-
-
 def main():
     arguments = parse_arguments()
     if not arguments.no_peer:
-        enter_venv(arguments.venv)
+        peers.enter_venv(arguments.venv, "scripts/parity/requirements.txt", "bench/grpo_requirements.txt")
         import torch
         import transformers
         import trl
 
         torch.set_num_threads(arguments.threads)
         print(f"torch {torch.__version__}, transformers {transformers.__version__}, trl {trl.__version__}", end="; ")
-    print(f"{processor()}, {arguments.threads} threads; {arguments.preset}, {PROBLEMS} x {GROUP} answers of {ANSWER} "
+    print(f"{peers.processor()}, {arguments.threads} threads; {arguments.preset}, {PROBLEMS} x {GROUP} answers of {ANSWER} "
           "tokens at most")
     with tempfile.TemporaryDirectory() as temporary:
         fathom = Fathom(arguments, pathlib.Path(temporary))

@@ -15,16 +15,15 @@ PyTorch comes from scripts/parity/requirements.txt, in the virtual environment o
 import argparse
 import itertools
 import json
-import os
 import pathlib
-import platform
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+import peers
+
+ROOT = peers.ROOT
 CORPUS = "/usr/include/c++/12"
 TOKENS, LENGTH, STEPS = 8192, 512, 4
 
@@ -60,17 +59,6 @@ def parse_arguments():
                         help="try only this one of PyTorch's, such as grouped_mm,compile,8")
     parser.add_argument("--no-peer", action="store_true", help="recipes of Fathom beside each other only")
     return parser.parse_args()
-
-
-def enter_venv(venv):
-    """Runs this script again with the interpreter of the virtual environment, which is made first if need be."""
-    if pathlib.Path(sys.prefix).resolve() == venv.resolve():
-        return
-    if not (venv / "bin/python").exists():
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        requirements = ROOT / "scripts/parity/requirements.txt"
-        subprocess.run([venv / "bin/pip", "install", "--quiet", "--requirement", requirements], check=True)
-    os.execv(venv / "bin/python", [str(venv / "bin/python"), *sys.argv])
 
 
 def fathom_rates(arguments, recipe, directory):
@@ -147,24 +135,17 @@ def best_peer(model_directory, variants):
     return best
 
 
-def processor():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return platform.machine()
-
-
 def main():
     arguments = parse_arguments()
     recipes = arguments.recipe or ["bf16"]
     if not arguments.no_peer:
-        enter_venv(arguments.venv)
+        peers.enter_venv(arguments.venv, "scripts/parity/requirements.txt")
         import torch
         import transformers
 
         torch.set_num_threads(arguments.threads)
         print(f"torch {torch.__version__}, transformers {transformers.__version__}", end="; ")
-    print(f"{processor()}, {arguments.threads} threads; {arguments.preset}, {TOKENS} tokens a step")
+    print(f"{peers.processor()}, {arguments.threads} threads; {arguments.preset}, {TOKENS} tokens a step")
     rates = {recipe: [] for recipe in recipes}
     utilisation = {recipe: [] for recipe in recipes}
     peer_rates = []

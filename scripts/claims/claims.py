@@ -10,13 +10,15 @@ goes on from its checkpoint (in runs/claims/CELL), and one whose log is in docs/
 depend on the number of threads.
 """
 
-import argparse
 import json
 import pathlib
 import platform
 import shutil
 import subprocess
 import sys
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))
+import experiments
 
 import cells
 import outliers
@@ -26,13 +28,6 @@ import text
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 WORK = ROOT / "runs/claims"
-
-
-def commit():
-    """The commit that the binary was built from, if the tree is as it was committed."""
-    git = lambda *arguments: subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True).stdout
-    changed = git("status", "--porcelain", "--", "src").strip()
-    return git("rev-parse", "--short=12", "HEAD").strip() + ("+changes" if changed else "")
 
 
 def processor():
@@ -59,8 +54,8 @@ def run_cell(cell, variant, seed, identity, arguments):
     output.mkdir(parents=True, exist_ok=True)
     commits = output / "commits"
     known = commits.read_text().split() if commits.exists() else []
-    if commit() not in known:
-        known.append(commit())
+    if (now := experiments.commit(ROOT, "src")) not in known:
+        known.append(now)
         commits.write_text("\n".join(known) + "\n")
     print(f"{cell}: {variant.about}", file=sys.stderr)
     settings = cells.settings(variant, seed, ROOT)
@@ -106,12 +101,7 @@ def status(arguments):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("run", "status", "report"))
-    parser.add_argument("cells", nargs="*", metavar="CELL")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--fathom", type=pathlib.Path, default=ROOT / "build/release/fathom")
-    arguments = parser.parse_intermixed_args()
+    arguments = experiments.parse_arguments(__doc__, ROOT)
     if arguments.command == "run":
         run(arguments)
         report.write(ROOT)

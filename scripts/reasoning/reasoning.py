@@ -9,7 +9,6 @@ A cell is some runs of the program with one seed; CELL may be a prefix ("rl-", "
 runs/reasoning: what was stopped goes on, and a cell whose result is in docs/reasoning/runs is done.
 """
 
-import argparse
 import json
 import pathlib
 import platform
@@ -17,19 +16,15 @@ import re
 import subprocess
 import sys
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))
+import experiments
+
 import cells
 import corpus
 import report
 from workplace import Workplace
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-
-
-def commit():
-    """The commit that the binary was built from, if the tree is as it was committed."""
-    git = lambda *arguments: subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True).stdout
-    changed = git("status", "--porcelain", "--", "src", "scripts/reasoning").strip()
-    return git("rev-parse", "--short=12", "HEAD").strip() + ("+changes" if changed else "")
 
 
 def headers():
@@ -55,7 +50,8 @@ def run(arguments):
     for name, cell, seed in chosen(arguments.cells):
         if result_path(name).exists():
             continue
-        about = {"cell": name, "about": cell.__doc__, "seed": seed, "commit": commit(),
+        about = {"cell": name, "about": cell.__doc__, "seed": seed,
+                 "commit": experiments.commit(ROOT, "src", "scripts/reasoning"),
                  "machine": platform.machine(), "threads": arguments.threads}
         about |= cell(work, seed)
         result_path(name).parent.mkdir(parents=True, exist_ok=True)
@@ -71,12 +67,7 @@ def status(arguments):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("run", "status", "report"))
-    parser.add_argument("cells", nargs="*", metavar="CELL")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--fathom", type=pathlib.Path, default=ROOT / "build/release/fathom")
-    arguments = parser.parse_intermixed_args()
+    arguments = experiments.parse_arguments(__doc__, ROOT)
     if arguments.command == "status":
         return status(arguments)
     if arguments.command == "run":

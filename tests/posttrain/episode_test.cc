@@ -25,20 +25,8 @@ class EpisodeTest : public SftTest {
   static void SetUpTestSuite() {
     SftTest::SetUpTestSuite();
     tuned_ = std::make_unique<TemporaryDirectory>();
-    std::string text;
-    for (int i = 0; i < 300; ++i) text += Chat(i);
-    WriteFileAtomically(*tuned_ / "chat.jsonl", text);
-    constexpr char kText[] = R"(
-      output = "run"
-      batch_tokens = 256
-      steps = 40
-      precision.recipe = "f32"
-      optimizer.lr = 0.02
-      schedule = {type = "constant", warmup_steps = 0}
-      data = {sequence_length = 64, source = [{path = "chat.jsonl"}]}
-    )";
-    Tune(SftConfig::Parse(kText, "sft.toml", tuned_->path(),
-                          {"model.init_from=" + Model().string()}));
+    WriteChats(*tuned_);
+    Tune(ConfigIn(*tuned_));
   }
   static void TearDownTestSuite() {
     tuned_.reset();

@@ -35,13 +35,16 @@ class SftTest : public testing::Test {
   static void TearDownTestSuite() { pretrained_.reset(); }
   static fs::path Model() { return *pretrained_ / "run/model"; }
 
-  SftTest() {
+  SftTest() { WriteChats(directory_); }
+
+  static void WriteChats(const TemporaryDirectory& directory) {
     std::string text;
     for (int i = 0; i < 300; ++i) text += Chat(i);
-    WriteFileAtomically(directory_ / "chat.jsonl", text);
+    WriteFileAtomically(directory / "chat.jsonl", text);
   }
 
-  SftConfig Config(Settings settings = {}) {
+  SftConfig Config(Settings settings = {}) { return ConfigIn(directory_, std::move(settings)); }
+  static SftConfig ConfigIn(const TemporaryDirectory& directory, Settings settings = {}) {
     settings.insert(settings.begin(), "model.init_from=" + Model().string());
     constexpr char kText[] = R"(
       output = "run"
@@ -58,7 +61,7 @@ class SftTest : public testing::Test {
       [[data.source]]
       path = "chat.jsonl"
     )";
-    return SftConfig::Parse(kText, "sft.toml", directory_.path(), settings);
+    return SftConfig::Parse(kText, "sft.toml", directory.path(), settings);
   }
   static TrainSummary Tune(const SftConfig& config, TrainOptions options = {}, int threads = 2) {
     TestRun run(CreateCpuBackend(), threads);

@@ -9,7 +9,7 @@ namespace {
 
 std::vector<ChatMessage> Solved(std::string_view row, SolutionPart part = SolutionPart::kThoughts) {
   const JsonDocument document(row, "row");
-  return SolvedConversation(ReadTaskRow(document.root(), "row"), part);
+  return SolvedConversation(ReadTaskRow(document.root(), "row", "1"), part);
 }
 
 TEST(SolvedProblem, Gsm8kIsReadAsItIs) {

@@ -204,11 +204,12 @@ std::optional<AnswerKind> AnswerKindByName(std::string_view name) {
 
 std::string ChoiceLetter(size_t index) { return {static_cast<char>('A' + index)}; }
 
-TaskProblem ReadTaskRow(const JsonValue& row, std::string_view where, TaskAnswers answers) {
+TaskProblem ReadTaskRow(const JsonValue& row, std::string_view where, std::string_view other_id,
+                        TaskAnswers answers) {
   if (!row.IsObject()) throw Error(where, "is not a JSON object", "a row is one problem");
   TaskProblem problem = RowReader(row, std::string(where), answers).Read();
   const auto id = row.Find("id");
-  problem.id = !id              ? std::string(where)
+  problem.id = !id              ? std::string(other_id)
                : id->IsString() ? std::string(id->String())
                                 : id->Minified();
   return problem;
@@ -226,8 +227,7 @@ std::vector<TaskProblem> ReadTaskFile(const std::filesystem::path& path, size_t 
     if (Trimmed(line).empty()) continue;
     const std::string where = fmt::format("{}:{}", path.string(), number);
     const JsonDocument document(line, where);
-    TaskProblem problem = ReadTaskRow(document.root(), where, answers);
-    if (problem.id == where) problem.id = fmt::format("{}", number);
+    TaskProblem problem = ReadTaskRow(document.root(), where, fmt::format("{}", number), answers);
     const auto [other, is_new] = line_of_id.emplace(problem.id, number);
     if (!is_new) {
       throw Error(where, fmt::format("has the id '{}' of line {}", problem.id, other->second),

@@ -26,8 +26,8 @@ namespace fathom {
 enum class TaskAnswers : uint8_t { kRequired, kOptional };
 std::vector<TaskProblem> ReadTaskFile(const std::filesystem::path& path, size_t limit = 0,
                                       TaskAnswers answers = TaskAnswers::kRequired);
-// One row of such a file; its id is "id", or else where it stands. Same errors.
-TaskProblem ReadTaskRow(const JsonValue& row, std::string_view where,
+// One row of such a file; other_id: where it has no "id". Same errors.
+TaskProblem ReadTaskRow(const JsonValue& row, std::string_view where, std::string_view other_id,
                         TaskAnswers answers = TaskAnswers::kRequired);
 
 }  // namespace fathom

@@ -44,7 +44,7 @@ class SequenceEncoder : public RowEncoder {
       throw Error(row.path(), "has neither 'messages' nor a question",
                   "a row is a conversation, or a problem with its answer");
     }
-    const TaskProblem problem = ReadTaskRow(row, row.path());
+    const TaskProblem problem = ReadTaskRow(row, row.path(), row.path());
     if (problem.answers.empty()) throw Error(row.path(), "has no key 'answer', and that is learnt");
     return encoder_.Encode(ChatMessagesToData(SolvedConversation(problem, options_.solution)),
                            {.now = 0}, row.path());
