@@ -106,6 +106,31 @@ TEST(EngineService, EveryoneGetsTheirOwnAnswers) {
   for (std::thread& thread : threads) thread.join();
 }
 
+// What the service says of itself when it tells that it has taken something.
+class Witness : public Listener {
+ public:
+  explicit Witness(const EngineService& service) : Listener(2), service_(service) {}
+  void OnTaken() override {
+    const EngineService::State state = service_.state();
+    under_way_ = state.running + state.waiting;
+  }
+  int64_t under_way() const { return under_way_; }
+
+ private:
+  const EngineService& service_;
+  int64_t under_way_ = 0;
+};
+
+TEST(EngineService, CountsWhatItSaysToHaveTaken) {
+  test::StubExecutor executor(512, 4);
+  Engine engine(executor);
+  EngineService service(engine);
+  const auto witness = std::make_shared<Witness>(service);
+  service.Submit({Request({1, 2}, 3), Request({3}, 3)}, witness);
+  witness->Wait();
+  EXPECT_EQ(witness->under_way(), 2);
+}
+
 TEST(EngineService, AChoiceEndsWhenItsClientHasEnough) {
   test::StubExecutor executor(512, 4);
   Engine engine(executor);

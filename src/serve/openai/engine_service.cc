@@ -80,8 +80,13 @@ void EngineService::Run() {
       Publish();
       continue;
     }
-    for (Order& order : orders) Take(std::move(order));
+    std::vector<std::shared_ptr<EngineClient>> taken;
+    for (Order& order : orders) {
+      if (auto client = Take(std::move(order))) taken.push_back(std::move(client));
+    }
     Publish();
+    // Only now: who is told so finds their choices in state().
+    for (const auto& client : taken) client->OnTaken();
     try {
       if (!engine_.idle()) Deliver(engine_.Step());
     } catch (const std::exception& error) {
@@ -92,10 +97,10 @@ void EngineService::Run() {
   }
 }
 
-void EngineService::Take(Order order) {
+std::shared_ptr<EngineClient> EngineService::Take(Order order) {
   if (order.choices.empty()) {
     EndTicket(order.ticket, "abort");
-    return;
+    return nullptr;
   }
   try {
     for (size_t i = 0; i < order.choices.size(); ++i) {
@@ -104,10 +109,11 @@ void EngineService::Take(Order order) {
       choices_.emplace(id, Choice{order.ticket, i, order.client, arrival, arrival, {}});
       of_ticket_.emplace(order.ticket, id);
     }
-    order.client->OnTaken();
+    return order.client;
   } catch (const Error& error) {
     EndTicket(order.ticket, "abort");
     order.client->OnRefused(error, dynamic_cast<const QueueFullError*>(&error) != nullptr);
+    return nullptr;
   }
 }
 

@@ -23,7 +23,7 @@ class EngineClient {
   virtual bool OnEvent(size_t choice, const EngineEvent& event) = 0;
   // The engine took none of the choices; nothing else comes.
   virtual void OnRefused(const Error& error, bool queue_full) = 0;
-  // The engine took all of them.
+  // The engine took all of them, and state() counts them.
   virtual void OnTaken() {}
   // The service ends before they are done (GiveUp); nothing else comes.
   virtual void OnGivenUp() = 0;
@@ -85,7 +85,8 @@ class EngineService {
   };
 
   void Run();
-  void Take(Order order);
+  // Returns whose choices the engine has taken; nullptr: it took none.
+  std::shared_ptr<EngineClient> Take(Order order);
   void Deliver(const std::vector<EngineEvent>& events);
   void Observe(Choice& choice, const EngineEvent& event);
   void End(std::map<int64_t, Choice>::iterator choice, std::string_view reason);
