@@ -190,7 +190,7 @@ void Linear::Pack(Context& context, DType dtype, PackedUse use, Arena& arena) {
     parts.push_back(merged ? WeightPart(Merged(context, rows, dtype)) : PartOf(rows));
     adapted = adapted || merged;
   }
-  if (adapted) PackAdapters(context, dtype, arena);
+  if (adapted && use.backward_input) PackAdapters(context, dtype, arena);
   if (use.forward) {
     size_t run = 0;
     for (size_t begin = 0, end; begin < parts.size(); begin = end, ++run) {

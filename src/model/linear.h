@@ -29,17 +29,17 @@ struct PackedUse {
 };
 
 // Which packed copies a layer needs. The up-projections of latent attention belong to one of its
-// forms; `common` is everything else.
+// forms, of which the absorbed one is forward alone; `common` is everything else.
 struct PackedUses {
-  PackedUse common, expanded, absorbed;
+  PackedUse common, expanded;
+  bool absorbed = false;
 
   PackedUses Without(const PackedUses& other) const {
     return {common.Without(other.common), expanded.Without(other.expanded),
-            absorbed.Without(other.absorbed)};
+            absorbed && !other.absorbed};
   }
   PackedUses With(const PackedUses& other) const {
-    return {common.With(other.common), expanded.With(other.expanded),
-            absorbed.With(other.absorbed)};
+    return {common.With(other.common), expanded.With(other.expanded), absorbed || other.absorbed};
   }
   bool operator==(const PackedUses&) const = default;
 };

@@ -39,11 +39,11 @@ void Mla::Pack(Context& context, const PackedUses& uses, Arena& arena) {
   out_.Pack(context, precision_.projection, uses.common, arena);
   kv_up_.Pack(context, precision_.projection, uses.expanded, arena);
   // Absorbed queries are q_nope W_UK: the backward direction of the key projection.
-  const PackedUse key_use{.forward = uses.absorbed.backward_input,
-                          .backward_input = uses.absorbed.forward};
+  const PackedUse key_use{.backward_input = uses.absorbed};
+  const PackedUse value_use{.forward = uses.absorbed};
   for (size_t head = 0; head < key_up_.size(); ++head) {
     key_up_[head].Pack(context, precision_.act, key_use, arena);
-    value_up_[head].Pack(context, precision_.act, uses.absorbed, arena);
+    value_up_[head].Pack(context, precision_.act, value_use, arena);
   }
 }
 
@@ -79,13 +79,14 @@ void Mla::Forward(Context& context, const Pass& pass, int64_t layer, ConstTensor
   if (pass.cache != nullptr) pass.cache->Write(context, layer, *pass.batch, s.latent);
 
   ArenaScope scope(*context.workspace);
-  ProjectUp(context, pass, s, *arenas.recomputable);
+  ProjectQueries(context, pass, s, *arenas.recomputable);
   const Tensor heads_out =
       kept_as_made ? s.heads_out : context.workspace->New(precision_.act, heads_shape);
   if (pass.form == AttentionForm::kExpanded) {
+    ExpandLatent(context, s, *arenas.recomputable);
     AttendExpanded(context, pass, s, heads_out);
   } else {
-    AttendAbsorbed(context, pass, layer, s, heads_out, kept);
+    AttendAbsorbed(context, pass, layer, s, heads_out);
   }
   out_.Run(context, heads_out, x, /*accumulate=*/true);
   if (!kept_as_made) backend.Cast(context, heads_out, s.heads_out);
@@ -101,11 +102,9 @@ void Mla::NormLatent(Context& context, const Pass& pass, MlaSaved& s, Arena& are
                         rope_.layout, false, RotaryKeyPart(s.latent).SplitLast(1, rope));
 }
 
-void Mla::ProjectUp(Context& context, const Pass& pass, MlaSaved& s, Arena& arena) const {
+void Mla::ProjectQueries(Context& context, const Pass& pass, MlaSaved& s, Arena& arena) const {
   Backend& backend = *context.backend;
-  const int64_t tokens = s.down.dim(0), heads = config_.num_attention_heads;
-  const int64_t nope = config_.qk_nope_head_dim, qk = config_.qk_dim(),
-                kv_rank = config_.kv_lora_rank;
+  const int64_t tokens = s.down.dim(0), heads = config_.num_attention_heads, qk = config_.qk_dim();
   if (q_norm_ != nullptr) {
     const Shape latent_shape({tokens, config_.q_lora_rank});
     s.q_latent = arena.New(precision_.projection, latent_shape);
@@ -124,23 +123,14 @@ void Mla::ProjectUp(Context& context, const Pass& pass, MlaSaved& s, Arena& aren
     s.q = arena.New(precision_.act, Shape({tokens, heads, qk}));
     backend.Cast(context, QueryPart(s.down), s.q.Reshape(Shape({tokens, heads * qk})));
   }
-  const Tensor q_rope = s.q.Columns(nope, qk);
-  if (pass.form == AttentionForm::kExpanded) {
-    backend.Rope(context, q_rope, pass.rope_table, rope_.layout, false, q_rope);
-    const Tensor up = arena.New(precision_.act, Shape({tokens, kv_up_.out()}));
-    kv_up_.Run(context, s.latent.Columns(0, kv_rank), up);
-    s.up = up.SplitLast(heads, nope + config_.v_head_dim);
-    return;
-  }
-  s.up = arena.New(precision_.act, Shape({tokens, heads, config_.latent_dim()}));
-  std::vector<MatmulProblem> problems;
-  for (int64_t head = 0; head < heads; ++head) {
-    problems.push_back(key_up_[static_cast<size_t>(head)].BackwardInput(
-        s.q.Select(1, head).Columns(0, nope), s.up.Select(1, head).Columns(0, kv_rank)));
-  }
-  backend.Matmul(context, problems);
-  backend.Rope(context, q_rope, pass.rope_table, rope_.layout, false,
-               s.up.Columns(kv_rank, config_.latent_dim()));
+  const Tensor q_rope = s.q.Columns(config_.qk_nope_head_dim, qk);
+  backend.Rope(context, q_rope, pass.rope_table, rope_.layout, false, q_rope);
+}
+
+void Mla::ExpandLatent(Context& context, MlaSaved& s, Arena& arena) const {
+  const Tensor up = arena.New(precision_.act, Shape({s.latent.dim(0), kv_up_.out()}));
+  kv_up_.Run(context, s.latent.Columns(0, config_.kv_lora_rank), up);
+  s.up = up.SplitLast(config_.num_attention_heads, config_.qk_nope_head_dim + config_.v_head_dim);
 }
 
 Tensor Mla::ExpandedKeys(Context& context, const MlaSaved& s, Arena& arena) const {
@@ -167,22 +157,34 @@ void Mla::AttendExpanded(Context& context, const Pass& pass, const MlaSaved& s,
                              s.lse);
 }
 
-void Mla::AttendAbsorbed(Context& context, const Pass& pass, int64_t layer, MlaSaved& s,
-                         Tensor heads_out, Arena& arena) const {
+void Mla::AttendAbsorbed(Context& context, const Pass& pass, int64_t layer, const MlaSaved& s,
+                         Tensor heads_out) const {
+  ArenaScope scope(*context.workspace);
+  Backend& backend = *context.backend;
   const int64_t tokens = s.latent.dim(0), heads = config_.num_attention_heads,
-                kv_rank = config_.kv_lora_rank;
-  s.attention_out = arena.New(precision_.act, Shape({tokens, heads, kv_rank}));
-  const Tensor keys = s.latent.SplitLast(1, config_.latent_dim());
-  const AttentionSequences sequences(context, pass, layer, keys, keys.Columns(0, kv_rank));
-  context.backend->Attention(context, s.up, sequences.span(), rope_.softmax_scale, s.attention_out,
-                             s.lse);
-  const Tensor by_head = heads_out.SplitLast(heads, config_.v_head_dim);
+                kv_rank = config_.kv_lora_rank, nope = config_.qk_nope_head_dim;
+  const Tensor queries =
+      context.workspace->New(precision_.act, Shape({tokens, heads, config_.latent_dim()}));
   std::vector<MatmulProblem> problems;
   for (int64_t head = 0; head < heads; ++head) {
-    value_up_[static_cast<size_t>(head)].Forward(s.attention_out.Select(1, head),
-                                                 by_head.Select(1, head), false, problems);
+    problems.push_back(key_up_[static_cast<size_t>(head)].BackwardInput(
+        s.q.Select(1, head).Columns(0, nope), queries.Select(1, head).Columns(0, kv_rank)));
   }
-  context.backend->Matmul(context, problems);
+  backend.Matmul(context, problems);
+  backend.Cast(context, s.q.Columns(nope, config_.qk_dim()),
+               queries.Columns(kv_rank, config_.latent_dim()));
+
+  const Tensor latents = context.workspace->New(precision_.act, Shape({tokens, heads, kv_rank}));
+  const Tensor keys = s.latent.SplitLast(1, config_.latent_dim());
+  const AttentionSequences sequences(context, pass, layer, keys, keys.Columns(0, kv_rank));
+  backend.Attention(context, queries, sequences.span(), rope_.softmax_scale, latents, s.lse);
+  const Tensor by_head = heads_out.SplitLast(heads, config_.v_head_dim);
+  problems.clear();
+  for (int64_t head = 0; head < heads; ++head) {
+    value_up_[static_cast<size_t>(head)].Forward(latents.Select(1, head), by_head.Select(1, head),
+                                                 false, problems);
+  }
+  backend.Matmul(context, problems);
 }
 
 void Mla::BackwardInput(Context& context, const Pass& pass, ConstTensor h, const MlaSaved& saved,
@@ -192,10 +194,11 @@ void Mla::BackwardInput(Context& context, const Pass& pass, ConstTensor h, const
   const int64_t tokens = h.dim(0), heads = config_.num_attention_heads, qk = config_.qk_dim();
   const int64_t kv_rank = config_.kv_lora_rank;
   MlaSaved s = saved;
-  if (s.q.empty()) {
+  if (s.latent.empty()) {
     NormLatent(context, pass, s, keep);
-    ProjectUp(context, pass, s, keep);
+    ProjectQueries(context, pass, s, keep);
   }
+  if (s.up.empty()) ExpandLatent(context, s, keep);
   s.heads_out = InType(context, s.heads_out, precision_.act, keep);
 
   const Tensor d_down = keep.New(precision_.act, Shape({tokens, down_.out()}));
@@ -208,11 +211,7 @@ void Mla::BackwardInput(Context& context, const Pass& pass, ConstTensor h, const
     const Tensor d_heads = keep.New(precision_.act, Shape({tokens, out_.in()}));
     Matmul(context, out_.BackwardInput(dy, d_heads));
     out_.BackwardWeight(dy, s.heads_out, pending);
-    if (pass.form == AttentionForm::kExpanded) {
-      BackwardExpanded(context, pass, s, d_heads, dq, dlatent, keep, pending);
-    } else {
-      BackwardAbsorbed(context, pass, s, d_heads, dq, dlatent, keep, pending);
-    }
+    AttentionBackward(context, pass, s, d_heads, dq, dlatent, keep, pending);
   }
 
   if (q_norm_ != nullptr) {
@@ -236,9 +235,9 @@ void Mla::BackwardInput(Context& context, const Pass& pass, ConstTensor h, const
   down_.BackwardWeight(d_down, h, pending);
 }
 
-void Mla::BackwardExpanded(Context& context, const Pass& pass, const MlaSaved& s, Tensor d_heads,
-                           Tensor dq, Tensor dlatent, Arena& keep,
-                           PendingWeightGradients& pending) const {
+void Mla::AttentionBackward(Context& context, const Pass& pass, const MlaSaved& s, Tensor d_heads,
+                            Tensor dq, Tensor dlatent, Arena& keep,
+                            PendingWeightGradients& pending) const {
   Backend& backend = *context.backend;
   const int64_t tokens = s.latent.dim(0), heads = config_.num_attention_heads,
                 qk = config_.qk_dim();
@@ -264,47 +263,6 @@ void Mla::BackwardExpanded(Context& context, const Pass& pass, const MlaSaved& s
   }
   const Tensor dq_rope = dq.Columns(nope, qk);
   backend.Rope(context, dq_rope, pass.rope_table, rope_.layout, true, dq_rope);
-}
-
-void Mla::BackwardAbsorbed(Context& context, const Pass& pass, const MlaSaved& s, Tensor d_heads,
-                           Tensor dq, Tensor dlatent, Arena& keep,
-                           PendingWeightGradients& pending) const {
-  Backend& backend = *context.backend;
-  const int64_t tokens = s.latent.dim(0), heads = config_.num_attention_heads;
-  const int64_t nope = config_.qk_nope_head_dim, v = config_.v_head_dim,
-                kv_rank = config_.kv_lora_rank;
-  const Tensor d_heads_3d = d_heads.SplitLast(heads, v);
-  const Tensor d_attention_out = context.workspace->New(precision_.act, s.attention_out.shape());
-  std::vector<MatmulProblem> problems;
-  for (int64_t head = 0; head < heads; ++head) {
-    const Linear& up = value_up_[static_cast<size_t>(head)];
-    problems.push_back(
-        up.BackwardInput(d_heads_3d.Select(1, head), d_attention_out.Select(1, head)));
-    up.BackwardWeight(d_heads_3d.Select(1, head), s.attention_out.Select(1, head), pending);
-  }
-  backend.Matmul(context, problems);
-
-  const Tensor keys = s.latent.SplitLast(1, config_.latent_dim());
-  const AttentionSequences sequences(*pass.batch, keys, keys.Columns(0, kv_rank));
-  const Tensor d_up = keep.New(precision_.act, s.up.shape());
-  const Tensor dvalues = context.workspace->New(precision_.sum, Shape({tokens, 1, kv_rank}));
-  backend.AttentionBackward(context, d_attention_out, s.up, sequences.span(), rope_.softmax_scale,
-                            s.attention_out, s.lse, d_up,
-                            dlatent.SplitLast(1, config_.latent_dim()), dvalues);
-  // A latent is key and value at once.
-  backend.Add(context, dvalues.Reshape(Shape({tokens, kv_rank})), dlatent.Columns(0, kv_rank));
-
-  problems.clear();
-  for (int64_t head = 0; head < heads; ++head) {
-    const Linear& up = key_up_[static_cast<size_t>(head)];
-    const Tensor d_query = d_up.Select(1, head).Columns(0, kv_rank);
-    up.Forward(d_query, dq.Select(1, head).Columns(0, nope), false, problems);
-    // query = q_nope W_UK, hence dW_UK = q_nope^T d_query.
-    up.BackwardWeight(s.q.Select(1, head).Columns(0, nope), d_query, pending);
-  }
-  backend.Matmul(context, problems);
-  backend.Rope(context, d_up.Columns(kv_rank, config_.latent_dim()), pass.rope_table, rope_.layout,
-               true, dq.Columns(nope, config_.qk_dim()));
 }
 
 }  // namespace fathom

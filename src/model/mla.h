@@ -15,20 +15,19 @@ struct MlaSaved {
                 // queries first)
   Tensor q_inv_rms, kv_inv_rms;  // sum [T]
   Tensor heads_out;              // as kept_heads [T, heads * v_head_dim]: what o_proj multiplies
-  Tensor attention_out;  // act [T, heads, kv_lora_rank], absorbed form only: the attention's output
-                         // in latent space
-  Tensor lse;            // sum [T, heads]
+  Tensor lse;                    // sum [T, heads]
   // Recomputable from the above:
   // act [T, latent_dim]: [normalised latent | rotated key], the row that a cache holds.
   Tensor latent;
   Tensor q_latent;  // a projection's operand [T, q_lora_rank]: normalised
-  Tensor q;         // act [T, heads, nope + rope]; rotated in the expanded form
-  // act; expanded: keys and values [T, heads, nope + v]; absorbed: queries [T, heads, latent_dim].
-  Tensor up;
+  Tensor q;         // act [T, heads, nope + rope]: rotated
+  Tensor up;        // act [T, heads, nope + v]: keys and values, of the expanded form alone
 };
 
 // Multi-head latent attention (DeepSeek-V2 report, arXiv 2405.04434, section 2.1 and appendix C),
-// absorbed or expanded.
+// absorbed or expanded. Backward is expanded whatever forward was: the gradient is that of the same
+// function, only a forward has to have inference's bits, and the latents of all heads are several
+// times as wide as the heads' own keys and values.
 class Mla {
  public:
   // prefix: "model.layers.3.self_attn."
@@ -49,24 +48,23 @@ class Mla {
  private:
   // saved.down -> saved.latent.
   void NormLatent(Context& context, const Pass& pass, MlaSaved& saved, Arena& arena) const;
-  // saved.down and latent -> saved.q_latent, q, up.
-  void ProjectUp(Context& context, const Pass& pass, MlaSaved& saved, Arena& arena) const;
+  // saved.down -> saved.q_latent, q.
+  void ProjectQueries(Context& context, const Pass& pass, MlaSaved& saved, Arena& arena) const;
+  // saved.latent -> saved.up.
+  void ExpandLatent(Context& context, MlaSaved& saved, Arena& arena) const;
   // Per-head keys [T, heads, nope + rope] of the expanded form.
   Tensor ExpandedKeys(Context& context, const MlaSaved& saved, Arena& arena) const;
   ConstTensor ExpandedValues(const MlaSaved& saved) const;
   // heads_out act [T, heads * v].
   void AttendExpanded(Context& context, const Pass& pass, const MlaSaved& saved,
                       Tensor heads_out) const;
-  void AttendAbsorbed(Context& context, const Pass& pass, int64_t layer, MlaSaved& saved,
-                      Tensor heads_out, Arena& arena) const;
+  void AttendAbsorbed(Context& context, const Pass& pass, int64_t layer, const MlaSaved& saved,
+                      Tensor heads_out) const;
   // From d_heads [T, heads * v]: dq [T, heads, nope + rope] before rotation, and dlatent sum [T,
   // latent_dim].
-  void BackwardExpanded(Context& context, const Pass& pass, const MlaSaved& saved, Tensor d_heads,
-                        Tensor dq, Tensor dlatent, Arena& keep,
-                        PendingWeightGradients& pending) const;
-  void BackwardAbsorbed(Context& context, const Pass& pass, const MlaSaved& saved, Tensor d_heads,
-                        Tensor dq, Tensor dlatent, Arena& keep,
-                        PendingWeightGradients& pending) const;
+  void AttentionBackward(Context& context, const Pass& pass, const MlaSaved& saved, Tensor d_heads,
+                         Tensor dq, Tensor dlatent, Arena& keep,
+                         PendingWeightGradients& pending) const;
 
   Tensor QueryPart(Tensor down) const;      // of a [T, down] tensor: what precedes the latent
   Tensor LatentPart(Tensor down) const;     // [T, kv_lora_rank]

@@ -56,7 +56,8 @@ struct Precision {
 // How latent attention is computed. Absorbed: queries are projected into the latent space and
 // attend to the cached latents themselves. Expanded: keys and values are projected up for every
 // head; fewer operations when many queries share them, other roundings. Inference uses
-// the absorbed form alone. Grouped-query attention has one form and does not ask.
+// the absorbed form alone, backward the expanded one. Grouped-query attention has one form and does
+// not ask.
 enum class AttentionForm : uint8_t { kAbsorbed, kExpanded };
 
 }  // namespace fathom

@@ -29,8 +29,9 @@ void Transformer::Pack(Context& context, AttentionForm form, bool training,
   if (packed_version_ != store_->version()) packed_uses_ = {};
   packed_version_ = store_->version();
   const PackedUse use{.forward = true, .backward_input = training};
-  PackedUses wanted{.common = use};
-  (form == AttentionForm::kExpanded ? wanted.expanded : wanted.absorbed) = use;
+  const bool absorbed = form == AttentionForm::kAbsorbed;
+  PackedUses wanted{.common = use, .expanded = use, .absorbed = absorbed};
+  if (absorbed && !training) wanted.expanded = {};
   const PackedUses missing = wanted.Without(packed_uses_);
   if (missing == PackedUses()) return;
   int64_t layer = 0;
@@ -73,9 +74,9 @@ Tensor Transformer::Embed(Context& context, ConstTensor ids, Arena& arena) const
 
 Tensor Transformer::ForwardLayers(Context& context, const Pass& pass, int64_t begin, int64_t end,
                                   Tensor x, SavedActivations* saved) const {
-  const PackedUse& form =
-      pass.form == AttentionForm::kExpanded ? packed_uses_.expanded : packed_uses_.absorbed;
-  FATHOM_CHECK(packed_version_ == store_->version() && form.forward,
+  const bool packed =
+      pass.form == AttentionForm::kExpanded ? packed_uses_.expanded.forward : packed_uses_.absorbed;
+  FATHOM_CHECK(packed_version_ == store_->version() && packed,
                "the weights were not packed for this form since they changed");
   if (saved != nullptr) saved->layers.resize(static_cast<size_t>(config_.total_layers()));
   for (int64_t layer = begin; layer < end; ++layer) {

@@ -130,7 +130,7 @@ TEST_F(RewardTrainingTest, AResumedRunEndsTheSame) {
   // And a reward model can be trained further.
   const RewardSummary more = TrainReward(
       Config({"output=more", "steps=1", "model.init_from=" + (whole.output / "model").string()}));
-  EXPECT_EQ(more.training.start_score, Log(whole, "result")[0].at("loss"));
+  EXPECT_EQ(more.training.start_score, Log(whole, "validation").back().at("loss"));
 }
 
 TEST_F(RewardTrainingTest, WhatCannotWorkIsSaid) {
