@@ -15,8 +15,11 @@ need be).
 """
 
 import argparse
+import contextlib
 import json
+import math
 import pathlib
+import signal
 import statistics
 import subprocess
 import sys
@@ -180,16 +183,31 @@ class Trl:
         return [(end - begin, tokens) for begin, end in zip(ends, ends[1:])]
 
 
+@contextlib.contextmanager
+def at_most(seconds):
+    """TimeoutError where what is in it takes longer."""
+    def stop(*_):
+        raise TimeoutError(f"given up after {seconds:.0f} s")
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.alarm(math.ceil(seconds) if math.isfinite(seconds) else 0)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+
+
 def best_peer(fathom, variants):
     best, best_seconds, best_name = None, float("inf"), "none"
-    for experts in ["eager", "batched_mm", "grouped_mm"]:
+    for experts in ["grouped_mm", "eager", "batched_mm"]:
         for rows in [8, 16, 32, 64]:
             if variants and f"{experts},{rows}" not in variants:
                 continue
             name = f"{experts}, {rows} rows at once"
             try:
                 peer = Trl(fathom, experts, rows)
-                seconds = min(seconds for seconds, _ in peer.steps())
+                with at_most(3 * STEPS * best_seconds):
+                    seconds = min(seconds for seconds, _ in peer.steps())
             except Exception as error:  # A variant that does not run is no peer.
                 print(f"  {name}: {type(error).__name__}: {str(error).splitlines()[0][:90] if str(error) else ''}")
                 break
