@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -156,6 +157,27 @@ TEST(ProblemGenerator, StringsAreWhatTheyAsk) {
   });
 }
 
+TEST(ProblemGenerator, PassKeysAreInTheTextOnceAndAnywhere) {
+  std::array<int, 4> quarters{};
+  ForMany("passkey", [&](const WorkedProblem& problem) {
+    const std::string& text = problem.question;
+    const size_t at = text.find("the pass key is " + problem.answer + ".");
+    ASSERT_NE(at, std::string::npos);
+    EXPECT_EQ(text.find(problem.answer), text.rfind(problem.answer));
+    EXPECT_TRUE(text.ends_with(" What is the pass key?"));
+    ++quarters[4 * at / text.size()];
+  });
+  for (const int count : quarters) EXPECT_GT(count, 100);  // of 150, 10 a standard deviation
+}
+
+TEST(ProblemGenerator, PassKeyTextsAreTwiceAsLongAtEveryLevel) {
+  for (int difficulty = 1; difficulty <= kMostDifficult; ++difficulty) {
+    const std::string text = Draw("passkey", difficulty, 0).question;
+    const auto words = std::count(text.begin(), text.end(), ' ') + 1;
+    EXPECT_NEAR(static_cast<double>(words), 32 << difficulty, 24);  // what is around it is 20 words
+  }
+}
+
 TEST(ProblemGenerator, WordProblemsAddUp) {
   ForMany("words", [](const WorkedProblem& problem) {
     // What the canonical form says of the story: "words:12;+5;+3*4;/2;price3".
@@ -276,7 +298,7 @@ TEST(ProblemSet, IsReadBackAsATask) {
   EXPECT_TRUE(problems[1].id.starts_with("countdown-1-"));
   EXPECT_EQ(problems[1].kind, AnswerKind::kExpression);
   EXPECT_FALSE(problems[1].numbers.empty());
-  EXPECT_TRUE(problems[6].id.starts_with("arithmetic-2-"));
+  EXPECT_TRUE(problems[ProblemGenerators().size()].id.starts_with("arithmetic-2-"));
 }
 
 TEST(ProblemSet, ChatAndTextRows) {

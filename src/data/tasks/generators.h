@@ -15,6 +15,7 @@ namespace fathom {
 WorkedProblem DrawArithmetic(RandomStream& random, int difficulty);
 WorkedProblem DrawCountdown(RandomStream& random, int difficulty);
 WorkedProblem DrawEquation(RandomStream& random, int difficulty);
+WorkedProblem DrawPasskey(RandomStream& random, int difficulty);
 WorkedProblem DrawSorting(RandomStream& random, int difficulty);
 WorkedProblem DrawStrings(RandomStream& random, int difficulty);
 WorkedProblem DrawWords(RandomStream& random, int difficulty);

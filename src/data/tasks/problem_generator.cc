@@ -11,12 +11,14 @@
 namespace fathom {
 namespace {
 
-constexpr std::array<ProblemGenerator, 6> kGenerators = {{
+constexpr std::array<ProblemGenerator, 7> kGenerators = {{
     {"arithmetic", "expressions of + - * / over whole numbers: more operations, larger numbers",
      DrawArithmetic},
     {"countdown", "make a number of others with + - * /: more numbers, larger ones", DrawCountdown},
     {"equation", "linear equations: more terms, brackets, fractions, at last two unknowns",
      DrawEquation},
+    {"passkey", "find a number in a text about nothing: 64 words, twice as many at every level",
+     DrawPasskey},
     {"sorting", "put numbers or words in order: more of them, longer ones", DrawSorting},
     {"strings", "reverse, count, pick, remove letters of made-up words: longer words", DrawStrings},
     {"words", "what somebody has after buying, losing, sharing: more events", DrawWords},

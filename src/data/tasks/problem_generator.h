@@ -34,7 +34,7 @@ struct ProblemGenerator {
 
 inline constexpr int kMostDifficult = 10;
 
-// "arithmetic", "countdown", "equation", "sorting", "strings", "words".
+// "arithmetic", "countdown", "equation", "passkey", "sorting", "strings", "words".
 std::span<const ProblemGenerator> ProblemGenerators();
 // Throws UsageError for an unknown name.
 const ProblemGenerator& FindProblemGenerator(std::string_view name);
