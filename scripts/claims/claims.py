@@ -43,7 +43,8 @@ def train(fathom, output, settings, threads):
         command.append("--resume")
     for setting in (f"output={output}", *settings):
         command += ["--set", setting]
-    if subprocess.run(command, stdout=subprocess.DEVNULL).returncode != 0:
+    # 130: stopped by Ctrl-C, with a checkpoint.
+    if subprocess.run(command, stdout=subprocess.DEVNULL).returncode not in (0, 130):
         sys.exit(f"{output.name}: the run failed; what it wrote is in {output}")
     log = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
     return log if any(line["kind"] == "result" for line in log) else None

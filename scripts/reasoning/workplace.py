@@ -20,7 +20,7 @@ class Workplace:
     def call(self, *words):
         command = [self.fathom, *words, "--threads", self.threads, "--quiet"]
         done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True)
-        if done.returncode != 0:
+        if done.returncode not in (0, 130):  # 130: stopped by Ctrl-C, with a checkpoint
             sys.exit(f"this failed: {' '.join(str(word) for word in command)}")
         return done.stdout
 

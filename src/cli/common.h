@@ -70,6 +70,11 @@ struct AdapterOption {
   void AddTo(Command command);
 };
 
+// Ends a command whose work a signal has stopped in good order, to go on another time: all has been
+// said, and the exit status is kInterruptedStatus.
+struct WasInterrupted {};
+inline constexpr int kInterruptedStatus = 130;  // 128 + SIGINT, as shells have it
+
 // All of stdin.
 std::string ReadStandardInput();
 // Token ids separated by white space, commas or brackets, so that a JSON array of them is read too.

@@ -24,7 +24,8 @@ void PrintPlan(const DistillPlan& plan, bool json) {
     return;
   }
   std::string text = fmt::format(
-      "{} questions ({} more come again): {} traces, of which {} are missing; they take {} tokens "
+      "{} questions ({} repeated ones left out): {} traces, of which {} are missing; they take {} "
+      "tokens "
       "at most\n",
       plan.questions, plan.repeated, plan.traces, plan.missing,
       FormatCount(static_cast<double>(plan.most_tokens)));
@@ -68,6 +69,8 @@ void RunDistill(RunArguments& arguments) {
       device.context(), config,
       {.resume = arguments.resume, .quiet = arguments.common.quiet, .version = FATHOM_VERSION});
   PrintSummary(config, summary, arguments.common.json);
+  if (summary.interrupted || (summary.student && summary.student->interrupted))
+    throw WasInterrupted();
 }
 
 }  // namespace

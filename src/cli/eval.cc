@@ -38,6 +38,7 @@ struct EvalArguments {
   std::filesystem::path directory, against;
   std::string task;
   std::filesystem::path text, examples, out;
+  std::string text_field = "text";
   size_t limit = 0, shots = 0;
   std::string method = "generate";
   std::string extract;
@@ -74,6 +75,11 @@ struct OpenModel {
 };
 
 // One task, one model.
+std::string Heading(const std::filesystem::path& model, const std::filesystem::path& adapter) {
+  return adapter.empty() ? model.string()
+                         : fmt::format("{} + {}", model.string(), adapter.string());
+}
+
 struct TaskResult {
   std::vector<double> scores;  // by problem
   ordered_json json;
@@ -139,7 +145,8 @@ class TaskCommand {
     if (missing > 0 || !options.budgets.empty()) RunMissing(open, evaluation, log, missing);
     TaskResult result;
     result.json["model"] = path.string();
-    result.text = path.string() + ": ";
+    if (!adapter.empty()) result.json["adapter"] = adapter.string();
+    result.text = Heading(path, adapter) + ": ";
     if (options.method == EvaluationMethod::kGenerate) {
       const EvaluationSummary summary = Summarize(task_.problems, log, options.samples_each,
                                                   options.budgets, options.judge.match);
@@ -249,17 +256,20 @@ TextScore ScoreWith(EvalArguments& arguments, const std::filesystem::path& path,
   return score;
 }
 
-ordered_json TextJson(const std::filesystem::path& model, const TextScore& score) {
-  return {{"model", model.string()},
-          {"texts", score.texts},
-          {"scored_tokens", score.tokens},
-          {"scored_bytes", score.bytes},
-          {"bits_per_byte", score.bits_per_byte()},
-          {"perplexity", score.perplexity()}};
+ordered_json TextJson(const std::filesystem::path& model, const std::filesystem::path& adapter,
+                      const TextScore& score) {
+  ordered_json json = {{"model", model.string()}};
+  if (!adapter.empty()) json["adapter"] = adapter.string();
+  json.update({{"texts", score.texts},
+               {"scored_tokens", score.tokens},
+               {"scored_bytes", score.bytes},
+               {"bits_per_byte", score.bits_per_byte()},
+               {"perplexity", score.perplexity()}});
+  return json;
 }
 
 void EvaluateText(EvalArguments& arguments) {
-  SourceSpec source{.path = arguments.text};
+  SourceSpec source{.path = arguments.text, .text_field = arguments.text_field};
   // A file that is named is meant, whatever its name.
   if (!std::filesystem::is_directory(arguments.text)) {
     source.extensions.push_back(arguments.text.extension().string());
@@ -275,14 +285,14 @@ void EvaluateText(EvalArguments& arguments) {
   if (!arguments.against.empty()) models.push_back(arguments.against);
   ordered_json json = {{"text", arguments.text.string()}};
   for (size_t i = 0; i < models.size(); ++i) {
-    const TextScore score =
-        ScoreWith(arguments, models[i], i == 0 ? arguments.adapter.directory : "", texts, bytes);
-    json[i == 0 ? "result" : "against"] = TextJson(models[i], score);
+    const std::filesystem::path adapter = i == 0 ? arguments.adapter.directory : "";
+    const TextScore score = ScoreWith(arguments, models[i], adapter, texts, bytes);
+    json[i == 0 ? "result" : "against"] = TextJson(models[i], adapter, score);
     if (arguments.common.json) continue;
     WriteStandardOutput(fmt::format(
         "{}: {:.4f} bits per byte, perplexity {:.4f} a token; {} tokens, {} bytes of {} text{}\n",
-        models[i].string(), score.bits_per_byte(), score.perplexity(), score.tokens, score.bytes,
-        score.texts, score.texts == 1 ? "" : "s"));
+        Heading(models[i], adapter), score.bits_per_byte(), score.perplexity(), score.tokens,
+        score.bytes, score.texts, score.texts == 1 ? "" : "s"));
   }
   if (arguments.common.json) WriteJson(json);
 }
@@ -372,6 +382,9 @@ void AddEvalCommand(Command app) {
       .AddOption("--text", arguments->text,
                  "A text file, .jsonl with texts, or a folder of them: bits per byte, perplexity")
       .Excludes(task);
+  command
+      .AddOption("--text-field", arguments->text_field, "Key of a .jsonl line that holds its text")
+      .ShowDefault();
   command.AddOption("--against", arguments->against,
                     "Another model, asked the same; with a paired test");
   command.AddOption("--limit", arguments->limit, "Problems or texts at most, the first ones");

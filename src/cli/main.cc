@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cli/bench.h"
 #include "cli/chat.h"
+#include "cli/common.h"
 #include "cli/convert.h"
 #include "cli/dashboard.h"
 #include "cli/distill.h"
@@ -85,6 +86,8 @@ int main(int argc, char** argv) {
     program.Run(argc, argv);
   } catch (const fathom::UsageError& error) {
     return Fail(error.what(), kUsage);
+  } catch (const fathom::WasInterrupted&) {
+    return fathom::kInterruptedStatus;
   } catch (const std::bad_alloc&) {
     return Fail("out of memory", kFailed);
   } catch (const std::filesystem::filesystem_error& error) {

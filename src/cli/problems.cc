@@ -85,7 +85,7 @@ void WriteProblems(const ProblemsArguments& arguments) {
     throw Error("problems",
                 fmt::format("there are about {} different ones of these kinds and difficulties{}",
                             found, options.largest > 0 ? " without larger numbers" : ""),
-                "ask for fewer, or for higher difficulties");
+                "ask for fewer, or for more kinds or difficulties");
   }
   write();
   if (!file) return;

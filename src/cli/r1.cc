@@ -8,6 +8,7 @@
 #include "cli/common.h"
 #include "cli/run_arguments.h"
 #include "cli/sft.h"
+#include "posttrain/r1/model_scores.h"
 #include "posttrain/r1/pipeline.h"
 
 namespace fathom {
@@ -20,6 +21,7 @@ struct R1Arguments : RunArguments {
 };
 
 void PrintPlan(const PipelineConfig& config, bool json) {
+  LoadTasks(config.evaluation);  // whatever is wrong with them is said
   const std::vector<std::string> missing = MissingInputs(config);
   ordered_json stages = ordered_json::array();
   std::string text;
@@ -64,6 +66,7 @@ void RunR1(R1Arguments& arguments) {
   } else {
     WriteStandardOutput(ToText(summary.table));
   }
+  if (summary.interrupted) throw WasInterrupted();
 }
 
 }  // namespace

@@ -61,6 +61,7 @@ void RunRewardCommand(TrainingArguments& arguments) {
                profiler ? &*profiler : nullptr);
   if (profiler && !arguments.common.json)
     profiler->Print(device.context(), config.ModelPrecision().act);
+  if (summary.training.interrupted) throw WasInterrupted();
 }
 
 }  // namespace

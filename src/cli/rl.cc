@@ -68,6 +68,7 @@ void RunRl(RunArguments& arguments) {
   const GrpoSummary summary = RunGrpo(
       device.context(), config, {.resume = arguments.resume, .quiet = arguments.common.quiet});
   PrintSummary(summary, arguments.common.json);
+  if (summary.interrupted) throw WasInterrupted();
 }
 
 }  // namespace

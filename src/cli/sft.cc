@@ -41,6 +41,7 @@ void RunSftCommand(TrainingArguments& arguments) {
   PrintSummary(summary, arguments.common.json, profiler ? &*profiler : nullptr);
   if (profiler && !arguments.common.json)
     profiler->Print(device.context(), config.ModelPrecision().act);
+  if (summary.interrupted) throw WasInterrupted();
 }
 
 }  // namespace

@@ -60,6 +60,7 @@ void RunTrain(TrainingArguments& arguments) {
   PrintSummary(summary, arguments.common.json, profiler ? &*profiler : nullptr);
   if (profiler && !arguments.common.json)
     profiler->Print(device.context(), config.ModelPrecision().act);
+  if (summary.interrupted) throw WasInterrupted();
 }
 
 }  // namespace

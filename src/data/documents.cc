@@ -100,7 +100,8 @@ class Reader {
   // Sets `text`, or says what is wrong with the line.
   Problem ParseLine(std::string_view line, std::string_view& text) {
     constexpr const char* kCorrect =
-        "correct the line, or set 'skip_bad_lines' to pass over such lines";
+        "correct the line, or take it out; skip_bad_lines = true of a [[data.source]] passes over "
+        "it";
     simdjson::dom::element element;
     const auto code = parser_.parse(line.data(), line.size()).get(element);
     if (code != simdjson::SUCCESS) {
@@ -119,6 +120,8 @@ class Reader {
   // The keys that hold text are what the user may have meant.
   Problem NoText(const simdjson::dom::object& object) const {
     constexpr size_t kMostKeys = 5, kLongestKey = 40;
+    constexpr std::string_view kName =
+        "text_field of a [[data.source]], or --text-field, names the key that holds the text";
     std::vector<std::string> keys;
     for (const auto& [key, value] : object) {
       const bool shows =
@@ -129,10 +132,8 @@ class Reader {
         keys.push_back(fmt::format("'{}'", key));
     }
     return {fmt::format("has no key '{}'", spec_.text_field),
-            keys.empty() ? "set the source's text_field to the key that holds the text"
-                         : fmt::format("set the source's text_field to the key that holds the "
-                                       "text: here {}",
-                                       fmt::join(keys, ", "))};
+            keys.empty() ? std::string(kName)
+                         : fmt::format("{}: here {}", kName, fmt::join(keys, ", "))};
   }
 
   const SourceSpec& spec_;

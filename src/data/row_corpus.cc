@@ -23,7 +23,7 @@ constexpr size_t kBatchBytes = size_t{8} << 20;
 
 // One line and what became of it.
 struct Line {
-  std::string name, text;
+  std::string name, where, text;  // where: for errors
   EncodedRow row;
   std::optional<Error> error;
 };
@@ -39,9 +39,10 @@ class CorpusWriter {
         train_(directory / "train", encoder.store_vocabulary()),
         held_out_(directory / "held-out", encoder.store_vocabulary()) {}
 
-  void Add(std::string name, std::string_view text) {
+  void Add(std::string name, std::string where, std::string_view text) {
     bytes_ += text.size();
-    lines_.push_back({.name = std::move(name), .text = std::string(text)});
+    lines_.push_back(
+        {.name = std::move(name), .where = std::move(where), .text = std::string(text)});
     if (lines_.size() >= kBatchLines || bytes_ >= kBatchBytes) Flush();
   }
 
@@ -66,7 +67,7 @@ class CorpusWriter {
  private:
   void Encode(Line& line) const {
     try {
-      const JsonDocument document(line.text, line.name);
+      const JsonDocument document(line.text, line.where);
       line.row = encoder_.Encode(document.root());
     } catch (const Error& error) {
       line.error = error;
@@ -119,7 +120,8 @@ RowCorpus MakeRowCorpus(const SourceSpec& spec, const RowEncoder& encoder,
       for (std::string_view line; lines.Next(line);) {
         InterruptGuard::ThrowIfRequested(work);
         if (line.find_first_not_of(" \t") == std::string_view::npos) continue;
-        writer.Add(fmt::format("{}:{}", file.name, lines.line_number()), line);
+        writer.Add(fmt::format("{}:{}", file.name, lines.line_number()),
+                   fmt::format("{}:{}", file.path.string(), lines.line_number()), line);
         progress.Update(done + static_cast<double>(lines.position()));
       }
       done += static_cast<double>(file.size);

@@ -106,10 +106,14 @@ std::vector<SourceFile> ListFiles(const SourceSpec& spec) {
   if (S_ISREG(info.st_mode)) {
     const std::string name = spec.path.filename().string();
     if (!IsWanted(spec, name)) {
+      const bool reads_rows =
+          std::all_of(spec.extensions.begin(), spec.extensions.end(),
+                      [](std::string_view wanted) { return wanted.starts_with(".jsonl"); });
       throw Error(
           spec.path.string(),
           fmt::format("has an extension that is not read as data ({})", DescribeWanted(spec)),
-          "list its extension in 'extensions' to read it as plain text");
+          reads_rows ? "what is read here is one JSON object a line"
+                     : "list its extension in 'extensions' to read it as plain text");
     }
     walk.File(spec.path, name, info);
     return walk.files;

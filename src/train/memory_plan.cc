@@ -61,7 +61,7 @@ MemoryPlan PlanTraining(const TrainingSettings& settings, const std::vector<Trai
     PlanningBackend backend(device);
     Arena workspace(MemoryRole::kWorkspace, backend.allocator());
     Context context{&backend, &pool, &workspace};
-    TrainedModel model(settings, stage.model, backend.allocator());
+    TrainedModel model(settings, stage.model, /*init_from=*/{}, backend.allocator());
     ParameterStore& store = model.store();
     Optimizer optimizer(settings.optimizer, store, backend.allocator());
     Transformer transformer(stage.model, settings.ModelPrecision(), store, backend.allocator());

@@ -5,6 +5,7 @@
 #include <numbers>
 #include <numeric>
 
+#include "base/log.h"
 #include "ops/backend.h"
 
 namespace fathom {
@@ -48,6 +49,14 @@ Optimizer::Norm Optimizer::Step(Context& context, double lr, int64_t step) {
   }
   store_->MarkChanged();
   return norm;
+}
+
+void WarnOfWarmup(const TrainingSettings::Schedule& schedule, int64_t steps) {
+  if (schedule.warmup_steps < steps) return;
+  spdlog::warn(
+      "schedule.warmup_steps {} is not less than steps {}: the learning rate never stays at "
+      "optimizer.lr",
+      schedule.warmup_steps, steps);
 }
 
 double LearningRate(const TrainingSettings::Schedule& schedule, double lr, int64_t step,

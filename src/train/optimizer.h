@@ -53,4 +53,7 @@ double LearningRate(const TrainingSettings::Schedule& schedule, double lr, int64
 void UpdateRouterBias(Context& context, Parameter& bias, const std::vector<int64_t>& load,
                       double speed);
 
+// Warns where the warm-up does not end before the run does.
+void WarnOfWarmup(const TrainingSettings::Schedule& schedule, int64_t steps);
+
 }  // namespace fathom

@@ -37,6 +37,7 @@ class Pretraining : public TrainingTask {
   const std::vector<TrainingStage>& stages() const override { return stages_; }
   const ModelCompanions& companions() const override { return inputs_.companions; }
 
+  std::filesystem::path init_from() const override { return config_.model.init_from; }
   void Initialize(Context& context, TrainedModel& model) const override {
     ParameterStore& store = model.store();
     if (config_.model.init_from.empty()) {
@@ -153,12 +154,6 @@ PretrainingSummary Pretrain(Context& context, const RunConfig& config,
   const MemoryPlan plan = PlanTraining(config, stages, *context.backend, *context.pool);
   RefuseWhatDoesNotFit(config, stages, plan, static_cast<double>(AvailableMemory()),
                        *context.backend, *context.pool);
-  if (config.schedule.warmup_steps >= config.steps) {
-    spdlog::warn(
-        "schedule.warmup_steps {} is not less than steps {}: the learning rate never stays at "
-        "optimizer.lr",
-        config.schedule.warmup_steps, config.steps);
-  }
   Pretraining task(config, *context.pool, options.quiet);
   PretrainingSummary summary{RunTraining(context, config, task, plan, options)};
   summary.bits_per_byte = task.bits_per_byte();

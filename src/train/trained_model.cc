@@ -6,8 +6,8 @@
 namespace fathom {
 
 TrainedModel::TrainedModel(const TrainingSettings& settings, const ModelConfig& model,
-                           Allocator& allocator)
-    : settings_(settings) {
+                           std::filesystem::path init_from, Allocator& allocator)
+    : settings_(settings), init_from_(std::move(init_from)) {
   const Precision precision = settings.ModelPrecision();
   if (!settings.lora.enabled()) {
     whole_ = std::make_unique<ParameterStore>(model, precision.sum, allocator);
@@ -36,35 +36,35 @@ size_t TrainedModel::weight_bytes() {
 }
 
 const std::string& TrainedModel::base_fingerprint() {
-  if (!fingerprint_) fingerprint_ = frozen_ ? WeightsFingerprint(frozen_->source()) : "";
+  if (!fingerprint_) {
+    fingerprint_ = init_from_.empty() ? "" : WeightsFingerprint(*ModelSource::Open(init_from_));
+  }
   return *fingerprint_;
 }
 
-void TrainedModel::CheckBase(const std::string& fingerprint) {
-  if (fingerprint == base_fingerprint()) return;
-  if (fingerprint.empty() || !frozen_) {
+void TrainedModel::CheckBase(bool had_adapters, const std::string& fingerprint) {
+  if (had_adapters != adapters()) {
     throw Error("lora.rank",
-                frozen_ ? "the checkpoint has a whole model, and no adapters"
-                        : "the checkpoint has adapters, and no whole model",
+                had_adapters ? "the checkpoint has adapters, and no whole model"
+                             : "the checkpoint has a whole model, and no adapters",
                 "resume with the configuration that the checkpoint was made with");
   }
+  if (fingerprint == base_fingerprint()) return;
   throw Error("model.init_from",
-              fmt::format("{} has other weights than the model that the checkpoint's adapters "
-                          "belong to",
-                          frozen_->source().path().string()),
-              "put that model back");
+              fmt::format("{} has other weights than the model that the run began with",
+                          init_from_.empty() ? "a random model" : init_from_.string()),
+              "put that model back, or begin another run");
 }
 
-void TrainedModel::Begin(const ModelConfig& model, const std::filesystem::path& init_from,
-                         ThreadPool& pool) {
+void TrainedModel::Begin(const ModelConfig& model, ThreadPool& pool) {
   if (frozen_) {
     InitializeAdapters(settings_.seed, store());
-  } else if (ReadModelConfig(init_from).head() != model.head()) {
-    LoadTrunk(init_from, model, store());
+  } else if (ReadModelConfig(init_from_).head() != model.head()) {
+    LoadTrunk(init_from_, model, store());
     InitializeParameter(model, settings_.seed, pool, store().Get(model.head_parameter()));
     store().MarkChanged();
   } else {
-    LoadMasters(init_from, model, store());
+    LoadMasters(init_from_, model, store());
   }
 }
 

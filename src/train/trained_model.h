@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,9 +16,12 @@ namespace fathom {
 // frozen in its files with adapters that are trained beside it.
 class TrainedModel {
  public:
-  // Values undefined, but for what is frozen. allocator: outlives this. Throws Error when a target
-  // of the adapters is unknown, and when the frozen model cannot be opened.
-  TrainedModel(const TrainingSettings& settings, const ModelConfig& model, Allocator& allocator);
+  // Values undefined, but for what is frozen. init_from: the model directory that the run begins
+  // with (settings.lora.base, with adapters); empty: it begins with random values. allocator:
+  // outlives this. Throws Error when a target of the adapters is unknown, and when the frozen model
+  // cannot be opened.
+  TrainedModel(const TrainingSettings& settings, const ModelConfig& model,
+               std::filesystem::path init_from, Allocator& allocator);
 
   ParameterStore& store() { return frozen_ ? frozen_->store() : *whole_; }
   bool adapters() const { return frozen_ != nullptr; }
@@ -25,18 +29,19 @@ class TrainedModel {
   int64_t trained_parameters();
   // Bytes in memory of the model's own weights and adapters; not what is mapped.
   size_t weight_bytes();
-  // Of the frozen model's weights (WeightsFingerprint); empty without one.
+  // Of the weights at init_from (WeightsFingerprint); empty without.
   const std::string& base_fingerprint();
-  // Throws Error when a checkpoint was made beside another model than this one.
-  void CheckBase(const std::string& fingerprint);
+  // Throws Error when a checkpoint was made of another kind (with adapters, or without) or in a run
+  // that began with other weights.
+  void CheckBase(bool had_adapters, const std::string& fingerprint);
 
-  // Values of a run that begins: those of the model at `init_from`, or adapters that change
-  // nothing yet. A model that scores and goes on from a language model gets a head of random
-  // values.
-  void Begin(const ModelConfig& model, const std::filesystem::path& init_from, ThreadPool& pool);
+  // Values of a run that begins: those of the model at init_from, or adapters that change nothing
+  // yet. A model that scores and goes on from a language model gets a head of random values.
+  void Begin(const ModelConfig& model, ThreadPool& pool);
 
  private:
   const TrainingSettings& settings_;
+  const std::filesystem::path init_from_;
   std::unique_ptr<ParameterStore> whole_;
   std::unique_ptr<MappedModel> frozen_;
   std::optional<std::string> fingerprint_;

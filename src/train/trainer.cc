@@ -47,7 +47,7 @@ class Trainer {
         plan_(plan),
         options_(options),
         stages_(task.stages()),
-        model_(settings, task.model(), context.backend->allocator()),
+        model_(settings, task.model(), task.init_from(), context.backend->allocator()),
         store_(model_.store()),
         optimizer_(settings.optimizer, store_, context.backend->allocator()) {
     if (settings.ema_decay > 0)
@@ -101,6 +101,7 @@ class Trainer {
       }
       task_.Initialize(context_, model_);
       progress_.base_fingerprint = model_.base_fingerprint();
+      progress_.adapters = model_.adapters();
       optimizer_.Reset(context_);
       if (average_) average_->Reset(context_);
     }
@@ -127,6 +128,7 @@ class Trainer {
                    FormatCount(static_cast<double>(trained)), settings_.lora.rank,
                    settings_.lora.base.string());
     }
+    WarnOfWarmup(settings_.schedule, stages_.front().steps);
     task_.Describe(line);
     log_->WriteNow(line);
     spdlog::info("memory by role:\n{}", plan_.ToTable());

@@ -27,6 +27,8 @@ class TrainingTask {
   virtual const std::vector<TrainingStage>& stages() const = 0;
   virtual const ModelCompanions& companions() const = 0;
 
+  // The model directory that a run begins with; empty: it begins with random values.
+  virtual std::filesystem::path init_from() const = 0;
   // Sets all parameters of a run that begins.
   virtual void Initialize(Context& context, TrainedModel& model) const = 0;
 

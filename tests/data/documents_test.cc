@@ -78,9 +78,10 @@ TEST(Documents, BadLinesSayWhere) {
       {"{\"text\": \"\xff\"}", "d.jsonl:2: is not valid JSON"},
       {"[1]", "d.jsonl:2: is not a JSON object"},
       {"{\"n\": 1, \"txet\": \"a\"}",
-       "d.jsonl:2: has no key 'text' (set the source's text_field to the key that holds the text: "
-       "here 'txet')"},
-      {"{}", "d.jsonl:2: has no key 'text' (set the source's text_field"},
+       "d.jsonl:2: has no key 'text' (text_field of a [[data.source]], or --text-field, names the "
+       "key "
+       "that holds the text: here 'txet')"},
+      {"{}", "d.jsonl:2: has no key 'text' (text_field of a [[data.source]]"},
       {"{\"text\": 7}", "d.jsonl:2: key 'text' does not hold a string"},
       {std::string(3000, '['), "d.jsonl:2: is not valid JSON"},
   };

@@ -23,6 +23,7 @@ class PostTraining : public testing::Test {
     std::ofstream(directory_ / "sft.toml") << R"(
       output = "tuned"
       steps = 6
+      schedule.warmup_steps = 0
       batch_tokens = 256
       model.init_from = "run/model"
       data = {sequence_length = 64, held_out_fraction = 0.2, source = [{path = "chats.jsonl"}]}
@@ -30,6 +31,7 @@ class PostTraining : public testing::Test {
     std::ofstream(directory_ / "grpo.toml") << R"(
       output = "rewarded"
       steps = 3
+      schedule.warmup_steps = 0
       batch_tokens = 512
       model.init_from = "tuned/model"
       data = {held_out_fraction = 0.2, source = [{path = "problems.jsonl"}]}

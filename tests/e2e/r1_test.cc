@@ -77,6 +77,7 @@ class R1Test : public testing::Test {
       name = "rejection"
       [stage.distill]
       teacher.model = "@reasoning"
+      prompt.think = "model"
       sampling = {samples = 2, max_tokens = 12}
       data.source = [{path = "SHARED/problems.jsonl"}]
       # The model has learnt nothing: none of its answers would be left.
@@ -115,6 +116,7 @@ class R1Test : public testing::Test {
       name = "student"
       [stage.distill]
       teacher.model = "@alignment"
+      prompt.think = "model"
       sampling = {samples = 1, max_tokens = 12}
       data.source = [{path = "SHARED/problems.jsonl"}]
       filter = {correct = false, finished = false, language_share = 0, repetition = 1}
@@ -234,7 +236,7 @@ TEST_F(R1Test, AnInterruptedPipelineSaysWhatIsDone) {
   while (!fs::exists(own_ / "out/reasoning/log.jsonl") && !process.Ended())
     std::this_thread::yield();
   process.Signal(SIGINT);
-  EXPECT_EQ(process.Status(), 0) << process.Err();
+  EXPECT_EQ(process.Status(), 130) << process.Err();
   const json part = json::parse(process.Out());
   EXPECT_EQ(part["stages"][0]["done"], true);
   EXPECT_EQ(part["stages"][6]["done"], false);

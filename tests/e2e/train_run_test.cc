@@ -163,7 +163,7 @@ TEST_F(TrainCommand, InterruptedItWritesACheckpointAndGoesOn) {
     const fs::path log = directory_ / output / "log.jsonl";
     while (!process.Ended() && !(fs::exists(log) && fs::file_size(log) > 0)) Seconds(0.001);
     process.Signal(number);
-    EXPECT_EQ(process.Status(), 0) << process.Err();
+    EXPECT_EQ(process.Status(), 130) << process.Err();
     EXPECT_NE(process.Err().find("go on with --resume"), std::string::npos) << process.Err();
     const auto newest = NewestCheckpoint(directory_ / output);
     ASSERT_TRUE(newest.has_value());

@@ -124,7 +124,6 @@ TEST(Conversation, WeightAndTurnsChooseWhatIsLearnt) {
             Texts{expected});
   // Nothing to learn: no sequence.
   EXPECT_EQ(Sequences(chat, Messages({Message("user", "a"), not_learnt})), Texts{});
-  EXPECT_EQ(Sequences(chat, Messages({Message("user", "a")})), Texts{});
 }
 
 // Whoever writes a data set cannot end answers or open turns in it.
@@ -171,6 +170,23 @@ TEST(Conversation, WhatIsWrongIsNamed) {
   EXPECT_ERROR(Sequences(chat, Messages({Message("user", "a"),
                                          Message("assistant", "b", R"(, "weight": 0.5)")})),
                "chat.jsonl:1: messages[1]: weight is neither 0 nor 1");
+  // What says something else than it seems to.
+  EXPECT_ERROR(Sequences(chat, Messages({R"({"role": "user"})", Message("assistant", "b")})),
+               "chat.jsonl:1: messages[0]: has no content");
+  EXPECT_ERROR(Sequences(chat, Messages({Message("user", "a"),
+                                         R"({"role": "assistant", "contents": "b"})"})),
+               "messages[1]: has no content");
+  EXPECT_ERROR(Sequences(chat, Messages({Message("user", "a"), Message("assistant", "")})),
+               "messages[1]: is an empty answer");
+  EXPECT_ERROR(Sequences(chat, Messages({Message("robot", "a"), Message("assistant", "b")})),
+               "messages[0].role: 'robot' is no role");
+  EXPECT_ERROR(Sequences(chat, Messages({Message("user", "a")})), "no message is an answer");
+  EXPECT_ERROR(Sequences(chat, R"({"messages": []})"), "no message is an answer");
+  EXPECT_EQ(
+      Sequences(chat, Messages({Message("user", "a"), Message("assistant", "", R"(, "weight": 0)"),
+                                Message("user", "c"), Message("assistant", "d")}))
+          .size(),
+      1);
   // This template writes no thoughts before calls.
   const std::string call =
       R"({"role": "assistant", "content": null, "reasoning_content": "hm", "tool_calls": [{"type":)"

@@ -152,6 +152,8 @@ TEST_F(GrpoTest, GroupsWithoutSpreadAreRefilledAndLearnNothing) {
   ASSERT_EQ(steps.size(), 2);
   EXPECT_EQ(steps[0].at("groups_without_spread"), 4 * 3);
   EXPECT_EQ(steps[0].at("reward"), 0);
+  EXPECT_FALSE(steps[0].contains("ratio"));
+  EXPECT_FALSE(Log(config, "result").at(0).contains("accuracy"));
   const WeightFiles before(*pretrained_ / "run/model"), after(config.output / "model");
   for (const std::string& name : before.names())
     EXPECT_EQ(LoadAll(before.Get(name)), LoadAll(after.Get(name))) << name;
@@ -167,7 +169,7 @@ TEST_F(GrpoTest, AVerifierJudgesAnswers) {
       "n=0; while read -r line; do n=$((n+1)); if [ $((n % 3)) = 0 ]; then echo oops; "
       "elif [ $((n % 3)) = 1 ]; then echo '{\"reward\": 1}'; else echo '{\"reward\": 0}'; fi; done";
   GrpoConfig config = Config({"steps=1", "data.held_out_fraction=0", "policy.kl=0",
-                              "rollout.problems=2", "reward.accuracy=0"});
+                              "rollout.problems=2", "reward.accuracy=0", "reward.verifier=later"});
   config.reward.verifier = command;
   config.reward.verifier_workers = 1;
   config.reward.external_on_failure = -1;
@@ -186,6 +188,11 @@ TEST_F(GrpoTest, WhatIsWrongIsOneClearError) {
   EXPECT_ERROR(Learn(Config({"model.init_from=nowhere"})), "nowhere");
   EXPECT_ERROR(Learn(Config({"rollout.max_tokens=64"})), "has no problem to learn from");
   EXPECT_ERROR(Learn(Config({"data.source[0].path=nothing.jsonl"})), "nothing.jsonl");
+  EXPECT_ERROR(Config({"reward.accuracy=0"}), "no answer gets any reward");
+  WriteFileAtomically(directory_ / "code.jsonl",
+                      "{\"question\": \"1?\", \"kind\": \"external\", \"id\": \"first\"}\n");
+  EXPECT_ERROR(Learn(Config({"data.source[0].path=code.jsonl"})),
+               "problem first: is judged by a command, and there is none");
   Learn(Config({"steps=1"}));
   EXPECT_ERROR(Learn(Config()), "there are checkpoints of a run already");
   EXPECT_ERROR(Learn(Config({"seed=2"}), /*resume=*/true), "are not what the checkpoint was made");

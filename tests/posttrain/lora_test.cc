@@ -121,7 +121,7 @@ TEST_F(LoraTest, ARunIsResumedBesideItsOwnModelAlone) {
   for (size_t i = bytes.size() / 2; i < bytes.size(); ++i) bytes[i] ^= 1;
   WriteFileAtomically(weights, bytes);
   EXPECT_ERROR(Tune(Lora({"steps=8", base}), resume),
-               "has other weights than the model that the checkpoint's adapters belong to");
+               "has other weights than the model that the run began with");
   Tune(Config({"steps=4", "output=whole"}));
   EXPECT_ERROR(Tune(Lora({"steps=8", "output=whole"}), resume), "the checkpoint has a whole model");
 }
@@ -145,8 +145,8 @@ TEST_F(LoraTest, ThePlanIsWhatIsMeasured) {
     const TrainingStage stage{
         .model = ReadModelConfig(Model()), .steps = 1, .sequence_length = 64, .batch_tokens = 256};
     MemoryPlan plan = PlanTraining(config, {stage}, run.backend(), *context.pool);
-    TrainedModel model(config, stage.model, run.backend().allocator());
-    model.Begin(stage.model, Model(), *run.context().pool);
+    TrainedModel model(config, stage.model, Model(), run.backend().allocator());
+    model.Begin(stage.model, *run.context().pool);
     Optimizer optimizer(config.optimizer, model.store(), run.backend().allocator());
     optimizer.Reset(context);
     Transformer transformer(stage.model, config.ModelPrecision(), model.store(),

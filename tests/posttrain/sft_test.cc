@@ -106,6 +106,10 @@ TEST_F(SftTest, ARunThatIsResumedWithOtherConversationsIsRefused) {
   std::ofstream(directory_ / "chat.jsonl", std::ios::app) << Chat(0);
   EXPECT_ERROR(Tune(Config({"steps=8"}), resume), "is not what the checkpoint was made with");
   EXPECT_ERROR(Tune(config), "there are checkpoints of a run already");
+  // It would look as if the other model had been tuned.
+  EXPECT_ERROR(
+      Tune(Config({"steps=8", "model.init_from=" + (config.output / "model").string()}), resume),
+      "has other weights than the model that the run began with");
 }
 
 TEST_F(SftTest, EpochsBecomeSteps) {
@@ -167,6 +171,8 @@ TEST_F(SftTest, WhatIsWrongIsOneClearError) {
   EXPECT_EQ(Tune(Config({"data.source[0].skip_bad_lines=true", "steps=1"})).step, 1);
   WriteFileAtomically(directory_ / "chat.jsonl",
                       "{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]}\n");
+  EXPECT_ERROR(Tune(Config({"output=none"})), "chat.jsonl:1: messages: no message is an answer");
+  WriteFileAtomically(directory_ / "chat.jsonl", "");
   EXPECT_ERROR(Tune(Config({"output=none"})), "have no answer to learn");
   WriteFileAtomically(directory_ / "chat.jsonl", "{\"question\": \"a?\"}\n");
   EXPECT_ERROR(Tune(Config({"output=none"})), "chat.jsonl:1: has no key 'answer'");

@@ -298,6 +298,25 @@ TEST(ChatMessages, RefusesWhatIsNoConversation) {
   }
 }
 
+Data ReadConversation(const char* json) {
+  const JsonDocument document(json, "messages");
+  return ConversationFromJson(document.root());
+}
+
+TEST(ChatMessages, AConversationSaysWhatItSeemsTo) {
+  for (const char* json :
+       {R"([{"role": "user"}])", R"([{"role": "assistant"}])",
+        R"([{"role": "gpt", "content": "a"}])", R"([{"role": "assistant", "contents": "a"}])"}) {
+    EXPECT_THROW(ReadConversation(json), Error) << json;
+  }
+  for (const char* json : {R"([{"role": "assistant", "reasoning_content": "hm"}])",
+                           R"([{"role": "assistant", "content": null, "tool_calls": []}])"}) {
+    EXPECT_EQ(ReadConversation(json).items.size(), 1U);
+  }
+  const Data read = ReadConversation(R"([{"role": "developer", "content": "a"}])");
+  EXPECT_EQ(read.items[0].Find("role")->string, "system");
+}
+
 TEST(ChatMessages, PartsAreJoinedAndPicturesRefused) {
   const ChatTemplate chat("{{ messages[0].content }}", "t", {});
   EXPECT_EQ(chat.Render(Messages(R"([{"role": "user", "content": [{"type": "text", "text": "a"},

@@ -20,7 +20,7 @@ struct State {
   explicit State(const std::string& moments = "f32",
                  const ModelConfig& model_config = TinyRunModel())
       : model(model_config),
-        trained(settings, model, run.backend().allocator()),
+        trained(settings, model, /*init_from=*/{}, run.backend().allocator()),
         store(trained.store()),
         optimizer({.moments = moments}, store, run.backend().allocator()),
         average(0.9, store, run.backend().allocator()) {}

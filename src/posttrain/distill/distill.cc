@@ -30,7 +30,7 @@ TraceSampling SamplingOf(const DistillConfig& config, uint64_t seed) {
           .min_p = config.sampling.min_p,
           .top_k = config.sampling.top_k,
           .max_tokens = config.sampling.max_tokens,
-          .think = config.prompt.think,
+          .think = config.Think(),
           .seed = seed};
 }
 
@@ -239,6 +239,7 @@ DistillSummary RunDistillation(Context& context, const DistillConfig& config,
   if (set.repeated > 0)
     spdlog::info("{} questions come more than once, and are asked once", set.repeated);
   RequireJudge(config, set);
+  if (config.student) CheckSft(context, *config.student);
   TraceFilter filter(config);  // its files are read before anybody is asked
   CreateDirectories(config.output);
   TraceLog log(config.traces());
@@ -257,14 +258,27 @@ DistillSummary RunDistillation(Context& context, const DistillConfig& config,
   WriteConversations(config.conversations(), chosen.kept);
   WriteDistillReport(config.output / "report.html", config, chosen.counts);
   summary.filter = chosen.counts;
-  if (!config.student) return summary;
+  if (!config.student) {
+    if (chosen.kept.empty()) {
+      spdlog::warn("none of {} traces is kept; {} says why", log.size(),
+                   (config.output / "report.html").string());
+    }
+    return summary;
+  }
   if (chosen.kept.empty()) {
     throw Error(config.conversations().string(), "holds nothing for the student to learn",
                 fmt::format("{} says why", (config.output / "report.html").string()));
   }
   // A run that ended before its student began has none to go on with.
   const bool goes_on = options.resume && fs::exists(config.student->output);
-  summary.student = RunSft(context, *config.student, {.resume = goes_on, .quiet = options.quiet});
+  try {
+    summary.student = RunSft(context, *config.student, {.resume = goes_on, .quiet = options.quiet});
+  } catch (const Error& error) {
+    if (!goes_on) throw;
+    throw Error("", error.what(),
+                fmt::format("or take {} away, for a student that begins anew with what is kept now",
+                            config.student->output.string()));
+  }
   return summary;
 }
 

@@ -29,7 +29,7 @@ void Describe(Config& config, Fields& fields) {
   fields.Section("prompt", [&](auto& section) {
     section.Field("system", config.prompt.system);
     section.Field("instruction", config.prompt.instruction);
-    section.Field("think", config.prompt.think, {"model", "on", "off"});
+    section.Field("think", config.prompt.think, {"auto", "model", "on", "off"});
   });
   fields.Section("teacher", [&](auto& section) {
     section.Field("model", config.teacher.model);
@@ -163,9 +163,15 @@ SftConfig StudentOf(const toml::table& given, const DistillConfig& config, std::
 
 }  // namespace
 
+std::string DistillConfig::Think() const {
+  if (prompt.think != "auto") return prompt.think;
+  // Not every endpoint knows what it would be asked.
+  return teacher.is_endpoint() ? "model" : "on";
+}
+
 EvaluationPromptOptions DistillConfig::PromptOptions() const {
   EvaluationPromptOptions options{.system = prompt.system, .instruction = prompt.instruction};
-  if (prompt.think != "model") options.think = prompt.think == "on";
+  if (Think() != "model") options.think = Think() == "on";
   return options;
 }
 

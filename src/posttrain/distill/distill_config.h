@@ -30,7 +30,9 @@ struct DistillConfig {
 
   struct Prompt {
     std::string system, instruction;
-    std::string think = "model";  // "on", "off": where the template, or the endpoint, can
+    // "on", "off": where the template, or the endpoint, can; "auto": on, but of an endpoint
+    // "model".
+    std::string think = "auto";
   } prompt;
 
   struct Teacher {
@@ -84,6 +86,8 @@ struct DistillConfig {
 
   std::filesystem::path traces() const { return output / "traces.jsonl"; }
   std::filesystem::path conversations() const { return output / "sft.jsonl"; }
+  // prompt.think without "auto".
+  std::string Think() const;
   EvaluationPromptOptions PromptOptions() const;
   JudgeOptions Judge() const;
 

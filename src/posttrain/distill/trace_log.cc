@@ -1,11 +1,5 @@
 #include "posttrain/distill/trace_log.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "base/error.h"
@@ -16,7 +10,7 @@ namespace fathom {
 
 TraceLog::TraceLog(std::filesystem::path path) : path_(std::move(path)) {
   const bool exists = std::filesystem::exists(path_);
-  Lock();
+  lock_.emplace(path_);
   if (exists) Read();
   file_.emplace(path_, "free some space; the same command with --resume goes on from here");
   if (!exists) SyncDirectory(path_.parent_path());
@@ -28,21 +22,6 @@ TraceLog::~TraceLog() {
   } catch (const Error& error) {
     spdlog::warn("{}", error.what());
   }
-  close(lock_);
-}
-
-// Two runs would ask for the same, and one would take the line away that the other is writing. The
-// system lets go of the lock when the process ends, however it does.
-void TraceLog::Lock() {
-  lock_ = open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (lock_ < 0)
-    throw Error(path_.string(), fmt::format("cannot be opened: {}", std::strerror(errno)));
-  if (flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
-  const int error = errno;
-  close(lock_);
-  if (error == EWOULDBLOCK)
-    throw Error(path_.string(), "is being written by another run", "wait for it to end");
-  throw Error(path_.string(), fmt::format("cannot be locked: {}", std::strerror(error)));
 }
 
 void TraceLog::Read() {

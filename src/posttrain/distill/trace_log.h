@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/append_file.h"
+#include "base/file_lock.h"
 #include "posttrain/distill/trace.h"
 
 namespace fathom {
@@ -43,11 +44,10 @@ class TraceLog {
  private:
   using Clock = std::chrono::steady_clock;
 
-  void Lock();
   void Read();
 
   std::filesystem::path path_;
-  int lock_ = -1;  // a descriptor of the file
+  std::optional<FileLock> lock_;
   std::map<std::string, Trace, std::less<>> traces_;
   std::optional<AppendFile> file_;
   int unsynced_ = 0;

@@ -63,7 +63,8 @@ Sample FromJson(const JsonValue& json) {
 SampleLog::SampleLog(std::filesystem::path path, const ordered_json& settings)
     : path_(std::move(path)) {
   if (path_.empty()) return;
-  const bool exists = std::filesystem::exists(path_) && std::filesystem::file_size(path_) > 0;
+  lock_.emplace(path_);
+  const bool exists = std::filesystem::file_size(path_) > 0;
   if (exists) Read(settings);
   file_ =
       std::make_unique<AppendFile>(path_, "free some space; the same command goes on from here");

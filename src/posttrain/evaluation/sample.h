@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/append_file.h"
+#include "base/file_lock.h"
 
 namespace fathom {
 
@@ -56,6 +57,7 @@ class SampleLog {
 
   std::filesystem::path path_;
   std::map<Key, Sample> samples_;
+  std::optional<FileLock> lock_;
   std::unique_ptr<AppendFile> file_;
 };
 

@@ -49,7 +49,7 @@ class Grpo {
         model_(model),
         companions_(CompanionsOf(config.model.init_from, model_.tokenizer)),
         pool_(pool),
-        trained_(config, model_.config, context.backend->allocator()),
+        trained_(config, model_.config, config.model.init_from, context.backend->allocator()),
         store_(trained_.store()),
         optimizer_(config.optimizer, store_, context.backend->allocator()),
         transformer_(model_.config, config.ModelPrecision(), store_, context.backend->allocator()),
@@ -117,8 +117,9 @@ class Grpo {
       }
       spdlog::info("resuming from {}", newest->string());
     } else {
-      trained_.Begin(model_.config, config_.model.init_from, *context_.pool);
+      trained_.Begin(model_.config, *context_.pool);
       progress_.base_fingerprint = trained_.base_fingerprint();
+      progress_.adapters = trained_.adapters();
       optimizer_.Reset(context_);
       progress_.data_fingerprint = pool_.Fingerprint();
     }
@@ -132,6 +133,7 @@ class Grpo {
                  config_.rollout.problems);
     if (pool_.held_out().empty())
       spdlog::warn("no problem is held out: nothing says whether the model gets better");
+    WarnOfWarmup(config_.schedule, config_.steps);
     ordered_json line = {{"kind", "start"},
                          {"step", progress_.step},
                          {"steps", config_.steps},
@@ -200,7 +202,19 @@ class Grpo {
     progress_.seconds += seconds;
     progress_.tokens += static_cast<uint64_t>(experience.tokens);
     LogStep(experience, updates, lr, rollout_seconds, seconds);
+    if (updates.count == 0) WarnOfNothing(progress);
     if (Due(config_.sample.every)) LogSamples(experience, progress);
+  }
+
+  // Once; the log has groups_without_spread of every step.
+  void WarnOfNothing(Progress& progress) {
+    if (std::exchange(warned_of_nothing_, true)) return;
+    progress.Clear();
+    spdlog::warn(
+        "step {} taught nothing, and later ones may not either: in no group did answers differ in "
+        "their reward; problems that are neither too hard nor too easy help, and more "
+        "rollout.answers",
+        progress_.step);
   }
 
   void AddReferenceLogProbs(std::vector<Lesson>& batch) {
@@ -296,13 +310,15 @@ class Grpo {
     line["answer_tokens"] = experience.tokens / written;
     line["finished"] = experience.finished / written;
     line["groups_without_spread"] = experience.groups_without_spread;
-    line["kl"] = sums.kl / tokens;
-    line["ratio"] = sums.ratio / tokens;
-    line["clipped"] = sums.clipped / tokens;
-    line["deviation"] = sums.deviation;
+    // Of a step in which nothing was learnt there is none of these.
+    if (updates.count > 0) {
+      line["kl"] = sums.kl / tokens;
+      line["ratio"] = sums.ratio / tokens;
+      line["clipped"] = sums.clipped / tokens;
+      line["deviation"] = sums.deviation;
+      line["grad_norm"] = updates.grad_norm / static_cast<double>(updates.count);
+    }
     line["lr"] = lr;
-    line["grad_norm"] =
-        updates.grad_norm / static_cast<double>(std::max<int64_t>(1, updates.count));
     LogExpertLoad(updates.expert_load, progress_.step, config_.steps, config_.balance.load_entries,
                   line);
     line["rollout_seconds"] = std::round(rollout_seconds * 1e3) / 1e3;
@@ -416,11 +432,13 @@ class Grpo {
       summary.accuracy_before = progress_.start_score;
       summary.accuracy = accuracy_;
     }
-    log_->WriteNow({{"kind", "result"},
-                    {"step", progress_.step},
-                    {"accuracy_before", summary.accuracy_before},
-                    {"accuracy", summary.accuracy},
-                    {"seconds", progress_.seconds}});
+    ordered_json line = {{"kind", "result"}, {"step", progress_.step}};
+    if (summary.held_out > 0) {
+      line["accuracy_before"] = summary.accuracy_before;
+      line["accuracy"] = summary.accuracy;
+    }
+    line["seconds"] = progress_.seconds;
+    log_->WriteNow(line);
     WriteReport(config_.output);
     return summary;
   }
@@ -445,6 +463,7 @@ class Grpo {
   std::optional<RewardWatch> watch_;  // with reward models
   std::string note_;
   double accuracy_ = -1;
+  bool warned_of_nothing_ = false;
 };
 
 }  // namespace

@@ -101,6 +101,10 @@ void CheckComponents(const GrpoConfig& config, std::string_view where) {
                                        "expert_load", "rollout_seconds",
                                        "seconds",     "time",
                                        "proxy",       "gold"};
+  if (names.size() == 1 && reward.accuracy == 0 && reward.models.empty()) {
+    throw Error(where, "no answer gets any reward: reward.accuracy is 0, and there is nothing else",
+                "give a weight, a verifier or a reward model");
+  }
   for (const auto& model : reward.models) {
     if (!model.name.empty() && !taken.contains(model.name) && names.insert(model.name).second)
       continue;

@@ -57,7 +57,7 @@ double ReferenceBytes(const Context& context, const GrpoConfig& config, const Mo
   PlanningBackend backend(*context.backend);
   Arena workspace(MemoryRole::kWorkspace, backend.allocator());
   Context planning{&backend, context.pool, &workspace};
-  TrainedModel weights(config, model, backend.allocator());
+  TrainedModel weights(config, model, /*init_from=*/{}, backend.allocator());
   Transformer transformer(model, config.ModelPrecision(), weights.store(), backend.allocator());
   transformer.Pack(planning, AttentionForm::kAbsorbed, /*training=*/false);
   return static_cast<double>(transformer.packed_bytes());

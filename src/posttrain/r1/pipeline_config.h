@@ -51,7 +51,7 @@ struct PipelineConfig {
     int64_t at_a_time = 64;
     double temperature = 0.6, top_p = 0.95;  // R1's (section 3)
     std::string system, instruction;
-    std::string think = "model";  // "on", "off": where the template can
+    std::string think = "on";  // as the stages teach it; "off", "model": where the template can
     std::string extract = "boxed,tags,hash,sentence,number,line";
     // How models that no stage made are asked: "chat", "plain" (text behind `shots` solved
     // problems, from `examples` or a generated task's own), or "none": not at all.

@@ -72,8 +72,9 @@ class RewardTraining : public TrainingTask {
   const ModelCompanions& companions() const override { return companions_; }
   const RowObjective* objective() const override { return objective_.get(); }
 
+  fs::path init_from() const override { return config_.model.init_from; }
   void Initialize(Context& context, TrainedModel& model) const override {
-    model.Begin(model_, config_.model.init_from, *context.pool);
+    model.Begin(model_, *context.pool);
   }
 
   std::unique_ptr<RowSource> Rows(size_t) const override {

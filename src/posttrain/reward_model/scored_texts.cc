@@ -41,7 +41,7 @@ std::optional<Data> PromptOf(const JsonValue& row) {
     const auto prompt = row.Find(name);
     if (!prompt) continue;
     return prompt->IsString() ? OneMessage("user", prompt->String())
-                              : ChatMessagesFromJson(*prompt);
+                              : ConversationFromJson(*prompt);
   }
   return std::nullopt;
 }
@@ -49,7 +49,7 @@ std::optional<Data> PromptOf(const JsonValue& row) {
 // The conversation that ends with the answer `answer`.
 Data Conversation(const JsonValue& row, const JsonValue& answer) {
   Data end =
-      answer.IsString() ? OneMessage("assistant", answer.String()) : ChatMessagesFromJson(answer);
+      answer.IsString() ? OneMessage("assistant", answer.String()) : ConversationFromJson(answer);
   if (end.items.empty()) throw Error(answer.path(), "is an empty list of messages");
   if (RoleOf(end.items[0]) != "assistant") return end;
   std::optional<Data> all = PromptOf(row);
@@ -110,7 +110,7 @@ ScoredRow ReadScoredRow(const JsonValue& row, ScoreKind kind, const ScoredTextEn
     add(Conversation(row, *completion), completion->path());
   } else {
     const JsonValue messages = row.At("messages");
-    add(ChatMessagesFromJson(messages), messages.path());
+    add(ConversationFromJson(messages), messages.path());
   }
   if (labelled) read.value = LabelOf(row);
   return read;

@@ -53,6 +53,30 @@ bool IsLearnt(const Data& message, std::string_view where) {
   return value == 1;
 }
 
+bool IsEmpty(const Data* text) {
+  return text == nullptr || text->IsNull() || (text->IsString() && text->string.empty());
+}
+
+// Rows that teach nothing, or to answer nothing, are somebody's mistake.
+void CheckAnswers(const Data& messages, std::string_view path) {
+  bool answered = false;
+  for (size_t i = 0; i < messages.items.size(); ++i) {
+    const Data& message = messages.items[i];
+    if (!IsAnswer(message)) continue;
+    answered = true;
+    const std::string where = fmt::format("{}[{}]", path, i);
+    const bool says =
+        !IsEmpty(message.Find("content")) || Reasoning(message) != nullptr || HasToolCalls(message);
+    if (says || !IsLearnt(message, where)) continue;
+    throw Error(where, "is an empty answer, which would be learnt",
+                "take the row out, or give the message a weight of 0");
+  }
+  if (!answered) {
+    throw Error(path, "no message is an answer: none has the role assistant",
+                "take the row out; skip_bad_lines = true of the source passes over such rows");
+  }
+}
+
 bool StartsWith(const std::vector<int32_t>& ids, const std::vector<int32_t>& start) {
   return start.size() <= ids.size() && std::equal(start.begin(), start.end(), ids.begin());
 }
@@ -122,7 +146,9 @@ std::vector<LabelledTokens> ConversationEncoder::Encode(const JsonValue& convers
     tools->Array();
     options.tools = Data::FromJson(*tools);
   }
-  return Encode(ChatMessagesFromJson(list), options, list.path());
+  const Data messages = ConversationFromJson(list);
+  CheckAnswers(messages, list.path());
+  return Encode(messages, options, list.path());
 }
 
 std::vector<LabelledTokens> ConversationEncoder::Encode(const Data& given,

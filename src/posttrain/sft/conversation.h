@@ -37,8 +37,9 @@ class ConversationEncoder {
 
   // conversation: {"messages": [...], "tools": [...]} as OpenAI's API has them, messages with
   // reasoning_content. An assistant's message with "weight": 0 is read and not learnt. Sequences
-  // without anything to learn are left out. Throws Error with the path of what is wrong. Safe to be
-  // called from several threads at once.
+  // without anything to learn are left out. Throws Error with the path of what is wrong, such as an
+  // answer to learn that is empty, or no answer at all. Safe to be called from several threads at
+  // once.
   std::vector<LabelledTokens> Encode(const JsonValue& conversation) const;
   // The same of messages as templates see them; where: their path, for errors.
   std::vector<LabelledTokens> Encode(const jinja::Data& messages, const ChatOptions& options,

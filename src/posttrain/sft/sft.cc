@@ -70,8 +70,9 @@ class Tuning : public TrainingTask {
   const std::vector<TrainingStage>& stages() const override { return stages_; }
   const ModelCompanions& companions() const override { return companions_; }
 
+  fs::path init_from() const override { return config_.model.init_from; }
   void Initialize(Context& context, TrainedModel& model) const override {
-    model.Begin(model_, config_.model.init_from, *context.pool);
+    model.Begin(model_, *context.pool);
   }
 
   std::unique_ptr<RowSource> Rows(size_t) const override {
@@ -200,7 +201,22 @@ class Tuning : public TrainingTask {
   double epochs_ = 0, filled_ = 0;
 };
 
+MemoryPlan PlanTuning(Context& context, const SftConfig& config) {
+  const std::vector<TrainingStage> stages = {
+      TunedStage(config, TunedModel(config, ReadModelConfig(config.model.init_from)), 1)};
+  MemoryPlan plan = PlanTraining(config, stages, *context.backend, *context.pool);
+  RefuseWhatDoesNotFit(config, stages, plan, static_cast<double>(AvailableMemory()),
+                       *context.backend, *context.pool);
+  return plan;
+}
+
 }  // namespace
+
+void CheckSft(Context& context, const SftConfig& config) {
+  const ChatModel from = ChatModel::OpenWriter(config.model.init_from);
+  const ConversationEncoder encoder(from.chat, from.tokenizer, LearntTurns::kAll);
+  PlanTuning(context, config);
+}
 
 TrainSummary RunSft(Context& context, const SftConfig& config, const TrainOptions& options) {
   RefuseExistingRun(config, options);
@@ -213,11 +229,7 @@ TrainSummary RunSft(Context& context, const SftConfig& config, const TrainOption
                     soft.temperature, options.quiet);
   }
   // Refused before anything is made.
-  const std::vector<TrainingStage> stages = {
-      TunedStage(config, TunedModel(config, ReadModelConfig(config.model.init_from)), 1)};
-  const MemoryPlan plan = PlanTraining(config, stages, *context.backend, *context.pool);
-  RefuseWhatDoesNotFit(config, stages, plan, static_cast<double>(AvailableMemory()),
-                       *context.backend, *context.pool);
+  const MemoryPlan plan = PlanTuning(context, config);
   Tuning task(config, config.output / "data", teacher ? &*teacher : nullptr, *context.pool,
               options.quiet);
   return RunTraining(context, config, task, plan, options);

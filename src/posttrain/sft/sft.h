@@ -10,6 +10,10 @@ namespace fathom {
 // Errors as in its parts.
 TrainSummary RunSft(Context& context, const SftConfig& config, const TrainOptions& options);
 
+// Throws the Errors of RunSft that can be known before its conversations are there: of the model,
+// its chat template, and a step that does not fit into memory.
+void CheckSft(Context& context, const SftConfig& config);
+
 // What it would go through, its conversations counted; leaves nothing behind.
 std::vector<TrainingStage> SftStages(const SftConfig& config, ThreadPool& pool, bool quiet);
 

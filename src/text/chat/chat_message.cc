@@ -1,5 +1,6 @@
 #include "text/chat/chat_message.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -83,6 +84,28 @@ void NormalizeReasoning(Data& message) {
   }
 }
 
+constexpr std::array<std::string_view, 5> kMessageRoles = {"system", "developer", "user",
+                                                           "assistant", "tool"};
+
+// An assistant may have called tools, or only thought.
+bool MayLackContent(const JsonValue& message) {
+  if (message.At("role").String() != "assistant") return false;
+  return message.Find("tool_calls") || std::any_of(kReasoningNames.begin(), kReasoningNames.end(),
+                                                   [&](auto name) { return message.Find(name); });
+}
+
+void CheckMessage(const JsonValue& message) {
+  const JsonValue role = message.At("role");
+  if (std::find(kMessageRoles.begin(), kMessageRoles.end(), role.String()) == kMessageRoles.end()) {
+    throw Error(role.path(), fmt::format("'{}' is no role", role.String()),
+                "system, developer, user, assistant or tool");
+  }
+  const auto content = message.Find("content");
+  if (!content && !MayLackContent(message)) throw Error(message.path(), "has no content");
+  if (content && !content->IsString() && !content->IsArray())
+    throw Error(content->path(), "is neither a text nor a list of parts");
+}
+
 }  // namespace
 
 Data ChatMessagesToData(std::span<const ChatMessage> messages) {
@@ -126,6 +149,15 @@ Data ChatMessagesFromJson(const JsonValue& messages) {
       for (const JsonValue& call : calls->Array()) call.Object();
     }
     list.items.push_back(Data::FromJson(message));
+  }
+  return list;
+}
+
+Data ConversationFromJson(const JsonValue& messages) {
+  for (const JsonValue& message : messages.Array()) CheckMessage(message);
+  Data list = ChatMessagesFromJson(messages);
+  for (Data& message : list.items) {
+    if (message.Find("role")->string == "developer") message.Set("role", Data::String("system"));
   }
   return list;
 }

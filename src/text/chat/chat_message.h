@@ -30,10 +30,14 @@ struct ChatMessage {
 // objects with role, content, reasoning_content, tool_calls, tool_call_id and name.
 jinja::Data ChatMessagesToData(std::span<const ChatMessage> messages);
 
-// The "messages" of a request to an OpenAI-style API. Throws Error with the path of what is wrong:
-// not an array of objects, a role that is missing or no string, content that is neither null, a
-// string nor a list of parts, tool_calls that are not a list of objects.
+// Messages in JSON, as templates see them. Throws Error with the path of what is wrong: not an
+// array of objects, a role that is missing or no string, content that is neither null, a string nor
+// a list of parts, tool_calls that are not a list of objects.
 jinja::Data ChatMessagesFromJson(const JsonValue& messages);
+// The same of a request to an OpenAI-style API, or of a row of data; "developer" becomes "system".
+// Throws Error for what says something else than it seems to, too: a role that is none of OpenAI's,
+// and no content but in an assistant's message with tool_calls or thoughts.
+jinja::Data ConversationFromJson(const JsonValue& messages);
 
 // How a template wants the messages that clients write in several ways.
 struct MessageForm {

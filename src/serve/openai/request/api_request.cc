@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "serve/openai/request/api_error.h"
-#include "serve/openai/request/messages.h"
+#include "text/chat/chat_message.h"
 
 namespace fathom {
 namespace {
@@ -327,7 +327,7 @@ ChatRequest ParseChatRequest(std::string_view body, const GenerationDefaults& de
   }
   if (!root.Find("messages")) throw ApiError(400, "messages is missing", "messages");
   With(root, "messages", [&](const JsonValue& value) {
-    request.messages = ReadMessages(value);
+    request.messages = ConversationFromJson(value);
     if (request.messages.items.empty()) throw ApiError(400, "messages is empty", "messages");
     ReadBeginning(root, value.Array().back(), request);
   });
