@@ -139,6 +139,7 @@ BENCHMARK(Matmul)
     ->ArgsProduct({{4096}, {4096}, {256}, {1}})
     ->ArgsProduct({{4096}, {256}, {4096}, {1}})
     ->ArgsProduct({{4096}, {192}, {96}, {1}})
+    ->ArgsProduct({{4608}, {4096}, {512}, {1}})  // latents of lite8 expanded
     ->Apply(Clock);
 
 // `experts` matrices over m rows each.
@@ -252,6 +253,11 @@ BENCHMARK(AttentionForward)
     ->Args({8, 512, 4, 4, 48, 32, 512})
     ->Args({8, 512, 4, 1, 80, 64, 512})
     ->Args({1, 4096, 16, 16, 192, 128, 4096})
+    // A piece of a prompt of lite8 at depth 0 and behind 4096 tokens, expanded and absorbed.
+    ->Args({1, 512, 16, 16, 192, 128, 512})
+    ->Args({1, 512, 16, 1, 576, 512, 512})
+    ->Args({1, 4608, 16, 16, 192, 128, 512})
+    ->Args({1, 4608, 16, 1, 576, 512, 512})
     ->Args({8, 1024, 4, 1, 80, 64, 1})
     ->Args({1, 4096, 16, 1, 576, 512, 1})
     ->Apply(Clock);

@@ -138,6 +138,17 @@ FATHOM_INLINE void AddSteps(const typename Product::A* a, const typename Product
   for (; p + kLine <= end; p += kLine, a += kLine * kRows) {
     HWY_UNROLL(2)
     for (int half = 0; half < kLine; half += kUnroll) {
+      // A few rows wait for memory, and what comes gives so many products that the processor does
+      // not look far enough ahead by itself: what comes kLine steps later is asked for. (On Zen 5;
+      // a single row is as fast without.)
+      if constexpr (kRows > 1 && kVectors == 4) {
+        constexpr int kLines = kUnroll * kPanel * sizeof(typename Product::B) / 64;
+        for (int panel = 0; panel < 2; ++panel) {
+          const auto* ahead = reinterpret_cast<const char*>(b[panel] + (p + half + kLine) * kPanel);
+          HWY_UNROLL(16)
+          for (int line = 0; line < kLines; ++line) _mm_prefetch(ahead + 64 * line, _MM_HINT_T0);
+        }
+      }
       HWY_UNROLL(8)
       for (int q = half; q < half + kUnroll; ++q) {
         Product::template Step<kRows, kVectors, kApart>(a + q * kNext, b, (p + q) * kPanel, sum);
