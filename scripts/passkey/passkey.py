@@ -70,7 +70,6 @@ def seed_result(arguments, seed):
     config = json.loads((scaled / "config.json").read_text())
     (scaled / "config.json").write_text(json.dumps(config | {"rope_scaling": YARN}, indent=2))
     extended = train(arguments, WORK / f"s{seed}-extended", f"seed={seed}", f"model.init_from={trained}", "steps=1",
-                     f"data.source=[{{path='{WORK}/long.jsonl'}}]",
                      "optimizer.lr=1e-5", "schedule.warmup_steps=0",
                      f"extension=[{{steps={STEPS}, sequence_length={TRAINED * FACTOR}, factor={FACTOR}, lr=1e-3}}]")
     models = {"trained": trained, "yarn": scaled, "extended": extended}
@@ -92,11 +91,11 @@ def table(results):
 def main():
     arguments = parse_arguments()
     WORK.mkdir(parents=True, exist_ok=True)
-    for name, count, levels in (("short", 40000, "1"), ("long", 6000, "1-4")):
-        if not (text := WORK / f"{name}.jsonl").exists():
-            call(arguments, "problems", "passkey", "--count", count, "--difficulty", levels, "--form", "text", "--out", text)
+    text = WORK / "train.jsonl"
+    if not text.exists():
+        call(arguments, "problems", "passkey", "--count", 20000, "--difficulty", "1-4", "--form", "text", "--out", text)
     if not (WORK / "tokenizer").exists():
-        call(arguments, "tokenize", "train", "--vocab-size", 512, "--out", WORK / "tokenizer", WORK / "long.jsonl")
+        call(arguments, "tokenize", "train", "--vocab-size", 512, "--out", WORK / "tokenizer", text)
     results = {"about": __doc__.splitlines()[0], "commit": experiments.commit(ROOT, "src", "scripts/passkey"), "seeds": {}}
     for seed in SEEDS:
         kept = WORK / f"s{seed}.json"
