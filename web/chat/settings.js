@@ -93,7 +93,7 @@ export class Settings {
           changed();
         }}), element('span', {}, label)))));
     this.body.replaceChildren(think, numberField(BUDGET, changed), element('h3', {}, 'Sampling'),
-      ...NUMBERS.map((number) => numberField({...number, placeholder: String(this.defaults[number.name] ?? number.placeholder ?? '')}, changed)));
+      ...NUMBERS.map((number) => numberField({...number, placeholder: this.placeholder(number)}, changed)));
     changed();
   }
 
@@ -108,10 +108,13 @@ export class Settings {
     input.select();
   }
 
-  // What the model does when nothing is said.
+  placeholder({name, placeholder}) {
+    return String(this.defaults[name] ?? placeholder ?? '');
+  }
+  // What the model does when nothing is said. Somebody may be typing: the fields stay.
   setDefaults(defaults) {
     this.defaults = defaults ?? {};
-    this.show();
+    for (const number of NUMBERS) this.body.querySelector(`#set-${number.name}`).placeholder = this.placeholder(number);
   }
   setSystem(text) {
     this.system.value = text;
