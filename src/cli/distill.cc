@@ -25,8 +25,7 @@ void PrintPlan(const DistillPlan& plan, bool json) {
   }
   std::string text = fmt::format(
       "{} questions ({} repeated ones left out): {} traces, of which {} are missing; they take {} "
-      "tokens "
-      "at most\n",
+      "tokens at most\n",
       plan.questions, plan.repeated, plan.traces, plan.missing,
       FormatCount(static_cast<double>(plan.most_tokens)));
   if (plan.least_seconds > 0)

@@ -74,12 +74,18 @@ struct OpenModel {
   std::optional<ModelEngine> engine;
 };
 
-// One task, one model.
 std::string Heading(const std::filesystem::path& model, const std::filesystem::path& adapter) {
   return adapter.empty() ? model.string()
                          : fmt::format("{} + {}", model.string(), adapter.string());
 }
 
+ordered_json ModelJson(const std::filesystem::path& model, const std::filesystem::path& adapter) {
+  ordered_json json = {{"model", model.string()}};
+  if (!adapter.empty()) json["adapter"] = adapter.string();
+  return json;
+}
+
+// One task, one model.
 struct TaskResult {
   std::vector<double> scores;  // by problem
   ordered_json json;
@@ -144,8 +150,7 @@ class TaskCommand {
     }
     if (missing > 0 || !options.budgets.empty()) RunMissing(open, evaluation, log, missing);
     TaskResult result;
-    result.json["model"] = path.string();
-    if (!adapter.empty()) result.json["adapter"] = adapter.string();
+    result.json = ModelJson(path, adapter);
     result.text = Heading(path, adapter) + ": ";
     if (options.method == EvaluationMethod::kGenerate) {
       const EvaluationSummary summary = Summarize(task_.problems, log, options.samples_each,
@@ -258,8 +263,7 @@ TextScore ScoreWith(EvalArguments& arguments, const std::filesystem::path& path,
 
 ordered_json TextJson(const std::filesystem::path& model, const std::filesystem::path& adapter,
                       const TextScore& score) {
-  ordered_json json = {{"model", model.string()}};
-  if (!adapter.empty()) json["adapter"] = adapter.string();
+  ordered_json json = ModelJson(model, adapter);
   json.update({{"texts", score.texts},
                {"scored_tokens", score.tokens},
                {"scored_bytes", score.bytes},

@@ -134,7 +134,6 @@ void SaveCheckpoint(const fs::path& directory, const ModelConfig& config,
         {"data_fingerprint", fmt::format("{:016x}", progress.data_fingerprint)},
         {"row_settings", progress.row_settings},
         {"base_fingerprint", progress.base_fingerprint},
-        {"adapters", progress.adapters},
         {"tokenizer_fingerprint", fmt::format("{:016x}", companions.tokenizer->fingerprint())},
         {"ranks", 1}};
     // Paths are the user's and may be any bytes.
@@ -176,7 +175,6 @@ TrainingProgress ReadProgress(const fs::path& directory) {
   for (const auto& [key, value] : state.At("row_settings").Object())
     progress.row_settings.emplace(key, value.String());
   progress.base_fingerprint = state.At("base_fingerprint").String();
-  progress.adapters = state.At("adapters").Bool();
   return progress;
 }
 
@@ -184,7 +182,7 @@ TrainingProgress LoadCheckpoint(const fs::path& directory, const ModelConfig& co
                                 TrainedModel& model, const Optimizer& optimizer,
                                 const ParameterAverage* average) {
   TrainingProgress progress = ReadProgress(directory);
-  model.CheckBase(progress.adapters, progress.base_fingerprint);
+  model.CheckBase(fs::exists(directory / kAdapterConfigFile), progress.base_fingerprint);
   LoadTrained(directory, config, model);
   const SafetensorsFile moments(directory / "trainer" / "optimizer.safetensors");
   for (const Optimizer::State& state : optimizer.states()) {

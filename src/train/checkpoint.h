@@ -29,7 +29,6 @@ struct TrainingProgress {
   uint64_t draws = 0;  // problems drawn, of reinforcement learning
   // Of the weights that the run began with (TrainedModel); empty: random ones.
   std::string base_fingerprint;
-  bool adapters = false;  // are what is trained
   // What the bits of the rest of the run depend on.
   int64_t micro_batch_tokens = 0;
   uint64_t data_fingerprint = 0;                    // of the rows of this stage

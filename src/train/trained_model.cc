@@ -37,7 +37,9 @@ size_t TrainedModel::weight_bytes() {
 
 const std::string& TrainedModel::base_fingerprint() {
   if (!fingerprint_) {
-    fingerprint_ = init_from_.empty() ? "" : WeightsFingerprint(*ModelSource::Open(init_from_));
+    fingerprint_ = frozen_              ? WeightsFingerprint(frozen_->source())
+                   : init_from_.empty() ? ""
+                                        : WeightsFingerprint(*ModelSource::Open(init_from_));
   }
   return *fingerprint_;
 }

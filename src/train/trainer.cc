@@ -101,7 +101,6 @@ class Trainer {
       }
       task_.Initialize(context_, model_);
       progress_.base_fingerprint = model_.base_fingerprint();
-      progress_.adapters = model_.adapters();
       optimizer_.Reset(context_);
       if (average_) average_->Reset(context_);
     }

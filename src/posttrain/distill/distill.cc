@@ -258,17 +258,13 @@ DistillSummary RunDistillation(Context& context, const DistillConfig& config,
   WriteConversations(config.conversations(), chosen.kept);
   WriteDistillReport(config.output / "report.html", config, chosen.counts);
   summary.filter = chosen.counts;
-  if (!config.student) {
-    if (chosen.kept.empty()) {
-      spdlog::warn("none of {} traces is kept; {} says why", log.size(),
-                   (config.output / "report.html").string());
-    }
-    return summary;
-  }
   if (chosen.kept.empty()) {
-    throw Error(config.conversations().string(), "holds nothing for the student to learn",
-                fmt::format("{} says why", (config.output / "report.html").string()));
+    const std::string hint = fmt::format("{} says why", (config.output / "report.html").string());
+    if (config.student)
+      throw Error(config.conversations().string(), "holds nothing for the student to learn", hint);
+    spdlog::warn("none of {} traces is kept; {}", log.size(), hint);
   }
+  if (!config.student) return summary;
   // A run that ended before its student began has none to go on with.
   const bool goes_on = options.resume && fs::exists(config.student->output);
   try {

@@ -119,7 +119,6 @@ class Grpo {
     } else {
       trained_.Begin(model_.config, *context_.pool);
       progress_.base_fingerprint = trained_.base_fingerprint();
-      progress_.adapters = trained_.adapters();
       optimizer_.Reset(context_);
       progress_.data_fingerprint = pool_.Fingerprint();
     }
