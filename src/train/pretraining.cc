@@ -4,7 +4,6 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "formats/mapped_model.h"
 #include "train/evaluation.h"
 #include "train/run_setup.h"
 
@@ -38,14 +37,6 @@ class Pretraining : public TrainingTask {
   const ModelCompanions& companions() const override { return inputs_.companions; }
 
   std::filesystem::path init_from() const override { return config_.model.init_from; }
-  void Initialize(Context& context, TrainedModel& model) const override {
-    ParameterStore& store = model.store();
-    if (config_.model.init_from.empty()) {
-      InitializeParameters(inputs_.model, config_.seed, *context.pool, store, quiet_);
-    } else {
-      LoadMasters(config_.model.init_from, inputs_.model, store);
-    }
-  }
 
   std::unique_ptr<RowSource> Rows(size_t stage) const override {
     return std::make_unique<TrainingRows>(

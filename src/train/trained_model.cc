@@ -58,9 +58,11 @@ void TrainedModel::CheckBase(bool had_adapters, const std::string& fingerprint) 
               "put that model back, or begin another run");
 }
 
-void TrainedModel::Begin(const ModelConfig& model, ThreadPool& pool) {
+void TrainedModel::Begin(const ModelConfig& model, ThreadPool& pool, bool quiet) {
   if (frozen_) {
     InitializeAdapters(settings_.seed, store());
+  } else if (init_from_.empty()) {
+    InitializeParameters(model, settings_.seed, pool, store(), quiet);
   } else if (ReadModelConfig(init_from_).head() != model.head()) {
     LoadTrunk(init_from_, model, store());
     InitializeParameter(model, settings_.seed, pool, store().Get(model.head_parameter()));

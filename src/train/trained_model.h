@@ -35,9 +35,10 @@ class TrainedModel {
   // that began with other weights.
   void CheckBase(bool had_adapters, const std::string& fingerprint);
 
-  // Values of a run that begins: those of the model at init_from, or adapters that change nothing
-  // yet. A model that scores and goes on from a language model gets a head of random values.
-  void Begin(const ModelConfig& model, ThreadPool& pool);
+  // Values of a run that begins: random ones, those of the model at init_from, or adapters that
+  // change nothing yet. A model that scores and goes on from a language model gets a head of random
+  // values. Unless quiet, shows its progress.
+  void Begin(const ModelConfig& model, ThreadPool& pool, bool quiet = true);
 
  private:
   const TrainingSettings& settings_;

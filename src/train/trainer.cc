@@ -99,7 +99,7 @@ class Trainer {
         spdlog::info("{} has no checkpoint to go on from: starting at step 0",
                      settings_.output.string());
       }
-      task_.Initialize(context_, model_);
+      model_.Begin(task_.model(), *context_.pool, options_.quiet);
       progress_.base_fingerprint = model_.base_fingerprint();
       optimizer_.Reset(context_);
       if (average_) average_->Reset(context_);

@@ -29,8 +29,6 @@ class TrainingTask {
 
   // The model directory that a run begins with; empty: it begins with random values.
   virtual std::filesystem::path init_from() const = 0;
-  // Sets all parameters of a run that begins.
-  virtual void Initialize(Context& context, TrainedModel& model) const = 0;
 
   // The rows of a stage, as often as they are asked for.
   virtual std::unique_ptr<RowSource> Rows(size_t stage) const = 0;

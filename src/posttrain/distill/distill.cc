@@ -17,6 +17,7 @@
 #include "posttrain/distill/local_teacher.h"
 #include "posttrain/distill/questions.h"
 #include "posttrain/distill/trace_log.h"
+#include "posttrain/rewards/answer_judge.h"
 #include "posttrain/sft/sft.h"
 
 namespace fathom {
@@ -62,10 +63,7 @@ std::vector<TraceJob> JobsOf(const DistillConfig& config, const QuestionSet& set
 void RequireJudge(const DistillConfig& config, const QuestionSet& set) {
   if (!config.filter.correct || !config.filter.verifier.empty()) return;
   for (const Question& question : set.questions) {
-    if (question.problem.kind != AnswerKind::kExternal) continue;
-    throw Error(fmt::format("problem {}", question.problem.id),
-                "is judged by a command, and there is none",
-                "give one with filter.verifier, or filter.correct = false");
+    RequireOwnJudge(question.problem, "give one with filter.verifier, or filter.correct = false");
   }
 }
 

@@ -29,10 +29,7 @@ TaskEvaluation::TaskEvaluation(const LoadedModel& model, std::span<const TaskPro
   const int64_t context = model.config().max_position_embeddings;
   const bool generates = options_.method == EvaluationMethod::kGenerate;
   for (const TaskProblem& problem : problems) {
-    if (problem.kind == AnswerKind::kExternal && generates && external == nullptr) {
-      throw Error(fmt::format("problem {}", problem.id),
-                  "is judged by a command, and there is none", "give one with --verifier");
-    }
+    if (generates && external == nullptr) RequireOwnJudge(problem, "give one with --verifier");
     if (!generates) {
       if (problem.kind != AnswerKind::kChoice) {
         throw Error(fmt::format("problem {}", problem.id), "has no choices",

@@ -7,6 +7,7 @@
 #include "data/documents.h"
 #include "data/permutation.h"
 #include "data/tasks/task_file.h"
+#include "posttrain/rewards/answer_judge.h"
 #include "text/chat/prompt.h"
 
 namespace fathom {
@@ -56,10 +57,8 @@ ProblemPool::ProblemPool(const GrpoConfig& config, const ChatModel& model) : see
 void ProblemPool::Add(const GrpoConfig& config, const ChatModel& model, TaskProblem problem,
                       std::vector<PromptedProblem>& to) {
   const GrpoConfig::RewardSettings& reward = config.reward;
-  if (problem.kind == AnswerKind::kExternal && reward.verifier.empty() && reward.models.empty()) {
-    throw Error(fmt::format("problem {}", problem.id), "is judged by a command, and there is none",
-                "give one with reward.verifier, or a reward model");
-  }
+  if (reward.verifier.empty() && reward.models.empty())
+    RequireOwnJudge(problem, "give one with reward.verifier, or a reward model");
   const jinja::Text prompt = RenderPrompt(config, model, PromptMessages(config, problem));
   PromptedProblem prompted{.problem = std::move(problem),
                            .prompt = EncodePrompt(model.tokenizer, prompt),

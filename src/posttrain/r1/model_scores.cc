@@ -12,6 +12,7 @@
 #include "posttrain/answers/answer_extraction.h"
 #include "posttrain/evaluation/sample_engine.h"
 #include "posttrain/evaluation/task_evaluation.h"
+#include "posttrain/rewards/answer_judge.h"
 
 namespace fathom {
 namespace {
@@ -83,12 +84,8 @@ std::vector<NamedTask> LoadTasks(const PipelineConfig::Evaluation& evaluation) {
                               .limit = "evaluation.limit",
                               .shots = "evaluation.shots",
                               .examples = "evaluation.examples"}));
-    for (const TaskProblem& problem : tasks.back().problems) {
-      if (problem.kind != AnswerKind::kExternal) continue;
-      throw Error(fmt::format("evaluation.tasks: {}", task),
-                  fmt::format("problem {} is judged by a command", problem.id),
-                  "measure it with fathom eval --verifier");
-    }
+    for (const TaskProblem& problem : tasks.back().problems)
+      RequireOwnJudge(problem, fmt::format("measure {} with fathom eval --verifier", task));
   }
   return tasks;
 }

@@ -73,9 +73,6 @@ class RewardTraining : public TrainingTask {
   const RowObjective* objective() const override { return objective_.get(); }
 
   fs::path init_from() const override { return config_.model.init_from; }
-  void Initialize(Context& context, TrainedModel& model) const override {
-    model.Begin(model_, *context.pool);
-  }
 
   std::unique_ptr<RowSource> Rows(size_t) const override {
     return std::make_unique<PackedDocumentRows>(layout_, training_, RowOptions());

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+
 namespace fathom {
 namespace {
 
@@ -33,6 +35,12 @@ bool IsRightAnswer(const TaskProblem& problem, std::string_view answer,
   return std::any_of(problem.answers.begin(), problem.answers.end(), [&](const std::string& right) {
     return Matches(problem, right, answer, options);
   });
+}
+
+void RequireOwnJudge(const TaskProblem& problem, const std::string& advice) {
+  if (problem.kind != AnswerKind::kExternal) return;
+  throw Error(fmt::format("problem {}", problem.id), "is judged by a command, and there is none",
+              advice);
 }
 
 Judgement JudgeCompletion(const TaskProblem& problem, const Completion& completion,

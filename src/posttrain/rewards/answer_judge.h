@@ -23,6 +23,9 @@ struct JudgeOptions {
 bool IsRightAnswer(const TaskProblem& problem, std::string_view answer,
                    const AnswerMatchOptions& options = {});
 
+// Throws Error with `advice` when the problem is judged by a command (kExternal). For who has none.
+void RequireOwnJudge(const TaskProblem& problem, const std::string& advice);
+
 struct Judgement {
   std::optional<std::string> answer;  // as found; nothing: there is none
   bool right = false;

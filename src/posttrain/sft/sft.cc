@@ -71,9 +71,6 @@ class Tuning : public TrainingTask {
   const ModelCompanions& companions() const override { return companions_; }
 
   fs::path init_from() const override { return config_.model.init_from; }
-  void Initialize(Context& context, TrainedModel& model) const override {
-    model.Begin(model_, *context.pool);
-  }
 
   std::unique_ptr<RowSource> Rows(size_t) const override {
     return std::make_unique<PackedDocumentRows>(layout_, training_, RowOptions());
