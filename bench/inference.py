@@ -117,17 +117,17 @@ class Peer:
         self.directory = directory
         self.options = options
         self.batched_options = batched_options
-        self.refused = set()  # models
+        self.refused = set()  # (model, whether batched): of two programs
 
     def measure(self, model, threads, test):
         """Tokens a second, or None where the program cannot measure that."""
-        if model in self.refused:
+        if (model, test.batch > 1) in self.refused:
             return None, None
         try:
             return self.speed(model, threads, test), None
         except ProgramFailed as failure:
-            self.refused.add(model)
-            print(f"{self.name} is left out for {model}: {failure}", file=sys.stderr)
+            self.refused.add((model, test.batch > 1))
+            print(f"{self.name} is left out for {model}{' (batched)' * (test.batch > 1)}: {failure}", file=sys.stderr)
             return None, None
 
     def speed(self, model, threads, test):
@@ -159,8 +159,10 @@ class IkPeer(Peer):
 def batched_speed(text):
     """S_TG, tokens a second over all sequences, of llama-batched-bench's table."""
     rows = [[cell.strip() for cell in line.strip("| \n").split("|")] for line in text.splitlines() if "|" in line]
-    header = next(row for row in rows if any(cell.startswith("S_TG") for cell in row))
-    column = next(i for i, cell in enumerate(header) if cell.startswith("S_TG"))
+    header = next((row for row in rows if any(cell.startswith("S_TG") for cell in row)), [])
+    column = next((i for i, cell in enumerate(header) if cell.startswith("S_TG")), None)
+    if column is None or rows[-1][column].startswith("-"):
+        raise ProgramFailed(f"llama-batched-bench printed no speed:\n{text[-2000:]}")
     return float(rows[-1][column])
 
 

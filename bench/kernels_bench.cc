@@ -117,7 +117,7 @@ void MatmulCoded(benchmark::State& state) {
 BENCHMARK(MatmulCoded)
     ->ArgNames({"type", "m", "n", "k"})
     ->ArgsProduct({{2, 3, 4, 5}, {1, 16, 48, 512}, {2816}, {2048}})
-    ->ArgsProduct({{2, 3, 4, 5}, {1, 2, 4}, {102400}, {2048}})
+    ->ArgsProduct({{2, 3, 4, 5}, {1, 2, 4, 8, 16}, {102400}, {2048}})
     ->Apply(Clock);
 
 void Matmul(benchmark::State& state) {
@@ -133,7 +133,7 @@ void Matmul(benchmark::State& state) {
 BENCHMARK(Matmul)
     ->ArgNames({"m", "n", "k", "bf16"})
     ->ArgsProduct({{1, 8, 64, 1024}, {4096}, {2048}, {1, 0}})
-    ->ArgsProduct({{1, 2, 4}, {102400}, {2048}, {1}})
+    ->ArgsProduct({{1, 2, 4, 8, 16}, {102400}, {2048}, {1}})
     ->ArgsProduct({{1, 4096}, {1408}, {256}, {1}})
     ->ArgsProduct({{4096}, {256}, {704}, {1}})
     ->ArgsProduct({{4096}, {4096}, {256}, {1}})
@@ -258,6 +258,9 @@ BENCHMARK(AttentionForward)
     ->Args({1, 512, 16, 1, 576, 512, 512})
     ->Args({1, 4608, 16, 16, 192, 128, 512})
     ->Args({1, 4608, 16, 1, 576, 512, 512})
+    // A token decoded behind 4096: lite8, tiny8.
+    ->Args({1, 4096, 16, 1, 576, 512, 1})
+    ->Args({1, 4096, 8, 1, 160, 128, 1})
     ->Args({8, 1024, 4, 1, 80, 64, 1})
     ->Args({1, 4096, 16, 1, 576, 512, 1})
     ->Apply(Clock);

@@ -3,8 +3,7 @@
 // The micro-kernels of products with block-coded weights: a strip of rows times a panel, integers
 // within a block, f32 over blocks. Few rows take codes out of the panel as it streams by from
 // memory; many take them from a copy of some blocks in the first-level cache, with every code
-// where the products want it. Panels stream by in order, which the processor sees by itself: asking
-// for lines ahead made products of one to four rows 1.2 to 1.7 times as slow.
+// where the products want it. Whoever passes a panel's own bytes first asks for those to come.
 
 #include <type_traits>
 #include <utility>
@@ -60,7 +59,9 @@ struct Blocks32 {
     Floats step[kPanelVectors];
   };
 
+  template <bool kAsks>
   static HWY_INLINE void Decode(const uint8_t* block, Decoded* out) {
+    if constexpr (kAsks) AskFor<kBlockBytes>(block + kAhead);
     HWY_UNROLL(8)
     for (int group = 0; group < 8; ++group) {
       ForEachOf<F::kParts>([&](auto part) FATHOM_INLINE_LAMBDA {
@@ -78,9 +79,10 @@ struct Blocks32 {
   }
 
   // Block: what Decode made, or the panel's own bytes.
-  template <int kRows, typename Block>
+  template <int kRows, bool kAsks, typename Block>
   static HWY_INLINE void Add(const Block* block, const uint8_t* a, float* sums) {
     constexpr bool kReady = !std::is_same_v<Block, uint8_t>;
+    if constexpr (kAsks) AskFor<kBlockBytes>(block + kAhead);
     Codes sum[kRows][kPanelVectors];
     HWY_UNROLL(12)
     for (int i = 0; i < kRows; ++i) sum[i][0] = sum[i][1] = ZeroCodes();
@@ -145,11 +147,21 @@ struct Blocks256 {
     typename F::Scales scales;
   };
 
+  // What comes kAhead later, a part with every sub-block.
+  template <int kSub>
+  static HWY_INLINE void AskForPart(const uint8_t* block, int outer) {
+    constexpr int64_t kPart = kBlockBytes / F::kOuter, kLines = (kPart + 63) / 64;
+    constexpr int64_t kBegin = kSub * kLines / F::kInner, kEnd = (kSub + 1) * kLines / F::kInner;
+    AskFor<(kEnd - kBegin) * 64>(block + kAhead + outer * kPart + kBegin * 64);
+  }
+
+  template <bool kAsks>
   static HWY_INLINE void Decode(const uint8_t* block, Decoded* out) {
     F::Unpack(block, &out->scales);
     F::UnpackSteps(block, &out->scales);
     for (int outer = 0; outer < F::kOuter; ++outer) {
       ForEachOf<F::kInner>([&](auto sub) FATHOM_INLINE_LAMBDA {
+        if constexpr (kAsks) AskForPart<sub()>(block, outer);
         HWY_UNROLL(8)
         for (int group = 0; group < F::kGroups; ++group) {
           HWY_UNROLL(2)
@@ -204,7 +216,7 @@ struct Blocks256 {
     }
   }
 
-  template <int kRows>
+  template <int kRows, bool kAsks>
   static HWY_INLINE void Add(const Decoded* block, const uint8_t* a, float* sums) {
     Codes totals[kRows * kPanelVectors];
     Codes* total = InMemory(totals);
@@ -218,7 +230,7 @@ struct Blocks256 {
     }
     Finish<kRows>(block->scales, a, total, sums);
   }
-  template <int kRows>
+  template <int kRows, bool kAsks>
   static HWY_INLINE void Add(const uint8_t* block, const uint8_t* a, float* sums) {
     typename F::Scales scales;
     F::Unpack(block, &scales);
@@ -228,6 +240,7 @@ struct Blocks256 {
     for (int i = 0; i < kRows * kPanelVectors; ++i) total[i] = ZeroCodes();
     for (int outer = 0; outer < F::kOuter; ++outer) {
       ForEachOf<F::kInner>([&](auto sub) FATHOM_INLINE_LAMBDA {
+        if constexpr (kAsks) AskForPart<sub()>(block, outer);
         AddSub<kRows>(
             scales, outer * F::kInner + sub, a,
             [&](int group, int v)
@@ -242,8 +255,9 @@ struct Blocks256 {
 
 // ---- Tiles
 
-// Adds `count` blocks (first: from zero) to sums [kRows, kPanel].
-template <typename Kind, int kRows, typename Block>
+// Adds `count` blocks (first: from zero) to sums [kRows, kPanel]. kAsks: blocks are the panel's own
+// bytes, passed for the first time.
+template <typename Kind, int kRows, bool kAsks, typename Block>
 static HWY_NOINLINE void CodedTile(const Block* blocks, int64_t count, const uint8_t* a, bool first,
                                    float* sums) {
   constexpr bool kReady = !std::is_same_v<Block, uint8_t>;
@@ -251,7 +265,7 @@ static HWY_NOINLINE void CodedTile(const Block* blocks, int64_t count, const uin
     for (int i = 0; i < kRows * kPanelVectors; ++i) Store(Zero(), sums + i * kLanes);
   }
   for (int64_t block = 0; block < count; ++block) {
-    Kind::template Add<kRows>(blocks, a, sums);
+    Kind::template Add<kRows, kAsks>(blocks, a, sums);
     blocks += kReady ? 1 : Kind::kBlockBytes;
     a += kRows * Kind::kRecord;
   }
@@ -261,15 +275,16 @@ template <typename Block>
 using CodedTileFunction = void (*)(const Block*, int64_t, const uint8_t*, bool, float*);
 
 // Indexed by rows - 1.
-template <typename Kind, typename Block, int... kIndex>
+template <typename Kind, bool kAsks, typename Block, int... kIndex>
 FATHOM_INLINE CodedTileFunction<Block> CodedTileOf(int64_t rows,
                                                    std::integer_sequence<int, kIndex...>) {
-  static constexpr CodedTileFunction<Block> kTiles[] = {&CodedTile<Kind, kIndex + 1, Block>...};
+  static constexpr CodedTileFunction<Block> kTiles[] = {
+      &CodedTile<Kind, kIndex + 1, kAsks, Block>...};
   return kTiles[rows - 1];
 }
-template <typename Kind, int kMost, typename Block>
+template <typename Kind, int kMost, bool kAsks, typename Block>
 FATHOM_INLINE CodedTileFunction<Block> CodedTileFor(int64_t rows) {
-  return CodedTileOf<Kind, Block>(rows, std::make_integer_sequence<int, kMost>());
+  return CodedTileOf<Kind, kAsks, Block>(rows, std::make_integer_sequence<int, kMost>());
 }
 
 template <typename Kind>
@@ -277,7 +292,7 @@ constexpr int64_t ChunkBlocks() {
   return kChunk / Kind::kElements;
 }
 
-template <typename Kind>
+template <typename Kind, bool kAsks>
 static void MultiplyCodedOf(const MultiplyCodedArgs& args) {
   constexpr int64_t kChunkBlocks = ChunkBlocks<Kind>();
   const int64_t blocks = args.depth / Kind::kElements;
@@ -289,14 +304,14 @@ static void MultiplyCodedOf(const MultiplyCodedArgs& args) {
   const int64_t c_bytes = args.c_type == Element::kF32 ? 4 : 2;
   for (int64_t j = 0; j < args.columns; j += kPanel, b += blocks * Kind::kBlockBytes) {
     if (args.rows <= kFewRows) {
-      CodedTileFor<Kind, kFewRows, uint8_t>(args.rows)(b, blocks, a, true, sums);
+      CodedTileFor<Kind, kFewRows, kAsks, uint8_t>(args.rows)(b, blocks, a, true, sums);
     } else {
       for (int64_t block = 0; block < blocks; block += kChunkBlocks) {
         const int64_t count = blocks - block < kChunkBlocks ? blocks - block : kChunkBlocks;
         const uint8_t* codes = b + block * Kind::kBlockBytes;
         if constexpr (Kind::kDecodes) {
           for (int64_t i = 0; i < count; ++i) {
-            Kind::Decode(codes + i * Kind::kBlockBytes, decoded + i);
+            Kind::template Decode<kAsks>(codes + i * Kind::kBlockBytes, decoded + i);
           }
         }
         for (int64_t s = 0; s < strips.count; ++s) {
@@ -304,10 +319,14 @@ static void MultiplyCodedOf(const MultiplyCodedArgs& args) {
           const uint8_t* strip = a + (block * args.rows + count * begin) * Kind::kRecord;
           float* to = sums + begin * kPanel;
           if constexpr (Kind::kDecodes) {
-            CodedTileFor<Kind, Kind::kStrip, typename Kind::Decoded>(rows)(decoded, count, strip,
-                                                                           block == 0, to);
+            using Decoded = typename Kind::Decoded;
+            CodedTileFor<Kind, Kind::kStrip, false, Decoded>(rows)(decoded, count, strip,
+                                                                   block == 0, to);
           } else {
-            CodedTileFor<Kind, Kind::kStrip, uint8_t>(rows)(codes, count, strip, block == 0, to);
+            const auto tile = kAsks && s == 0
+                                  ? CodedTileFor<Kind, Kind::kStrip, kAsks, uint8_t>(rows)
+                                  : CodedTileFor<Kind, Kind::kStrip, false, uint8_t>(rows);
+            tile(codes, count, strip, block == 0, to);
           }
         }
       }
@@ -335,7 +354,10 @@ FATHOM_INLINE auto ForKind(Blocks type, F&& f) {
 }
 
 static void MultiplyCoded(const MultiplyCodedArgs& args) {
-  ForKind(args.type, [&](auto kind) { MultiplyCodedOf<decltype(kind)>(args); });
+  ForKind(args.type, [&](auto kind) {
+    using Kind = decltype(kind);
+    AsksAhead() ? MultiplyCodedOf<Kind, true>(args) : MultiplyCodedOf<Kind, false>(args);
+  });
 }
 
 static int64_t CodedScratchBytes(int64_t rows) {

@@ -18,7 +18,22 @@ bool HasFeaturesBesideAvx2() {
   return __get_cpuid(0x80000001, &a, &b, &c, &d) != 0 && (c & bit_LZCNT) != 0;
 }
 
+// AMD's family of that number.
+bool IsAmdFamily(unsigned family) {
+  unsigned a, b, c, d;
+  if (__get_cpuid(0, &a, &b, &c, &d) == 0 || b != signature_AMD_ebx) return false;
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0) return false;
+  return (a >> 8 & 15) + (a >> 20 & 255) == family;
+}
+
 }  // namespace
+
+// Zen 3 and 4 (family 0x19) see streams by themselves, and are disturbed: products of one to four
+// rows were 1.2 to 1.7 times as slow on Zen 4. Zen 5 is up to twice as fast with it.
+bool cpu::AsksAhead() {
+  static const bool asks = !IsAmdFamily(0x19);
+  return asks;
+}
 
 bool HasCpuTarget(CpuTarget target) {
   __builtin_cpu_init();

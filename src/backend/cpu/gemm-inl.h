@@ -127,10 +127,10 @@ FATHOM_INLINE void StoreSums(const Floats (&sum)[kRows][kVectors], const TileTar
 }
 
 // Steps [begin, end) of the depth; begin is a multiple of kLine where the strip was made from rows.
-// Short loops have an end that the processor foresees.
+// Short loops have an end that the processor foresees. asks: b is passed for the first time.
 template <typename Product, int kRows, int kVectors, bool kFromRows>
 FATHOM_INLINE void AddSteps(const typename Product::A* a, const typename Product::B* const* b,
-                            int64_t begin, int64_t end, Floats (&sum)[kRows][kVectors]) {
+                            int64_t begin, int64_t end, bool asks, Floats (&sum)[kRows][kVectors]) {
   constexpr int kUnroll = 8;
   constexpr int kApart = kFromRows ? kLine : 1, kNext = kFromRows ? 1 : kRows;
   a += begin * kRows;
@@ -138,15 +138,15 @@ FATHOM_INLINE void AddSteps(const typename Product::A* a, const typename Product
   for (; p + kLine <= end; p += kLine, a += kLine * kRows) {
     HWY_UNROLL(2)
     for (int half = 0; half < kLine; half += kUnroll) {
-      // A few rows wait for memory, and what comes gives so many products that the processor does
-      // not look far enough ahead by itself: what comes kLine steps later is asked for. (On Zen 5;
-      // a single row is as fast without.)
-      if constexpr (kRows > 1 && kVectors == 4) {
-        constexpr int kLines = kUnroll * kPanel * sizeof(typename Product::B) / 64;
-        for (int panel = 0; panel < 2; ++panel) {
-          const auto* ahead = reinterpret_cast<const char*>(b[panel] + (p + half + kLine) * kPanel);
-          HWY_UNROLL(16)
-          for (int line = 0; line < kLines; ++line) _mm_prefetch(ahead + 64 * line, _MM_HINT_T0);
+      // What comes gives so many products that the processor does not look far enough ahead by
+      // itself. A single row is as fast without.
+      if constexpr (kRows > 1) {
+        constexpr int kPanels = (kVectors + 1) / 2;
+        if (asks) {
+          for (int panel = 0; panel < kPanels; ++panel) {
+            const auto* now = reinterpret_cast<const char*>(b[panel] + (p + half) * kPanel);
+            AskFor<kUnroll * kPanel * sizeof(typename Product::B)>(now + kAhead / kPanels);
+          }
         }
       }
       HWY_UNROLL(8)
@@ -183,7 +183,7 @@ static HWY_NOINLINE void Tile(const void* a_strip, const void* b_panel, int64_t 
       for (int v = 0; v < kVectors; ++v) _mm_prefetch(row + v * kLanes, _MM_HINT_T0);
     }
   }
-  AddSteps<Product, kRows, kVectors, kFromRows>(a, b, 0, steps, sum);
+  AddSteps<Product, kRows, kVectors, kFromRows>(a, b, 0, steps, to.asks, sum);
   StoreSums<kRows, kVectors>(sum, to);
 }
 
@@ -205,7 +205,7 @@ static HWY_NOINLINE void ScaledTile(const void* a_strip, const void* b_panel, in
       for (int v = 0; v < kVectors; ++v) sum[i][v] = Zero();
     }
     const int64_t begin = block * kSteps, end = steps - begin < kSteps ? steps : begin + kSteps;
-    AddSteps<Product, kRows, kVectors, kFromRows>(a, b, begin, end, sum);
+    AddSteps<Product, kRows, kVectors, kFromRows>(a, b, begin, end, to.asks, sum);
     HWY_UNROLL(12)
     for (int i = 0; i < kRows; ++i) {
       const Floats row = Set(a_scales[i * blocks + block]);
@@ -277,6 +277,7 @@ static void MultiplyScaled(const MultiplyArgs& args) {
   const Strips strips = Strips::Of(args.rows, BF16Product::kMostRows);
   const int64_t a_words = kFromRows ? (steps + kLine - 1) / kLine * kLine : steps;  // of a row
   const int64_t c_bytes = args.c_type == Element::kF32 ? 4 : 2;
+  const bool asks = AsksAhead();
   const auto* a = static_cast<const uint32_t*>(args.a);
   const auto* b = static_cast<const uint32_t*>(args.b);
   const float* b_scales = args.b_scales;
@@ -284,8 +285,12 @@ static void MultiplyScaled(const MultiplyArgs& args) {
     const int64_t columns = args.columns - j < kPanel ? args.columns - j : kPanel;
     for (int64_t s = 0; s < strips.count; ++s) {
       const int64_t begin = strips.Begin(s), rows = strips.Begin(s + 1) - begin;
-      const TileTarget to{static_cast<char*>(args.c) + (begin * args.c_stride + j) * c_bytes,
-                          args.c_stride, columns, args.c_type, args.accumulate};
+      const TileTarget to{.c = static_cast<char*>(args.c) + (begin * args.c_stride + j) * c_bytes,
+                          .stride = args.c_stride,
+                          .columns = columns,
+                          .type = args.c_type,
+                          .accumulate = args.accumulate,
+                          .asks = s == 0 && asks};
       const ScaledTileFunction tile =
           columns > kLanes ? ScaledTileFor<2, kFromRows>(rows) : ScaledTileFor<1, kFromRows>(rows);
       tile(a + begin * a_words, b, steps, args.a_scales + begin * blocks, b_scales, blocks, to);
@@ -304,6 +309,7 @@ static void MultiplyOf(const MultiplyArgs& args) {
   const Strips strips = Strips::Of(args.rows, most);
   const int64_t a_words = kFromRows ? (steps + kLine - 1) / kLine * kLine : steps;  // of a row
   const int64_t c_bytes = args.c_type == Element::kF32 ? 4 : 2;
+  const bool asks = AsksAhead();
   const bool ahead = args.accumulate && args.c_type == Element::kF32;
   const auto* a = static_cast<const uint32_t*>(args.a);
   const auto* b = static_cast<const uint32_t*>(args.b);
@@ -314,8 +320,13 @@ static void MultiplyOf(const MultiplyArgs& args) {
   const auto tile = [&](int64_t s, int64_t j, const void* next) {
     const int64_t left = args.columns - j, columns = left < width ? left : width;
     const int64_t begin = strips.Begin(s), rows = strips.Begin(s + 1) - begin;
-    const TileTarget to{at(begin, j), args.c_stride,   columns,
-                        args.c_type,  args.accumulate, ahead ? next : nullptr};
+    const TileTarget to{.c = at(begin, j),
+                        .stride = args.c_stride,
+                        .columns = columns,
+                        .type = args.c_type,
+                        .accumulate = args.accumulate,
+                        .next = ahead ? next : nullptr,
+                        .asks = s == 0 && asks};
     const TileFunction function = columns > kPanel   ? TileFor<Product, 4, kFromRows>(rows)
                                   : columns > kLanes ? TileFor<Product, 2, kFromRows>(rows)
                                                      : TileFor<Product, 1, kFromRows>(rows);

@@ -81,6 +81,9 @@ struct AdamWKernelArgs {
 
 struct CodedKernels;  // coded_kernels.h
 
+// Whether products ask for weights ahead of their use; by the processor, see the definition.
+bool AsksAhead();
+
 struct KernelTable {
   const char* name;
   const CodedKernels* coded;  // products with block-coded weights
