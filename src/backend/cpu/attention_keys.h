@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+
 #include "backend/cpu/work.h"
 #include "ops/attention_args.h"
 
@@ -24,16 +26,22 @@ class SequenceKeys {
         ++block_;
         continue;
       }
-      for (int64_t i = at; i < rows && done < count; ++i, ++done) {
-        keys[done] = At(block.keys, i, kv_head_);
-        values[done] = At(block.values, i, kv_head_);
-      }
+      const int64_t here = std::min(rows - at, count - done);
+      Fill(block.keys, at, here, keys + done);
+      Fill(block.values, at, here, values + done);
+      done += here;
     }
   }
   // Starts again from position 0.
   void Rewind() { block_ = 0, block_begin_ = 0; }
 
  private:
+  void Fill(const ConstTensor& x, int64_t begin, int64_t count, const void** rows) const {
+    const auto* first = static_cast<const std::byte*>(At(x, begin, kv_head_));
+    const int64_t stride = x.stride(0) * static_cast<int64_t>(fathom::SizeOf(x.dtype()));
+    for (int64_t i = 0; i < count; ++i) rows[i] = first + i * stride;
+  }
+
   std::span<const KeyBlock> blocks_;
   int64_t kv_head_;
   size_t block_ = 0;

@@ -94,6 +94,36 @@ FATHOM_INLINE void Transpose(Words (&v)[kLanes]) {
 #endif
 }
 
+#if HWY_TARGET != HWY_AVX2
+// Word j of kLanes rows from `offset` bytes on becomes v[j]: the same, where a row's bytes are words
+// as they are. Quarters of vectors are put together as they are loaded, which leaves half of the
+// shuffles.
+FATHOM_INLINE void TransposeFrom(const void* const* rows, int64_t offset, Words (&v)[kLanes]) {
+  const auto quarter = [&](int row, int j) __attribute__((always_inline)) {
+    const auto* at = static_cast<const char*>(rows[row]) + offset + 16 * j;
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  };
+  HWY_UNROLL(4)
+  for (int j = 0; j < 4; ++j) {
+    // Quarter q of w[i]: words 4 j .. 4 j + 3 of row 4 q + i.
+    __m512i w[4];
+    HWY_UNROLL(4)
+    for (int i = 0; i < 4; ++i) {
+      w[i] = _mm512_castsi128_si512(quarter(i, j));
+      w[i] = _mm512_mask_broadcast_i32x4(w[i], 0x00f0, quarter(4 + i, j));
+      w[i] = _mm512_mask_broadcast_i32x4(w[i], 0x0f00, quarter(8 + i, j));
+      w[i] = _mm512_mask_broadcast_i32x4(w[i], 0xf000, quarter(12 + i, j));
+    }
+    const __m512i low[2] = {_mm512_unpacklo_epi32(w[0], w[1]), _mm512_unpacklo_epi32(w[2], w[3])};
+    const __m512i high[2] = {_mm512_unpackhi_epi32(w[0], w[1]), _mm512_unpackhi_epi32(w[2], w[3])};
+    v[4 * j].raw = _mm512_unpacklo_epi64(low[0], low[1]);
+    v[4 * j + 1].raw = _mm512_unpackhi_epi64(low[0], low[1]);
+    v[4 * j + 2].raw = _mm512_unpacklo_epi64(high[0], high[1]);
+    v[4 * j + 3].raw = _mm512_unpackhi_epi64(high[0], high[1]);
+  }
+}
+#endif
+
 // Words p of a strip or panel, `width` apart. A vector may reach over into the next words, which
 // are written after it; not past the end.
 FATHOM_INLINE void StoreLanes(Words x, uint32_t* out, int64_t p, int64_t width, int64_t lanes,
@@ -138,6 +168,16 @@ static void PackRowPanel(const void* const* rows, int64_t count, int64_t depth, 
     for (int64_t k = 0; k < depth; k += kStep) {
       const int64_t n = depth - k < kStep ? depth - k : kStep;
       Words v[kLanes];
+#if HWY_TARGET != HWY_AVX2
+      if constexpr (kPerWord<kTo> * sizeof(T) == 4) {
+        if (n == kStep && valid >= kLanes) {
+          TransposeFrom(rows + lane, k * static_cast<int64_t>(sizeof(T)), v);
+          for (int64_t p = 0; p < kLanes; ++p)
+            StoreLanes(v[p], out + lane, k / kPerWord<kTo> + p, width, kLanes, steps);
+          continue;
+        }
+      }
+#endif
       for (int64_t i = 0; i < kLanes; ++i) {
         if (i >= valid) {
           v[i] = hn::Zero(kWords);
