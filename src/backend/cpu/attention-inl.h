@@ -3,6 +3,8 @@
 // Softmax over the keys of a chunk, for one query row. A key's lane follows from its position in
 // the chunk, and keys that a query may not see contribute exact zeros.
 
+#include <utility>
+
 #include "backend/cpu/rows-inl.h"
 #include "backend/cpu/vector-inl.h"
 
@@ -33,6 +35,78 @@ static void ChunkSoftmax(float* s, float scale, int64_t count, int64_t padded, f
   });
   for (j = count; j < padded; ++j) s[j] = 0;
 }
+
+#ifdef __AVX512BF16__
+// kRows rows of weights times 32 columns of the values, which start `offset` bytes into their rows.
+// Neighbouring rows are interleaved on the way through the registers, each quarter of a vector by
+// itself: the columns are in order again when the sums are stored.
+template <int kRows>
+static HWY_NOINLINE void SumValuesTile(const uint32_t* weights, const SumValuesArgs& args,
+                                       int64_t offset, bool asks, float* out) {
+  constexpr int64_t kRowsAhead = 16;
+  const auto row = [&](int64_t k) __attribute__((always_inline)) {
+    return static_cast<const char*>(args.values[k]) + offset;
+  };
+  __m512 sum[kRows][2];
+  HWY_UNROLL(12)
+  for (int i = 0; i < kRows; ++i) sum[i][0] = sum[i][1] = _mm512_setzero_ps();
+  for (int64_t begin = 0; begin < args.count; begin += 2 * kLine, weights += kRows * kLine) {
+    const int64_t end = args.count - begin < 2 * kLine ? args.count : begin + 2 * kLine;
+    const uint32_t* pair = weights;
+    for (int64_t k = begin; k < end; k += 2, ++pair) {
+      // The rows lie far apart: the processor does not guess the next one.
+      if (asks && k + kRowsAhead + 1 < args.count) {
+        _mm_prefetch(row(k + kRowsAhead), _MM_HINT_T0);
+        _mm_prefetch(row(k + kRowsAhead + 1), _MM_HINT_T0);
+      }
+      const __m512i even = _mm512_loadu_si512(row(k));
+      const __m512i odd = k + 1 < end ? _mm512_loadu_si512(row(k + 1)) : _mm512_setzero_si512();
+      const auto low = (__m512bh)_mm512_unpacklo_epi16(even, odd);
+      const auto high = (__m512bh)_mm512_unpackhi_epi16(even, odd);
+      HWY_UNROLL(12)
+      for (int i = 0; i < kRows; ++i) {
+        const auto weight = (__m512bh)_mm512_set1_epi32(static_cast<int>(pair[i * kLine]));
+        sum[i][0] = _mm512_dpbf16_ps(sum[i][0], weight, low);
+        sum[i][1] = _mm512_dpbf16_ps(sum[i][1], weight, high);
+      }
+    }
+  }
+  const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+  const __m512i second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+  HWY_UNROLL(12)
+  for (int i = 0; i < kRows; ++i) {
+    const __m512d low = _mm512_castps_pd(sum[i][0]), high = _mm512_castps_pd(sum[i][1]);
+    _mm512_storeu_pd(out + i * args.columns, _mm512_permutex2var_pd(low, first, high));
+    _mm512_storeu_pd(out + i * args.columns + kLanes, _mm512_permutex2var_pd(low, second, high));
+  }
+}
+
+using SumValuesFunction = void (*)(const uint32_t*, const SumValuesArgs&, int64_t, bool, float*);
+template <int... kIndex>
+FATHOM_INLINE SumValuesFunction SumValuesFor(int64_t rows, std::integer_sequence<int, kIndex...>) {
+  static constexpr SumValuesFunction kTiles[] = {&SumValuesTile<kIndex + 1>...};
+  return kTiles[rows - 1];
+}
+
+// The values' part of 32 columns stays in the first-level cache for all strips.
+static void SumValues(const SumValuesArgs& args) {
+  constexpr int64_t kMost = kStrip<Element::kBF16>;
+  const Strips strips = Strips::Of(args.rows, kMost);
+  const int64_t words = (args.count + 2 * kLine - 1) / (2 * kLine) * kLine;  // of a row of weights
+  const auto* weights = static_cast<const uint32_t*>(args.weights);
+  for (int64_t j = 0; j < args.columns; j += 2 * kLanes) {
+    for (int64_t s = 0; s < strips.count; ++s) {
+      const int64_t begin = strips.Begin(s);
+      const auto tile =
+          SumValuesFor(strips.Begin(s + 1) - begin, std::make_integer_sequence<int, kMost>());
+      tile(weights + begin * words, args, j * 2, s == 0, args.out + begin * args.columns + j);
+    }
+  }
+}
+inline constexpr auto* kSumValues = &SumValues;
+#else
+inline constexpr void (*kSumValues)(const SumValuesArgs&) = nullptr;
+#endif
 
 // e^x of one number, by the same polynomial.
 FATHOM_INLINE float ExpOne(float x) { return hn::GetLane(Exp(Set(x))); }

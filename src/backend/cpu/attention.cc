@@ -69,6 +69,7 @@ struct State {
 // The memory of one thread.
 struct Memory {
   std::byte *q, *keys, *values, *p;  // packed
+  const void** value_rows;           // of the chunk
   float* scores;                     // [rows of a block, kAttentionChunk]
   State chunk, total;                // of a block, of a task
   int64_t bytes;
@@ -81,6 +82,7 @@ struct Memory {
     keys = scratch.Take<std::byte>(kWord * RoundUp(kAttentionChunk, kernels.panel) * Even(d_qk));
     values = scratch.Take<std::byte>(kWord * RoundUp(d_v, kernels.panel) * kAttentionChunk);
     p = scratch.Take<std::byte>(kWord * block_rows * kAttentionChunk);
+    value_rows = scratch.Take<const void*>(kAttentionChunk);
     scores = scratch.Take<float>(block_rows * kAttentionChunk);
     chunk = State::At(scratch.Take<float>(State::Floats(block_rows, d_v)), block_rows);
     total = State::At(scratch.Take<float>(State::Floats(task_rows, d_v)), task_rows);
@@ -164,12 +166,24 @@ class Forward {
   }
   void PackKeys(const Task& task, int64_t chunk, cpu::SequenceKeys* keys,
                 const Memory& memory) const {
-    const void *key_rows[kAttentionChunk], *value_rows[kAttentionChunk];
+    const void* key_rows[kAttentionChunk];
     const int64_t count = KeyCount(task, chunk);
-    keys->Rows(chunk * kAttentionChunk, count, key_rows, value_rows);
+    keys->Rows(chunk * kAttentionChunk, count, key_rows, memory.value_rows);
     const Element type = task.shape.type;
     kernels_.pack_row_panels(type, type, key_rows, count, task.shape.d_qk, memory.keys);
-    kernels_.pack_column_panels(type, type, value_rows, 0, count, task.shape.d_v, memory.values);
+    PackValues(task, count, memory);
+  }
+  // The values of the first `count` keys of the chunk.
+  void PackValues(const Task& task, int64_t count, const Memory& memory) const {
+    if (ValuesInPlace(task)) return;
+    const Element type = task.shape.type;
+    kernels_.pack_column_panels(type, type, memory.value_rows, 0, count, task.shape.d_v,
+                                memory.values);
+  }
+  // Values that one block of queries reads are not worth packing.
+  bool ValuesInPlace(const Task& task) const {
+    return kernels_.sum_values != nullptr && task.shape.type == Element::kBF16 &&
+           task.shape.d_v % 32 == 0 && task.count <= task.block_queries();
   }
 
   // The state of the block of queries from `query` over one chunk. Returns the first row that the
@@ -203,7 +217,7 @@ class Forward {
       const int64_t visible = std::min(count, position + r / shape.group + 1 - begin);
       kernels_.chunk_softmax(s, scale_, visible, count, &to.max[r], &to.sum[r]);
     }
-    MultiplyValues(shape, p_rows, rows, count, packed, to.out, memory);
+    MultiplyValues(task, p_rows, rows, count, packed, to.out, memory);
     ComputeAgainWhatIsNotFinite(task, query, chunk, first, to, memory);
     return first;
   }
@@ -222,19 +236,29 @@ class Forward {
       float* const out = to.out + row * shape.d_v;
       if (IsFinite(out, shape.group * shape.d_v)) continue;
       again = true;
-      PackValues(task, chunk, visible, memory);
+      PackValues(task, visible, memory);
       const void* p_rows[kMostGroup];
       for (int64_t r = 0; r < shape.group; ++r)
         p_rows[r] = memory.scores + (row + r) * kAttentionChunk;
-      MultiplyValues(shape, p_rows, shape.group, visible, visible, out, memory);
+      MultiplyValues(task, p_rows, shape.group, visible, visible, out, memory);
     }
-    if (again) PackValues(task, chunk, packed, memory);
+    if (again) PackValues(task, packed, memory);
   }
 
   // out [rows, d_v] = P V over `count` keys, of `packed` whose values are packed.
-  void MultiplyValues(const AttentionShape& shape, const void* const* p_rows, int64_t rows,
-                      int64_t count, int64_t packed, float* out, const Memory& memory) const {
+  void MultiplyValues(const Task& task, const void* const* p_rows, int64_t rows, int64_t count,
+                      int64_t packed, float* out, const Memory& memory) const {
+    const AttentionShape& shape = task.shape;
     kernels_.pack_row_strips(Element::kF32, shape.type, p_rows, rows, count, memory.p);
+    if (ValuesInPlace(task)) {
+      kernels_.sum_values({.weights = memory.p,
+                           .rows = rows,
+                           .values = memory.value_rows,
+                           .count = count,
+                           .columns = shape.d_v,
+                           .out = out});
+      return;
+    }
     cpu::MultiplyArgs args;
     args.type = shape.type;
     args.a = memory.p;
@@ -246,15 +270,6 @@ class Forward {
     args.c = out;
     args.c_stride = shape.d_v;
     kernels_.multiply(args);
-  }
-
-  // The values of the first `count` keys of a chunk.
-  void PackValues(const Task& task, int64_t chunk, int64_t count, const Memory& memory) const {
-    const void *key_rows[kAttentionChunk], *value_rows[kAttentionChunk];
-    cpu::SequenceKeys keys(*task.sequence, task.kv_head);
-    keys.Rows(chunk * kAttentionChunk, count, key_rows, value_rows);
-    const Element type = task.shape.type;
-    kernels_.pack_column_panels(type, type, value_rows, 0, count, task.shape.d_v, memory.values);
   }
 
   void Merge(const Task& task, int64_t first, int64_t rows, const State& chunk,

@@ -82,7 +82,8 @@ struct Blocks32 {
   template <int kRows, bool kAsks, typename Block>
   static HWY_INLINE void Add(const Block* block, const uint8_t* a, float* sums) {
     constexpr bool kReady = !std::is_same_v<Block, uint8_t>;
-    if constexpr (kAsks) AskFor<kBlockBytes>(block + kAhead);
+    // A single row of 8-bit codes is as fast without.
+    if constexpr (kAsks && (kRows > 1 || kWords < 8)) AskFor<kBlockBytes>(block + kAhead);
     Codes sum[kRows][kPanelVectors];
     HWY_UNROLL(12)
     for (int i = 0; i < kRows; ++i) sum[i][0] = sum[i][1] = ZeroCodes();

@@ -79,6 +79,16 @@ struct AdamWKernelArgs {
   float beta1, one_beta1, beta2, one_beta2, decay, step, inv_bias2, eps, grad_scale;
 };
 
+// Sums of value rows, weighted: what `multiply` gives with these rows packed as columns.
+struct SumValuesArgs {
+  const void* weights = nullptr;  // bf16 strips from rows of `count`, one after the other
+  int64_t rows = 0;
+  const void* const* values = nullptr;  // [count] rows, bf16
+  int64_t count = 0;
+  int64_t columns = 0;   // a multiple of 32
+  float* out = nullptr;  // [rows, columns]
+};
+
 struct CodedKernels;  // coded_kernels.h
 
 // Whether products ask for weights ahead of their use; by the processor, see the definition.
@@ -181,6 +191,8 @@ struct KernelTable {
   // count to `padded`. Sets m and the sum of p.
   void (*chunk_softmax)(float* s, float scale, int64_t count, int64_t padded, float* max,
                         float* sum);
+  // Null where the instructions for it are missing.
+  void (*sum_values)(const SumValuesArgs& args);
   // Merges a chunk's (max, sum, output) into the running ones, of width n.
   void (*merge_chunk)(float chunk_max, float chunk_sum, const float* chunk, float* max, float* sum,
                       float* out, int64_t n);

@@ -95,9 +95,9 @@ FATHOM_INLINE void Transpose(Words (&v)[kLanes]) {
 }
 
 #if HWY_TARGET != HWY_AVX2
-// Word j of kLanes rows from `offset` bytes on becomes v[j]: the same, where a row's bytes are words
-// as they are. Quarters of vectors are put together as they are loaded, which leaves half of the
-// shuffles.
+// Word j of kLanes rows from `offset` bytes on becomes v[j]: the same, where a row's bytes are
+// words as they are. Quarters of vectors are put together as they are loaded, which leaves half of
+// the shuffles.
 FATHOM_INLINE void TransposeFrom(const void* const* rows, int64_t offset, Words (&v)[kLanes]) {
   const auto quarter = [&](int row, int j) __attribute__((always_inline)) {
     const auto* at = static_cast<const char*>(rows[row]) + offset + 16 * j;
