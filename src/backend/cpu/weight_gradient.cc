@@ -19,6 +19,9 @@ namespace {
 constexpr int64_t kLeastCost = 1 << 18;
 // Tokens whose operands are packed at a time.
 constexpr int64_t kTokensAtATime = 4 * Backend::kWeightGradientBlock;
+// Problems are packed and multiplied together as long as their operands take no more: what is
+// packed is still in the cache when it is multiplied.
+constexpr int64_t kPackedBytes = 2 << 20;
 // Strips of dY that are multiplied with a panel of X one after the other, while it is near.
 constexpr int64_t kStripsAtATime = 4;
 // Passing an element of dW costs about as much as this many multiply-adds.
@@ -77,10 +80,27 @@ void PackOperand(const cpu::KernelTable& kernels, const TokenBlock& block, bool 
   }
 }
 
+int64_t OperandBytes(const WeightGradientProblem& problem) {
+  return problem.dy.dim(0) * (problem.dy.dim(1) + problem.x.dim(1)) *
+         cpu::SizeOf(ProductType(problem));
+}
+
 }  // namespace
 
 void CpuBackend::MatmulBackwardWeight(Context& context,
                                       std::span<const WeightGradientProblem> problems) {
+  while (!problems.empty()) {
+    size_t count = 1;
+    int64_t bytes = OperandBytes(problems[0]);
+    while (count < problems.size() && bytes + OperandBytes(problems[count]) <= kPackedBytes)
+      bytes += OperandBytes(problems[count++]);
+    BackwardWeightTogether(context, problems.first(count));
+    problems = problems.subspan(count);
+  }
+}
+
+void CpuBackend::BackwardWeightTogether(Context& context,
+                                        std::span<const WeightGradientProblem> problems) {
   int64_t most_tokens = 0;
   bool any_fp8 = false;
   for (const WeightGradientProblem& problem : problems) {
