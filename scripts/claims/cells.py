@@ -23,8 +23,8 @@ class Variant:
         return f"{self.name}-s{seed}"
 
 
-# DeepSeek-V3's learning rate. At higher ones two runs that differ in the order of sums alone end further apart than
-# FP8 may be (docs/claims.md, end).
+# DeepSeek-V3's learning rate. At higher ones runs that differ in the order of sums alone ended more than 0.1 %
+# apart (docs/claims.md, end).
 PROOF = (f"steps={PROOF_STEPS}", "optimizer.lr=2.2e-4")
 
 # Groups are run one after the other, in a group seed by seed: a stopped run leaves whole comparisons.

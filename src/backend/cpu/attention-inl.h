@@ -1,7 +1,7 @@
 #pragma once
 
-// Softmax over the keys of a chunk, for one query row. A key's lane follows from its position in
-// the chunk, and keys that a query may not see contribute exact zeros.
+// Softmax over the keys of a chunk, for one query row, and sums of its values. A key's lane follows
+// from its position in the chunk, and keys that a query may not see contribute exact zeros.
 
 #include <utility>
 
@@ -43,7 +43,6 @@ static void ChunkSoftmax(float* s, float scale, int64_t count, int64_t padded, f
 template <int kRows>
 static HWY_NOINLINE void SumValuesTile(const uint32_t* weights, const SumValuesArgs& args,
                                        int64_t offset, bool asks, float* out) {
-  constexpr int64_t kRowsAhead = 16;
   const auto row = [&](int64_t k) __attribute__((always_inline)) {
     return static_cast<const char*>(args.values[k]) + offset;
   };
@@ -54,7 +53,6 @@ static HWY_NOINLINE void SumValuesTile(const uint32_t* weights, const SumValuesA
     const int64_t end = args.count - begin < 2 * kLine ? args.count : begin + 2 * kLine;
     const uint32_t* pair = weights;
     for (int64_t k = begin; k < end; k += 2, ++pair) {
-      // The rows lie far apart: the processor does not guess the next one.
       if (asks && k + kRowsAhead + 1 < args.count) {
         _mm_prefetch(row(k + kRowsAhead), _MM_HINT_T0);
         _mm_prefetch(row(k + kRowsAhead + 1), _MM_HINT_T0);

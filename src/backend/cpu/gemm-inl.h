@@ -178,9 +178,7 @@ static HWY_NOINLINE void Tile(const void* a_strip, const void* b_panel, int64_t 
   if (to.next != nullptr) {
     HWY_UNROLL(12)
     for (int i = 0; i < kRows; ++i) {
-      const float* row = static_cast<const float*>(to.next) + i * to.stride;
-      HWY_UNROLL(4)
-      for (int v = 0; v < kVectors; ++v) _mm_prefetch(row + v * kLanes, _MM_HINT_T0);
+      AskFor<kVectors * kLanes * sizeof(float)>(static_cast<const float*>(to.next) + i * to.stride);
     }
   }
   AddSteps<Product, kRows, kVectors, kFromRows>(a, b, 0, steps, to.asks, sum);

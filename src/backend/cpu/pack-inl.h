@@ -222,13 +222,12 @@ struct LaneGroup {
 template <Element kTo, typename T>
 static void PackGroups(const void* const* rows, int64_t depth, const LaneGroup* groups,
                        int64_t count) {
-  constexpr int64_t kRowsAhead = 16, kLineElements = 64 / sizeof(T);
+  constexpr int64_t kLineElements = 64 / sizeof(T);
   const int64_t begin = groups[0].lane;
   const int64_t end = groups[count - 1].lane + groups[count - 1].valid;
   const int64_t steps = (depth + kPerWord<kTo> - 1) / kPerWord<kTo>;
   for (int64_t p = 0; p < steps; ++p) {
     const int64_t k = p * kPerWord<kTo>;
-    // The rows lie far apart: the processor does not guess the next one.
     for (int64_t ahead = k + kRowsAhead; ahead < depth && ahead < k + kRowsAhead + kPerWord<kTo>;
          ++ahead) {
       const T* row = static_cast<const T*>(rows[ahead]);

@@ -28,6 +28,9 @@ template <Element kType>
 inline constexpr int64_t kStrip = HWY_TARGET != HWY_AVX2 ? 12 : (kType == Element::kF32 ? 6 : 4);
 
 inline constexpr int64_t kLine = kStripLine;
+// Of rows that lie far apart the processor does not guess the next one: this many later is asked
+// for.
+inline constexpr int64_t kRowsAhead = 16;
 
 #define FATHOM_INLINE static HWY_INLINE
 

@@ -80,6 +80,7 @@ void PackOperand(const cpu::KernelTable& kernels, const TokenBlock& block, bool 
   }
 }
 
+// Of both operands, packed.
 int64_t OperandBytes(const WeightGradientProblem& problem) {
   return problem.dy.dim(0) * (problem.dy.dim(1) + problem.x.dim(1)) *
          cpu::SizeOf(ProductType(problem));
