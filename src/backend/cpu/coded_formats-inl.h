@@ -41,6 +41,10 @@ struct Record256 {  // Q4_K, Q6_K
   int16_t sums16[16];  // of every 16 codes
   int16_t sums32[8];
   float scale;
+
+  // Where the sums have a sub-block's. Of every four the first and the third are neighbours, then
+  // the others: so are the halves of a word that a word of four scales is taken apart to.
+  static constexpr int PlaceOf(int sub) { return sub / 4 * 4 + sub % 2 * 2 + sub / 2 % 2; }
 };
 
 FATHOM_INLINE int32_t WordAt(const void* p) {
@@ -138,51 +142,65 @@ struct Q4_0Format {
   static HWY_INLINE Codes Total(Codes sum) { return Unscaled(sum); }
 };
 
-// ---- Formats of 256 elements in sub-blocks. Scales and minima are unpacked once for a panel's
-// block: Scales, `kScaleBytes`.
+// ---- Formats of 256 elements in sub-blocks: kOuter times kInner, of kGroups words of activations.
+//
+// Where taking a code out leaves it in the upper bits of its byte, unsigned products allow it to
+// stay there, and the scales of the other sub-blocks have as many bits more: totals are
+// 2^kExtraBits times what they should be, exactly.
 
 struct Q4KFormat {
   static constexpr Blocks kType = Blocks::kQ4K;
   using Record = Record256;
-  // Sub-blocks: kOuter times kInner, of kGroups words of activations.
   static constexpr int kOuter = 4, kInner = 2, kGroups = 8, kGroupsAtOnce = 8;
+  static constexpr int kExtraBits = kVnni ? 4 : 0;
   struct Scales {
     Codes factors[8][kPanelVectors];
-    Codes minima[4][kPanelVectors];  // of sub-blocks 2 p and 2 p + 1, in the halves of a word
+    Codes minima[4][kPanelVectors];  // as halves of words, in the order of sums32
     Floats step[kPanelVectors], minimum_step[kPanelVectors];
   };
 
   template <int kSub>
   static HWY_INLINE Codes Code(const uint8_t* block, int outer, int group, int v) {
     const Codes word = WordOf(block, 4 + outer * 8 + group, v);
-    return kSub == 0 ? LowNibbles(word) : HighNibbles(word);
+    if constexpr (kSub == 0) return LowNibbles(word);
+    return kVnni ? And(word, SetWord(~0x0f0f0f0f)) : HighNibbles(word);
   }
-  static HWY_INLINE void Unpack(const uint8_t* block, Scales* scales) {
+  // Of six bits each, in bytes, of sub-blocks 4 half to 4 half + 3. Twelve bytes hold all:
+  // tensor/block_layouts.h.
+  static HWY_INLINE Codes ScaleBytes(const uint8_t* block, int half, int v) {
+    if (half == 0) return And(WordOf(block, 1, v), SetByte(63));
+    return Or(LowNibbles(WordOf(block, 3, v)), And(Right16<2>(WordOf(block, 1, v)), SetByte(0x30)));
+  }
+  static HWY_INLINE Codes MinimumBytes(const uint8_t* block, int half, int v) {
+    if (half == 0) return And(WordOf(block, 2, v), SetByte(63));
+    return Or(HighNibbles(WordOf(block, 3, v)),
+              And(Right16<2>(WordOf(block, 2, v)), SetByte(0x30)));
+  }
+  static HWY_INLINE void UnpackFactors(const uint8_t* block, Scales* scales) {
     HWY_UNROLL(2)
     for (int v = 0; v < kPanelVectors; ++v) {
-      // Twelve bytes: tensor/block_layouts.h.
-      const Codes a = WordOf(block, 1, v), b = WordOf(block, 2, v), c = WordOf(block, 3, v);
-      const Codes six = SetByte(63), top = SetByte(0x30);
-      const Codes scale[2] = {And(a, six), Or(LowNibbles(c), And(Right16<2>(a), top))};
-      const Codes minimum[2] = {And(b, six), Or(HighNibbles(c), And(Right16<2>(b), top))};
       HWY_UNROLL(2)
       for (int half = 0; half < 2; ++half) {
-        const Codes s = scale[half], m = minimum[half], byte = SetWord(255);
-        scales->factors[half * 4 + 0][v] = ScaleFactors(And(s, byte));
-        scales->factors[half * 4 + 1][v] = ScaleFactors(And(Right32<8>(s), byte));
-        scales->factors[half * 4 + 2][v] = ScaleFactors(And(Right32<16>(s), byte));
-        scales->factors[half * 4 + 3][v] = ScaleFactors(Right32<24>(s));
-        const Codes even = And(m, SetWord(0xff00ff)), odd = And(Right16<8>(m), SetWord(0xff00ff));
-        // Bytes 0, 1 to one word and 2, 3 to the other.
-        scales->minima[half * 2 + 0][v] = Or(And(even, SetWord(0xffff)), Left32<16>(odd));
-        scales->minima[half * 2 + 1][v] = Or(Right32<16>(even), And(odd, SetWord(-65536)));
+        const Codes bytes = ScaleBytes(block, half, v);
+        const Codes byte = SetWord(255), high = SetWord(255 << kExtraBits);
+        Codes(*to)[kPanelVectors] = scales->factors + half * 4;
+        to[0][v] = ScaleFactors(And(Left32<kExtraBits>(bytes), high));
+        to[1][v] = ScaleFactors(And(Right32<8>(bytes), byte));
+        to[2][v] = ScaleFactors(And(Right32<16 - kExtraBits>(bytes), high));
+        to[3][v] = ScaleFactors(Right32<24>(bytes));
       }
     }
   }
   // What Finish wants beside.
-  static HWY_INLINE void UnpackSteps(const uint8_t* block, Scales* scales) {
+  static HWY_INLINE void UnpackRest(const uint8_t* block, Scales* scales) {
     HWY_UNROLL(2)
     for (int v = 0; v < kPanelVectors; ++v) {
+      HWY_UNROLL(2)
+      for (int half = 0; half < 2; ++half) {
+        const Codes bytes = MinimumBytes(block, half, v);
+        scales->minima[half * 2][v] = And(bytes, SetWord(0xff00ff));
+        scales->minima[half * 2 + 1][v] = Right16<8>(bytes);
+      }
       const Codes steps = WordOf(block, 0, v);
       scales->step[v] = FromLowHalf(steps);
       scales->minimum_step[v] = FromLowHalf(Right32<16>(steps));
@@ -198,60 +216,68 @@ struct Q4KFormat {
       const Codes pair = SetWord(WordAt(x.sums32 + 2 * p));
       HWY_UNROLL(2)
       for (int v = 0; v < kPanelVectors; ++v) {
-        low[v] = Add32(low[v], MulAddHalves(scales.minima[p][v], pair));
+        low[v] = AddMulHalves(low[v], scales.minima[p][v], pair);
       }
     }
     HWY_UNROLL(2)
     for (int v = 0; v < kPanelVectors; ++v) {
+      const Codes exact = RightSigned32<kExtraBits>(total[v]);
       float* to = sums + v * kLanes;
-      const Floats sum = MulAdd(ToFloats(total[v]), scale * scales.step[v], Load(to));
+      const Floats sum = MulAdd(ToFloats(exact), scale * scales.step[v], Load(to));
       Store(hn::NegMulAdd(ToFloats(low[v]), scale * scales.minimum_step[v], sum), to);
     }
   }
 };
 
+// A panel has a block's codes in another order than the file (RearrangeQ6K).
 struct Q6KFormat {
   static constexpr Blocks kType = Blocks::kQ6K;
   using Record = Record256;
-  static constexpr int kOuter = 2, kInner = 8, kGroups = 4, kGroupsAtOnce = kVnni ? 4 : 2;
+  static constexpr int kOuter = 4, kInner = 4, kGroups = 4, kGroupsAtOnce = kVnni ? 4 : 2;
+  static constexpr int kExtraBits = kVnni ? 2 : 0;
   struct Scales {
     Codes factors[16][kPanelVectors];
-    Codes pairs[8][kPanelVectors];  // the scales of sub-blocks 2 p and 2 p + 1, as halves of a word
+    Codes pairs[8][kPanelVectors];  // as halves of words, in the order of sums16
     Floats step[kPanelVectors];
   };
 
-  // Where the bits are: tensor/block_layouts.h.
   template <int kSub>
   static HWY_INLINE Codes Code(const uint8_t* block, int outer, int group, int v) {
-    const Codes word = WordOf(block, PlaceOf(kType, outer * 16 + kSub % 4 * 4 + group), v);
-    const Codes bits = WordOf(block, PlaceOf(kType, 32 + outer * 8 + kSub % 2 * 4 + group), v);
-    const Codes low = kSub < 4 ? LowNibbles(word) : HighNibbles(word);
-    constexpr int kPlace = kSub / 2 * 2;  // of the two bits in their byte; they go to 4
-    const Codes placed = kPlace == 0   ? Left16<4>(bits)
-                         : kPlace == 2 ? Left16<2>(bits)
-                         : kPlace == 4 ? bits
-                                       : Right16<2>(bits);
-    return Or(low, And(placed, SetByte(0x30)));
+    const int64_t word = 4 + outer * 12 + group;
+    if constexpr (kSub < 3) return And(WordOf(block, word + 4 * kSub, v), SetByte(63));
+    const Codes high = WordOf(block, word, v), middle = WordOf(block, word + 4, v),
+                low = WordOf(block, word + 8, v);
+    const Codes code =
+        Select(SetWord(~0x0f0f0f0f), Select(SetWord(~0x3f3f3f3f), high, Right16<2>(middle)),
+               Right16<4>(low));
+    return kVnni ? And(code, SetWord(~0x03030303)) : And(Right16<2>(code), SetByte(63));
   }
-  static HWY_INLINE void Unpack(const uint8_t* block, Scales* scales) {
+  static HWY_INLINE void UnpackFactors(const uint8_t* block, Scales* scales) {
+    constexpr int kRight = 24 - kExtraBits;
     HWY_UNROLL(2)
     for (int v = 0; v < kPanelVectors; ++v) {
       HWY_UNROLL(4)
       for (int word = 0; word < 4; ++word) {
-        const Codes four = WordOf(block, PlaceOf(kType, 48 + word), v);
-        const Codes s[4] = {RightSigned32<24>(Left32<24>(four)),
-                            RightSigned32<24>(Left32<16>(four)), RightSigned32<24>(Left32<8>(four)),
-                            RightSigned32<24>(four)};
-        HWY_UNROLL(4)
-        for (int i = 0; i < 4; ++i) scales->factors[word * 4 + i][v] = ScaleFactors(s[i]);
-        scales->pairs[word * 2][v] = Or(And(s[0], SetWord(0xffff)), Left32<16>(s[1]));
-        scales->pairs[word * 2 + 1][v] = Or(And(s[2], SetWord(0xffff)), Left32<16>(s[3]));
+        const Codes four = WordOf(block, word, v);
+        const Codes second = And(four, SetWord(0xff00)), third = And(four, SetWord(0xff0000));
+        Codes(*to)[kPanelVectors] = scales->factors + word * 4;
+        to[0][v] = ScaleFactors(RightSigned32<kRight>(Left32<24>(four)));
+        to[1][v] = ScaleFactors(RightSigned32<kRight>(Left32<16>(second)));
+        to[2][v] = ScaleFactors(RightSigned32<kRight>(Left32<8>(third)));
+        to[3][v] = ScaleFactors(RightSigned32<24>(four));
       }
     }
   }
-  static HWY_INLINE void UnpackSteps(const uint8_t* block, Scales* scales) {
+  // What Finish wants beside.
+  static HWY_INLINE void UnpackRest(const uint8_t* block, Scales* scales) {
     HWY_UNROLL(2)
     for (int v = 0; v < kPanelVectors; ++v) {
+      HWY_UNROLL(4)
+      for (int word = 0; word < 4; ++word) {
+        const Codes four = WordOf(block, word, v);
+        scales->pairs[word * 2][v] = RightSigned16<8>(Left16<8>(four));
+        scales->pairs[word * 2 + 1][v] = RightSigned16<8>(four);
+      }
       scales->step[v] = FromHalfPrecision(HalvesOf(block, 52) + v * kLanes * 2);
     }
   }
@@ -264,12 +290,12 @@ struct Q6KFormat {
       const Codes pair = SetWord(WordAt(x.sums16 + 2 * p));
       HWY_UNROLL(2)
       for (int v = 0; v < kPanelVectors; ++v) {
-        bias[v] = Add32(bias[v], MulAddHalves(scales.pairs[p][v], pair));
+        bias[v] = AddMulHalves(bias[v], scales.pairs[p][v], pair);
       }
     }
     HWY_UNROLL(2)
     for (int v = 0; v < kPanelVectors; ++v) {
-      const Codes exact = Sub32(total[v], Left32<5>(bias[v]));
+      const Codes exact = Sub32(RightSigned32<kExtraBits>(total[v]), Left32<5>(bias[v]));
       float* to = sums + v * kLanes;
       Store(MulAdd(ToFloats(exact), scale * scales.step[v], Load(to)), to);
     }

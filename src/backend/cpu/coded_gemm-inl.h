@@ -43,6 +43,18 @@ FATHOM_INLINE void ForEachOf(F&& f) {
   (std::make_integer_sequence<int, kCount>());
 }
 
+// Asks for the lines of what comes kAhead later, part by part, each where it stands: a compiler
+// would ask for all of them first, and products would wait.
+template <int64_t kBytes, int kParts>
+FATHOM_INLINE void AskForPart(const uint8_t* block, int part) {
+  constexpr int64_t kLines = (kBytes + 63) / 64;
+  asm volatile("" : : : "memory");
+  HWY_UNROLL(4)
+  for (int64_t line = part * kLines / kParts; line < (part + 1) * kLines / kParts; ++line) {
+    AskFor<64>(block + kAhead + line * 64);
+  }
+}
+
 // ---- Formats of 32 elements
 
 template <typename F>
@@ -61,9 +73,9 @@ struct Blocks32 {
 
   template <bool kAsks>
   static HWY_INLINE void Decode(const uint8_t* block, Decoded* out) {
-    if constexpr (kAsks) AskFor<kBlockBytes>(block + kAhead);
     HWY_UNROLL(8)
     for (int group = 0; group < 8; ++group) {
+      if constexpr (kAsks) AskForPart<kBlockBytes, 8>(block, group);
       ForEachOf<F::kParts>([&](auto part) FATHOM_INLINE_LAMBDA {
         HWY_UNROLL(2)
         for (int v = 0; v < kPanelVectors; ++v) {
@@ -82,13 +94,12 @@ struct Blocks32 {
   template <int kRows, bool kAsks, typename Block>
   static HWY_INLINE void Add(const Block* block, const uint8_t* a, float* sums) {
     constexpr bool kReady = !std::is_same_v<Block, uint8_t>;
-    // A single row of 8-bit codes is as fast without.
-    if constexpr (kAsks && (kRows > 1 || kWords < 8)) AskFor<kBlockBytes>(block + kAhead);
     Codes sum[kRows][kPanelVectors];
     HWY_UNROLL(12)
     for (int i = 0; i < kRows; ++i) sum[i][0] = sum[i][1] = ZeroCodes();
     HWY_UNROLL(8)
     for (int group = 0; group < 8; ++group) {
+      if constexpr (kAsks) AskForPart<kBlockBytes, 8>(block, group);
       ForEachOf<F::kParts>([&](auto part) FATHOM_INLINE_LAMBDA {
         Codes codes[kPanelVectors];
         HWY_UNROLL(2)
@@ -148,27 +159,25 @@ struct Blocks256 {
     typename F::Scales scales;
   };
 
-  // What comes kAhead later, a part with every sub-block.
-  template <int kSub>
-  static HWY_INLINE void AskForPart(const uint8_t* block, int outer) {
-    constexpr int64_t kPart = kBlockBytes / F::kOuter, kLines = (kPart + 63) / 64;
-    constexpr int64_t kBegin = kSub * kLines / F::kInner, kEnd = (kSub + 1) * kLines / F::kInner;
-    AskFor<(kEnd - kBegin) * 64>(block + kAhead + outer * kPart + kBegin * 64);
+  // A part for every group of words.
+  static HWY_INLINE void AskForGroup(const uint8_t* block, int outer, int group) {
+    constexpr int64_t kBytes = kBlockBytes / F::kOuter;
+    AskForPart<kBytes, F::kInner * F::kGroups>(block + outer * kBytes, group);
   }
 
   template <bool kAsks>
   static HWY_INLINE void Decode(const uint8_t* block, Decoded* out) {
-    F::Unpack(block, &out->scales);
-    F::UnpackSteps(block, &out->scales);
+    F::UnpackFactors(block, &out->scales);
+    F::UnpackRest(block, &out->scales);
     for (int outer = 0; outer < F::kOuter; ++outer) {
-      ForEachOf<F::kInner>([&](auto sub) FATHOM_INLINE_LAMBDA {
-        if constexpr (kAsks) AskForPart<sub()>(block, outer);
+      ForEachOf<F::kInner>([&](auto inner) FATHOM_INLINE_LAMBDA {
         HWY_UNROLL(8)
         for (int group = 0; group < F::kGroups; ++group) {
+          if constexpr (kAsks) AskForGroup(block, outer, inner() * F::kGroups + group);
           HWY_UNROLL(2)
           for (int v = 0; v < kPanelVectors; ++v) {
-            out->codes[outer * F::kInner + sub][group][v] =
-                F::template Code<sub()>(block, outer, group, v);
+            out->codes[outer * F::kInner + inner()][group][v] =
+                F::template Code<inner()>(block, outer, group, v);
           }
         }
       });
@@ -234,22 +243,23 @@ struct Blocks256 {
   template <int kRows, bool kAsks>
   static HWY_INLINE void Add(const uint8_t* block, const uint8_t* a, float* sums) {
     typename F::Scales scales;
-    F::Unpack(block, &scales);
     Codes totals[kRows * kPanelVectors];
-    Codes* total = InMemory(totals);
-    HWY_UNROLL(24)
+    Codes* total = kVnni ? totals : InMemory(totals);  // of few rows: 32 registers hold them
+    HWY_UNROLL(8)
     for (int i = 0; i < kRows * kPanelVectors; ++i) total[i] = ZeroCodes();
+    F::UnpackFactors(block, &scales);
     for (int outer = 0; outer < F::kOuter; ++outer) {
-      ForEachOf<F::kInner>([&](auto sub) FATHOM_INLINE_LAMBDA {
-        if constexpr (kAsks) AskForPart<sub()>(block, outer);
+      ForEachOf<F::kInner>([&](auto inner) FATHOM_INLINE_LAMBDA {
         AddSub<kRows>(
-            scales, outer * F::kInner + sub, a,
-            [&](int group, int v)
-                FATHOM_INLINE_LAMBDA { return F::template Code<sub()>(block, outer, group, v); },
+            scales, outer * F::kInner + inner(), a,
+            [&](int group, int v) FATHOM_INLINE_LAMBDA {
+              if (kAsks && v == 0) AskForGroup(block, outer, inner() * F::kGroups + group);
+              return F::template Code<inner()>(block, outer, group, v);
+            },
             total);
       });
     }
-    F::UnpackSteps(block, &scales);
+    F::UnpackRest(block, &scales);
     Finish<kRows>(scales, a, total, sums);
   }
 };

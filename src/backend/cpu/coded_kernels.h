@@ -29,18 +29,6 @@ constexpr BlockShape ShapeOf(Blocks type) {
   return {};
 }
 
-// Where a panel has a word of a block. Products want it in the order that they read it in: the
-// processor foresees streams, not jumps. Eight words from a multiple of eight stay together.
-constexpr int64_t PlaceOf(Blocks type, int64_t word) {
-  if (type != Blocks::kQ6K) return word;
-  // The file has 32 words of low bits, 16 of high bits, 4 of scales; a panel the scales, then for
-  // each half of the block its 8 words of high bits and its 16 of low bits.
-  constexpr int64_t kScales = 4, kHalf = 24;
-  if (word >= 48) return word - 48;
-  if (word >= 32) return kScales + (word - 32) / 8 * kHalf + (word - 32) % 8;
-  return kScales + word / 16 * kHalf + 8 + word % 16;
-}
-
 // C [rows, columns] = A B^T.
 struct MultiplyCodedArgs {
   Blocks type = Blocks::kQ8_0;

@@ -67,12 +67,14 @@ FATHOM_INLINE void RoundTo(const T* x, Record* record) {
     if (!(scale <= 0x1p127f)) {
       *record = {};
     } else {
+      int32_t before = 0;
       RoundBlock<256>(x, scale, record->codes, [&](int32_t sum, int group) {
-        record->sums16[group] = static_cast<int16_t>(sum);
+        record->sums16[Record::PlaceOf(group)] = static_cast<int16_t>(sum);
+        if (group % 2 == 1) {
+          record->sums32[Record::PlaceOf(group / 2)] = static_cast<int16_t>(before + sum);
+        }
+        before = sum;
       });
-      for (int i = 0; i < 8; ++i) {
-        record->sums32[i] = static_cast<int16_t>(record->sums16[2 * i] + record->sums16[2 * i + 1]);
-      }
     }
     record->scale = scale;
   } else {
@@ -157,6 +159,31 @@ FATHOM_INLINE void TransposeWords(const uint8_t* const* rows, int64_t at, int64_
   }
 }
 
+// The words of a block of Q6_K as panels have them: the scales [4], then for each four sub-blocks
+// [4][3][4] the codes of the first three in the lower six bits of their words' bytes, and above
+// them two bits each of the fourth's, the highest first. (Where the file has the bits:
+// tensor/block_layouts.h.)
+FATHOM_INLINE void RearrangeQ6K(const uint8_t* block, uint8_t* out) {
+  __builtin_memcpy(out, block + 192, 16);
+  out += 16;
+  for (int half = 0; half < 2; ++half) {
+    const uint8_t *low = block + half * 64, *high = block + 128 + half * 32;
+    for (int quarter = 0; quarter < 2; ++quarter, out += 48) {
+      for (int i = 0; i < 16; ++i) {
+        uint8_t code[4];
+        for (int sub = 0; sub < 4; ++sub) {
+          const int bits = quarter == 0 ? low[sub * 16 + i] & 15 : low[sub * 16 + i] >> 4;
+          const int top = high[sub % 2 * 16 + i] >> (quarter * 4 + sub / 2 * 2) & 3;
+          code[sub] = static_cast<uint8_t>(bits | top << 4);
+        }
+        out[i] = static_cast<uint8_t>(code[0] | code[3] >> 4 << 6);
+        out[16 + i] = static_cast<uint8_t>(code[1] | (code[3] >> 2 & 3) << 6);
+        out[32 + i] = static_cast<uint8_t>(code[2] | (code[3] & 3) << 6);
+      }
+    }
+  }
+}
+
 static void PackCodedPanel(Blocks type, const void* const* rows, int64_t count, int64_t blocks,
                            void* out_any) {
   static constexpr uint8_t kZeros[256] = {};
@@ -169,10 +196,18 @@ static void PackCodedPanel(Blocks type, const void* const* rows, int64_t count, 
   }
   for (int64_t block = 0; block < blocks; ++block) {
     for (int64_t lane = 0; lane < kPanel; lane += 8) {
+      const uint8_t* words_of[8];
+      uint8_t rearranged[8][52 * 4];
+      for (int64_t i = 0; i < 8; ++i) {
+        words_of[i] = from[lane + i] + shape.words_at;
+        if (type == Blocks::kQ6K) {
+          RearrangeQ6K(from[lane + i], rearranged[i]);
+          words_of[i] = rearranged[i];
+        }
+      }
       for (int64_t word = 0; word < shape.words; word += 8) {
         const int64_t words = shape.words - word < 8 ? 4 : 8;
-        TransposeWords(from + lane, shape.words_at + word * 4, words, flip,
-                       out + (PlaceOf(type, word) * kPanel + lane) * 4);
+        TransposeWords(words_of, word * 4, words, flip, out + (word * kPanel + lane) * 4);
       }
     }
     out += shape.words * kPanel * 4;

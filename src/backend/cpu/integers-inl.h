@@ -39,8 +39,19 @@ template <int kBits>
 FATHOM_INLINE Codes RightSigned32(Codes x) {
   return _mm256_srai_epi32(x, kBits);
 }
+template <int kBits>
+FATHOM_INLINE Codes RightSigned16(Codes x) {
+  return _mm256_srai_epi16(x, kBits);
+}
+// The bits of a where those of mask are set, of b elsewhere.
+FATHOM_INLINE Codes Select(Codes mask, Codes a, Codes b) {
+  return _mm256_or_si256(_mm256_and_si256(mask, a), _mm256_andnot_si256(mask, b));
+}
 // Of each word, the sum of the products of its two 16-bit halves.
 FATHOM_INLINE Codes MulAddHalves(Codes a, Codes b) { return _mm256_madd_epi16(a, b); }
+FATHOM_INLINE Codes AddMulHalves(Codes sum, Codes a, Codes b) {
+  return Add32(sum, MulAddHalves(a, b));
+}
 FATHOM_INLINE Floats ToFloats(Codes x) { return Floats{_mm256_cvtepi32_ps(x)}; }
 FATHOM_INLINE Floats FromHalfPrecision(const void* p) {
   return Floats{_mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i*>(p)))};
@@ -81,7 +92,17 @@ template <int kBits>
 FATHOM_INLINE Codes RightSigned32(Codes x) {
   return _mm512_srai_epi32(x, kBits);
 }
+template <int kBits>
+FATHOM_INLINE Codes RightSigned16(Codes x) {
+  return _mm512_srai_epi16(x, kBits);
+}
+FATHOM_INLINE Codes Select(Codes mask, Codes a, Codes b) {
+  return _mm512_ternarylogic_epi32(mask, a, b, 0xca);
+}
 FATHOM_INLINE Codes MulAddHalves(Codes a, Codes b) { return _mm512_madd_epi16(a, b); }
+FATHOM_INLINE Codes AddMulHalves(Codes sum, Codes a, Codes b) {
+  return _mm512_dpwssd_epi32(sum, a, b);
+}
 FATHOM_INLINE Floats ToFloats(Codes x) { return Floats{_mm512_cvtepi32_ps(x)}; }
 FATHOM_INLINE Floats FromHalfPrecision(const void* p) {
   return Floats{_mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(p)))};
