@@ -3,7 +3,7 @@
 // Packing of operands into strips and panels (layouts: kernel_table.h), with the conversion to the
 // type of the product on the way.
 
-#include "backend/cpu/vector-inl.h"
+#include "backend/cpu/tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fathom::cpu::HWY_NAMESPACE {
@@ -156,9 +156,12 @@ static void PackLines(const void* const* rows, int64_t count, int64_t depth, uin
   }
 }
 
-// One panel, of whose lanes the first `count` are rows.
+// One panel, of whose lanes the first `count` are rows. Of the first `asked` rows (some of them
+// those of later panels) what is packed kLanes rows later is asked for: as many rows as that are
+// more streams than a processor foresees.
 template <Element kTo, typename T>
-static void PackRowPanel(const void* const* rows, int64_t count, int64_t depth, uint32_t* out) {
+static void PackRowPanel(const void* const* rows, int64_t count, [[maybe_unused]] int64_t asked,
+                         int64_t depth, uint32_t* out) {
   constexpr int64_t width = kPanel;
   constexpr int64_t kStep = kLanes * kPerWord<kTo>;
   const int64_t steps = (depth + kPerWord<kTo> - 1) / kPerWord<kTo>;
@@ -167,6 +170,11 @@ static void PackRowPanel(const void* const* rows, int64_t count, int64_t depth, 
     const int64_t valid = count - lane < kLanes ? count - lane : kLanes;
     for (int64_t k = 0; k < depth; k += kStep) {
       const int64_t n = depth - k < kStep ? depth - k : kStep;
+      if constexpr (kPerWord<kTo> * sizeof(T) == 4) {
+        for (int64_t i = lane + kLanes; i < lane + 2 * kLanes && i < asked; ++i) {
+          _mm_prefetch(static_cast<const T*>(rows[i]) + k, _MM_HINT_T1);
+        }
+      }
       Words v[kLanes];
 #if HWY_TARGET != HWY_AVX2
       if constexpr (kPerWord<kTo> * sizeof(T) == 4) {
@@ -292,10 +300,11 @@ static void PackColumnStripsOf(const void* const* rows, int64_t first, int64_t d
 
 template <Element kTo, typename T>
 static void PackRowPanelsOf(const void* const* rows, int64_t count, int64_t depth, uint32_t* out) {
+  const bool asks = AsksAhead();
   const int64_t steps = (depth + kPerWord<kTo> - 1) / kPerWord<kTo>;
   for (int64_t panel = 0; panel < count; panel += kPanel, out += steps * kPanel) {
     const int64_t left = count - panel;
-    PackRowPanel<kTo, T>(rows + panel, left < kPanel ? left : kPanel, depth, out);
+    PackRowPanel<kTo, T>(rows + panel, left < kPanel ? left : kPanel, asks ? left : 0, depth, out);
   }
 }
 
