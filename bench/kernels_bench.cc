@@ -258,11 +258,11 @@ BENCHMARK(AttentionForward)
     ->Args({1, 512, 16, 1, 576, 512, 512})
     ->Args({1, 4608, 16, 16, 192, 128, 512})
     ->Args({1, 4608, 16, 1, 576, 512, 512})
-    // Decoded tokens: eight of nano; one of tiny8, one of lite8, whose keys stay in a cache, and
-    // sixteen.
+    // Decoded tokens of nano, tiny8 and lite8, as few as have their keys in a cache...
     ->Args({8, 1024, 4, 1, 80, 64, 1})
     ->Args({1, 4096, 8, 1, 160, 128, 1})
     ->Args({1, 4096, 16, 1, 576, 512, 1})
+    // ... and as many as have them in memory.
     ->Args({16, 4096, 16, 1, 576, 512, 1})
     ->Args({64, 4096, 8, 1, 160, 128, 1})
     ->Args({512, 1024, 4, 1, 80, 64, 1})

@@ -12,6 +12,7 @@ struct Form {
 constexpr Form kForms[] = {{4, 4, 48, 32, false},  // latent attention, expanded (nano)
                            {4, 1, 80, 64, true},   // ... absorbed
                            {17, 1, 96, 64, true},  // ... of heads that need two strips
+                           {12, 1, 98, 64, true},  // ... whose keys one query reads where they lie
                            {6, 2, 13, 17, false},  // grouped queries, odd sizes
                            {130, 1, 9, 5, true}};
 

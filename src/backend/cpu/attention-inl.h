@@ -5,8 +5,8 @@
 
 #include <utility>
 
+#include "backend/cpu/pack-inl.h"
 #include "backend/cpu/rows-inl.h"
-#include "backend/cpu/vector-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fathom::cpu::HWY_NAMESPACE {
@@ -37,6 +37,75 @@ static void ChunkSoftmax(float* s, float scale, int64_t count, int64_t padded, f
 }
 
 #ifdef __AVX512BF16__
+// Sixteen keys, of which the first `count` exist, times up to sixteen queries, the lanes. kEven:
+// the keys lie equally far apart, which leaves registers for where they are. `next` [kLanes]: the
+// keys to ask for, or null.
+template <bool kEven>
+static HWY_NOINLINE void ScoreKeysTile(const ScoreKeysArgs& args, const char* const* keys,
+                                       const void* const* next, int64_t count, float* out) {
+  const int64_t apart = keys[1] - keys[0], pairs = args.depth / 2;
+  const int64_t offset[4] = {0, apart, 2 * apart, 3 * apart};
+  const char* base[4] = {keys[0], keys[4], keys[8], keys[12]};
+  __m512 sum[kLanes];
+  HWY_UNROLL(16)
+  for (int i = 0; i < kLanes; ++i) sum[i] = _mm512_setzero_ps();
+  const auto* queries = static_cast<const uint32_t*>(args.queries);
+  const auto step = [&](int64_t p, int64_t bytes) __attribute__((always_inline)) {
+    const auto q = (__m512bh)_mm512_loadu_si512(queries + p * kPanel);
+    HWY_UNROLL(16)
+    for (int i = 0; i < kLanes; ++i) {
+      const char* key = kEven ? base[i / 4] + offset[i % 4] : keys[i];
+      int32_t pair;
+      __builtin_memcpy(&pair, key + bytes, sizeof(pair));
+      sum[i] = _mm512_dpbf16_ps(sum[i], q, (__m512bh)_mm512_set1_epi32(pair));
+    }
+  };
+  int64_t p = 0;
+  for (; p + kLine <= pairs; p += kLine) {
+    if (next != nullptr) {
+      HWY_UNROLL(16)
+      for (int i = 0; i < kLanes; ++i) {
+        _mm_prefetch(static_cast<const char*>(next[i]) + p * 4, _MM_HINT_T1);
+      }
+    }
+    if constexpr (kEven) {
+      HWY_UNROLL(16)
+      for (int q = 0; q < kLine; ++q) step(p + q, q * 4);
+      for (const char*& at : base) at += kLine * 4;
+    } else {
+      for (int q = 0; q < kLine; ++q) step(p + q, (p + q) * 4);
+    }
+  }
+  const int64_t whole = p;
+  for (; p < pairs; ++p) step(p, (kEven ? p - whole : p) * 4);
+  Words v[kLanes];
+  HWY_UNROLL(16)
+  for (int i = 0; i < kLanes; ++i) v[i] = Words{_mm512_castps_si512(sum[i])};
+  Transpose(v);
+  for (int64_t r = 0; r < args.rows; ++r) {
+    StoreN(hn::BitCast(kFloats, v[r]), out + r * args.stride, count);
+  }
+}
+
+static void ScoreKeys(const ScoreKeysArgs& args) {
+  const bool asks = AsksAhead();
+  for (int64_t begin = 0; begin < args.count; begin += kLanes) {
+    const int64_t left = args.count - begin, count = left < kLanes ? left : kLanes;
+    const char* keys[kLanes];
+    for (int64_t i = 0; i < kLanes; ++i) {
+      keys[i] = static_cast<const char*>(args.keys[begin + (i < count ? i : count - 1)]);
+    }
+    bool even = true;
+    for (int64_t i = 2; i < kLanes; ++i) {
+      even = even && keys[i] - keys[i - 1] == keys[1] - keys[0];
+    }
+    const void* const* next = asks && left >= 2 * kLanes ? args.keys + begin + kLanes : nullptr;
+    const auto tile = even ? &ScoreKeysTile<true> : &ScoreKeysTile<false>;
+    tile(args, keys, next, count, args.out + begin);
+  }
+}
+inline constexpr auto* kScoreKeys = &ScoreKeys;
+
 // kRows rows of weights times 32 columns of the values, which start `offset` bytes into their rows.
 // Neighbouring rows are interleaved on the way through the registers, each quarter of a vector by
 // itself: the columns are in order again when the sums are stored.
@@ -103,6 +172,7 @@ static void SumValues(const SumValuesArgs& args) {
 }
 inline constexpr auto* kSumValues = &SumValues;
 #else
+inline constexpr void (*kScoreKeys)(const ScoreKeysArgs&) = nullptr;
 inline constexpr void (*kSumValues)(const SumValuesArgs&) = nullptr;
 #endif
 

@@ -68,20 +68,22 @@ struct State {
 
 // The memory of one thread.
 struct Memory {
-  std::byte *q, *keys, *values, *p;  // packed
-  const void** value_rows;           // of the chunk
-  float* scores;                     // [rows of a block, kAttentionChunk]
-  State chunk, total;                // of a block, of a task
+  std::byte *q, *keys, *values, *p;     // packed
+  const void **key_rows, **value_rows;  // of the chunk
+  float* scores;                        // [rows of a block, kAttentionChunk]
+  State chunk, total;                   // of a block, of a task
   int64_t bytes;
 
   Memory(void* data, const KernelTable& kernels, int64_t task_rows, int64_t block_rows,
          int64_t d_qk, int64_t d_v) {
     constexpr int64_t kWord = sizeof(float);
     Scratch scratch(data);
-    q = scratch.Take<std::byte>(kWord * task_rows * cpu::LineDepth(Element::kBF16, d_qk));
+    q = scratch.Take<std::byte>(kWord * std::max(task_rows, kernels.panel) *
+                                cpu::LineDepth(Element::kBF16, d_qk));
     keys = scratch.Take<std::byte>(kWord * RoundUp(kAttentionChunk, kernels.panel) * Even(d_qk));
     values = scratch.Take<std::byte>(kWord * RoundUp(d_v, kernels.panel) * kAttentionChunk);
     p = scratch.Take<std::byte>(kWord * block_rows * kAttentionChunk);
+    key_rows = scratch.Take<const void*>(kAttentionChunk);
     value_rows = scratch.Take<const void*>(kAttentionChunk);
     scores = scratch.Take<float>(block_rows * kAttentionChunk);
     chunk = State::At(scratch.Take<float>(State::Floats(block_rows, d_v)), block_rows);
@@ -153,6 +155,10 @@ class Forward {
         rows[r] = At(q_, task.sequence->query_begin + task.begin + begin + r / shape.group,
                      task.kv_head * shape.group + r % shape.group);
       }
+      if (KeysInPlace(task)) {
+        kernels_.pack_row_panels(ElementOf(q_), shape.type, rows, count, shape.d_qk, memory.q);
+        return;
+      }
       kernels_.pack_row_strips(ElementOf(q_), shape.type, rows, count, shape.d_qk,
                                memory.q + begin * shape.group * QueryBytes(shape));
     }
@@ -166,11 +172,12 @@ class Forward {
   }
   void PackKeys(const Task& task, int64_t chunk, cpu::SequenceKeys* keys,
                 const Memory& memory) const {
-    const void* key_rows[kAttentionChunk];
     const int64_t count = KeyCount(task, chunk);
-    keys->Rows(chunk * kAttentionChunk, count, key_rows, memory.value_rows);
-    const Element type = task.shape.type;
-    kernels_.pack_row_panels(type, type, key_rows, count, task.shape.d_qk, memory.keys);
+    keys->Rows(chunk * kAttentionChunk, count, memory.key_rows, memory.value_rows);
+    if (!KeysInPlace(task)) {
+      const Element type = task.shape.type;
+      kernels_.pack_row_panels(type, type, memory.key_rows, count, task.shape.d_qk, memory.keys);
+    }
     PackValues(task, count, memory);
   }
   // The values of the first `count` keys of the chunk.
@@ -179,6 +186,13 @@ class Forward {
     const Element type = task.shape.type;
     kernels_.pack_column_panels(type, type, memory.value_rows, 0, count, task.shape.d_v,
                                 memory.values);
+  }
+  // Keys of a single block of queries are not worth packing where its rows nearly fill the lanes of
+  // a vector.
+  bool KeysInPlace(const Task& task) const {
+    const int64_t lanes = kernels_.panel / 2;
+    return kernels_.score_keys != nullptr && task.shape.type == Element::kBF16 &&
+           task.shape.d_qk % 2 == 0 && task.rows() > lanes / 2 && task.rows() <= lanes;
   }
   // Values that one block of queries reads are not worth packing.
   bool ValuesInPlace(const Task& task) const {
@@ -198,16 +212,26 @@ class Forward {
     const int64_t packed = KeyCount(task, chunk);
     const int64_t count = std::min(packed, position + rows / shape.group - begin);
 
-    cpu::MultiplyArgs args;
-    args.type = shape.type;
-    args.a = memory.q + query * shape.group * QueryBytes(shape);
-    args.rows = rows;
-    args.b = memory.keys;
-    args.columns = count;
-    args.depth = shape.d_qk;
-    args.c = memory.scores;
-    args.c_stride = kAttentionChunk;
-    kernels_.multiply(args);
+    if (KeysInPlace(task)) {
+      kernels_.score_keys({.queries = memory.q,
+                           .rows = rows,
+                           .keys = memory.key_rows,
+                           .count = count,
+                           .depth = shape.d_qk,
+                           .out = memory.scores,
+                           .stride = kAttentionChunk});
+    } else {
+      cpu::MultiplyArgs args;
+      args.type = shape.type;
+      args.a = memory.q + query * shape.group * QueryBytes(shape);
+      args.rows = rows;
+      args.b = memory.keys;
+      args.columns = count;
+      args.depth = shape.d_qk;
+      args.c = memory.scores;
+      args.c_stride = kAttentionChunk;
+      kernels_.multiply(args);
+    }
 
     const void* p_rows[kMostGroup];
     for (int64_t r = 0; r < rows; ++r) {

@@ -79,6 +79,17 @@ struct AdamWKernelArgs {
   float beta1, one_beta1, beta2, one_beta2, decay, step, inv_bias2, eps, grad_scale;
 };
 
+// Products of few queries with key rows: what `multiply` gives with these rows packed as columns.
+struct ScoreKeysArgs {
+  const void* queries = nullptr;      // bf16, one panel from rows
+  int64_t rows = 0;                   // at most half a panel
+  const void* const* keys = nullptr;  // [count] rows, bf16
+  int64_t count = 0;
+  int64_t depth = 0;     // even
+  float* out = nullptr;  // [rows, stride]
+  int64_t stride = 0;
+};
+
 // Sums of value rows, weighted: what `multiply` gives with these rows packed as columns.
 struct SumValuesArgs {
   const void* weights = nullptr;  // bf16 strips from rows of `count`, one after the other
@@ -191,7 +202,8 @@ struct KernelTable {
   // count to `padded`. Sets m and the sum of p.
   void (*chunk_softmax)(float* s, float scale, int64_t count, int64_t padded, float* max,
                         float* sum);
-  // Null where the instructions for it are missing.
+  // Null where the instructions for them are missing.
+  void (*score_keys)(const ScoreKeysArgs& args);
   void (*sum_values)(const SumValuesArgs& args);
   // Merges a chunk's (max, sum, output) into the running ones, of width n.
   void (*merge_chunk)(float chunk_max, float chunk_sum, const float* chunk, float* max, float* sum,

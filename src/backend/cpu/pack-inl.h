@@ -3,7 +3,7 @@
 // Packing of operands into strips and panels (layouts: kernel_table.h), with the conversion to the
 // type of the product on the way.
 
-#include "backend/cpu/tile-inl.h"
+#include "backend/cpu/vector-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fathom::cpu::HWY_NAMESPACE {

@@ -52,6 +52,7 @@ constexpr KernelTable MakeTable(const char* name, const CodedKernels* coded) {
           .sum_exp = &SumExp,
           .softmax_gradient = &SoftmaxGradient,
           .chunk_softmax = &ChunkSoftmax,
+          .score_keys = kScoreKeys,
           .sum_values = kSumValues,
           .merge_chunk = &MergeChunk,
           .scale = &Scale,
