@@ -47,11 +47,12 @@ FATHOM_INLINE void ForEachOf(F&& f) {
 // would ask for all of them first, and products would wait.
 template <int64_t kBytes, int kParts>
 FATHOM_INLINE void AskForPart(const uint8_t* block, int part) {
-  constexpr int64_t kLines = (kBytes + 63) / 64;
+  constexpr int64_t kLines = (kBytes + 63) / 64, kMost = (kLines + kParts - 1) / kParts;
+  const int64_t begin = part * kLines / kParts, end = (part + 1) * kLines / kParts;
   asm volatile("" : : : "memory");
   HWY_UNROLL(4)
-  for (int64_t line = part * kLines / kParts; line < (part + 1) * kLines / kParts; ++line) {
-    AskFor<64>(block + kAhead + line * 64);
+  for (int64_t line = 0; line < kMost; ++line) {
+    if (begin + line < end) AskFor<64>(block + kAhead + (begin + line) * 64);
   }
 }
 
