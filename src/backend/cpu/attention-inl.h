@@ -1,7 +1,8 @@
 #pragma once
 
-// Softmax over the keys of a chunk, for one query row, and sums of its values. A key's lane follows
-// from its position in the chunk, and keys that a query may not see contribute exact zeros.
+// Scores of few queries with the keys of a chunk, softmax over them for one query row, and sums of
+// its values. A key's lane follows from its position in the chunk, and keys that a query may not
+// see contribute exact zeros.
 
 #include <utility>
 
@@ -43,41 +44,33 @@ static void ChunkSoftmax(float* s, float scale, int64_t count, int64_t padded, f
 template <bool kEven>
 static HWY_NOINLINE void ScoreKeysTile(const ScoreKeysArgs& args, const char* const* keys,
                                        const void* const* next, int64_t count, float* out) {
+  constexpr int kTogether = kEven ? 4 : 1;  // keys that are found from one address
   const int64_t apart = keys[1] - keys[0], pairs = args.depth / 2;
   const int64_t offset[4] = {0, apart, 2 * apart, 3 * apart};
-  const char* base[4] = {keys[0], keys[4], keys[8], keys[12]};
+  const char* base[kLanes / kTogether];
+  for (int i = 0; i < kLanes / kTogether; ++i) base[i] = keys[i * kTogether];
   __m512 sum[kLanes];
   HWY_UNROLL(16)
   for (int i = 0; i < kLanes; ++i) sum[i] = _mm512_setzero_ps();
   const auto* queries = static_cast<const uint32_t*>(args.queries);
-  const auto step = [&](int64_t p, int64_t bytes) __attribute__((always_inline)) {
-    const auto q = (__m512bh)_mm512_loadu_si512(queries + p * kPanel);
+  const auto step = [&](int64_t p, int64_t ahead) __attribute__((always_inline)) {
+    const auto q = (__m512bh)_mm512_loadu_si512(queries + (p + ahead) * kPanel);
     HWY_UNROLL(16)
     for (int i = 0; i < kLanes; ++i) {
-      const char* key = kEven ? base[i / 4] + offset[i % 4] : keys[i];
       int32_t pair;
-      __builtin_memcpy(&pair, key + bytes, sizeof(pair));
+      __builtin_memcpy(&pair, base[i / kTogether] + offset[i % kTogether] + ahead * 4,
+                       sizeof(pair));
       sum[i] = _mm512_dpbf16_ps(sum[i], q, (__m512bh)_mm512_set1_epi32(pair));
     }
   };
   int64_t p = 0;
   for (; p + kLine <= pairs; p += kLine) {
-    if (next != nullptr) {
-      HWY_UNROLL(16)
-      for (int i = 0; i < kLanes; ++i) {
-        _mm_prefetch(static_cast<const char*>(next[i]) + p * 4, _MM_HINT_T1);
-      }
-    }
-    if constexpr (kEven) {
-      HWY_UNROLL(16)
-      for (int q = 0; q < kLine; ++q) step(p + q, q * 4);
-      for (const char*& at : base) at += kLine * 4;
-    } else {
-      for (int q = 0; q < kLine; ++q) step(p + q, (p + q) * 4);
-    }
+    if (next != nullptr) AskForRows(next, kLanes, p * 4);
+    HWY_UNROLL(16)
+    for (int q = 0; q < kLine; ++q) step(p, q);
+    for (const char*& at : base) at += kLine * 4;
   }
-  const int64_t whole = p;
-  for (; p < pairs; ++p) step(p, (kEven ? p - whole : p) * 4);
+  for (int64_t q = 0; p + q < pairs; ++q) step(p, q);
   Words v[kLanes];
   HWY_UNROLL(16)
   for (int i = 0; i < kLanes; ++i) v[i] = Words{_mm512_castps_si512(sum[i])};

@@ -157,7 +157,7 @@ class Forward {
       }
       if (KeysInPlace(task)) {
         kernels_.pack_row_panels(ElementOf(q_), shape.type, rows, count, shape.d_qk, memory.q);
-        return;
+        return;  // they are the only block
       }
       kernels_.pack_row_strips(ElementOf(q_), shape.type, rows, count, shape.d_qk,
                                memory.q + begin * shape.group * QueryBytes(shape));
@@ -212,27 +212,7 @@ class Forward {
     const int64_t packed = KeyCount(task, chunk);
     const int64_t count = std::min(packed, position + rows / shape.group - begin);
 
-    if (KeysInPlace(task)) {
-      kernels_.score_keys({.queries = memory.q,
-                           .rows = rows,
-                           .keys = memory.key_rows,
-                           .count = count,
-                           .depth = shape.d_qk,
-                           .out = memory.scores,
-                           .stride = kAttentionChunk});
-    } else {
-      cpu::MultiplyArgs args;
-      args.type = shape.type;
-      args.a = memory.q + query * shape.group * QueryBytes(shape);
-      args.rows = rows;
-      args.b = memory.keys;
-      args.columns = count;
-      args.depth = shape.d_qk;
-      args.c = memory.scores;
-      args.c_stride = kAttentionChunk;
-      kernels_.multiply(args);
-    }
-
+    MultiplyKeys(task, query, rows, count, memory);
     const void* p_rows[kMostGroup];
     for (int64_t r = 0; r < rows; ++r) {
       float* s = memory.scores + r * kAttentionChunk;
@@ -244,6 +224,32 @@ class Forward {
     MultiplyValues(task, p_rows, rows, count, packed, to.out, memory);
     ComputeAgainWhatIsNotFinite(task, query, chunk, first, to, memory);
     return first;
+  }
+
+  // memory.scores = Q K^T, of the block of queries from `query` and the chunk's first `count` keys.
+  void MultiplyKeys(const Task& task, int64_t query, int64_t rows, int64_t count,
+                    const Memory& memory) const {
+    const AttentionShape& shape = task.shape;
+    if (KeysInPlace(task)) {
+      kernels_.score_keys({.queries = memory.q,
+                           .rows = rows,
+                           .keys = memory.key_rows,
+                           .count = count,
+                           .depth = shape.d_qk,
+                           .out = memory.scores,
+                           .stride = kAttentionChunk});
+      return;
+    }
+    cpu::MultiplyArgs args;
+    args.type = shape.type;
+    args.a = memory.q + query * shape.group * QueryBytes(shape);
+    args.rows = rows;
+    args.b = memory.keys;
+    args.columns = count;
+    args.depth = shape.d_qk;
+    args.c = memory.scores;
+    args.c_stride = kAttentionChunk;
+    kernels_.multiply(args);
   }
 
   // The products take every key of the chunk, those that a query does not see with the weight 0:

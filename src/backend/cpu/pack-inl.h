@@ -156,6 +156,14 @@ static void PackLines(const void* const* rows, int64_t count, int64_t depth, uin
   }
 }
 
+// Asks for a line of each row, `offset` bytes into it. Into the second-level cache: rows a power of
+// two apart would push each other out of the first.
+FATHOM_INLINE void AskForRows(const void* const* rows, int64_t count, int64_t offset) {
+  for (int64_t i = 0; i < count; ++i) {
+    _mm_prefetch(static_cast<const char*>(rows[i]) + offset, _MM_HINT_T1);
+  }
+}
+
 // One panel, of whose lanes the first `count` are rows. Of the first `asked` rows (some of them
 // those of later panels) what is packed kLanes rows later is asked for: as many rows as that are
 // more streams than a processor foresees.
@@ -171,9 +179,9 @@ static void PackRowPanel(const void* const* rows, int64_t count, [[maybe_unused]
     for (int64_t k = 0; k < depth; k += kStep) {
       const int64_t n = depth - k < kStep ? depth - k : kStep;
       if constexpr (kPerWord<kTo> * sizeof(T) == 4) {
-        for (int64_t i = lane + kLanes; i < lane + 2 * kLanes && i < asked; ++i) {
-          _mm_prefetch(static_cast<const T*>(rows[i]) + k, _MM_HINT_T1);
-        }
+        const int64_t left = asked - lane - kLanes;
+        AskForRows(rows + lane + kLanes, left < kLanes ? left : kLanes,
+                   k * static_cast<int64_t>(sizeof(T)));
       }
       Words v[kLanes];
 #if HWY_TARGET != HWY_AVX2
