@@ -197,5 +197,37 @@ TEST_P(CpuMatmul, WeightGradientRunsOverFixedBlocks) {
   }
 }
 
+// Problems of one X in a row are computed together, by as many threads as there are: the bits are
+// those of each alone.
+TEST_P(CpuMatmul, WeightGradientsOfOneXAreThoseOfEachAlone) {
+  constexpr int64_t kK = 67;
+  for (const int64_t tokens : {40, 1300}) {
+    for (const bool fp8 : {false, true}) {
+      SCOPED_TRACE(testing::Message() << tokens << " tokens, fp8: " << fp8);
+      const TestTensor x = RandomTensor(random_, DType::kBF16, {tokens, kK}, 1, 3, 1);
+      const TestTensor other = RandomTensor(random_, DType::kBF16, {tokens, kK});
+      std::vector<TestTensor> dy, alone;
+      std::vector<ConstTensor> xs;
+      auto one = Cpu();
+      for (const int64_t n : {20, 65, 300, 1, 130}) {
+        xs.push_back(n == 300 ? other : x);
+        dy.push_back(RandomTensor(random_, DType::kBF16, {tokens, n}, 1, 1, 2));
+        alone.emplace_back(DType::kF32, Shape({n, kK}));
+        const WeightGradientProblem problem{dy.back(), xs.back(), alone.back(), fp8};
+        (*one)->MatmulBackwardWeight(one->context(), {&problem, 1});
+      }
+      for (const int threads : {1, 2, 3, 5}) {
+        auto many = Cpu(threads);
+        std::vector<TestTensor> together;
+        std::vector<WeightGradientProblem> problems;
+        for (size_t i = 0; i < dy.size(); ++i) together.emplace_back(DType::kF32, alone[i].shape());
+        for (size_t i = 0; i < dy.size(); ++i) problems.push_back({dy[i], xs[i], together[i], fp8});
+        (*many)->MatmulBackwardWeight(many->context(), problems);
+        for (size_t i = 0; i < dy.size(); ++i) ExpectSameBits(together[i], alone[i]);
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace fathom::test

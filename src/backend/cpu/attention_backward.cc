@@ -14,6 +14,7 @@ using cpu::Element;
 using cpu::ElementOf;
 using cpu::KernelTable;
 using cpu::Scratch;
+using cpu::Strips;
 
 // Queries are taken in chunks of this many positions: part of the order of the sums of dK and dV.
 constexpr int64_t kQueryChunk = 128;
@@ -149,33 +150,52 @@ class HeadBackward {
     }
   }
 
-  void Multiply(const void* a, bool a_from_columns, int64_t rows, const void* b, int64_t columns,
-                int64_t depth, int64_t b_depth, float* c, int64_t stride, bool accumulate) const {
-    cpu::MultiplyArgs args;
+  void Multiply(cpu::MultiplyArgs args) const {
     args.type = shape_.type;
-    args.a = a;
-    args.a_from_columns = a_from_columns;
-    args.rows = rows;
-    args.b = b;
-    args.columns = columns;
-    args.depth = depth;
-    args.b_depth = b_depth;
-    args.c = c;
-    args.c_stride = stride;
-    args.accumulate = accumulate;
     kernels_.multiply(args);
   }
 
-  // What the queries of one chunk and the keys of one chunk give each other.
+  // What the queries of one chunk and the keys of one chunk give each other. Where they are the
+  // same positions, what a query does not see is left out strip by strip: half of the products.
   void Chunk(int64_t h, int64_t key, int64_t query) {
     const int64_t queries = std::min(kQueryChunk, count_ - query);
     const int64_t keys = std::min(kAttentionChunk, query + queries - key);
-    const int64_t d_qk = shape_.d_qk, d_v = shape_.d_v;
+    const int64_t d_qk = shape_.d_qk, d_v = shape_.d_v, size = cpu::SizeOf(shape_.type);
+    const bool diagonal = query == key;
+    const int64_t strip = cpu::StripRows(kernels_, shape_.type);
+    // Strips of queries with the keys before `seen`, and strips of keys with the queries from
+    // `first` on (an even one).
+    const auto for_queries = [&](auto&& multiply) {
+      if (!diagonal) return multiply(0, queries, keys);
+      const Strips strips = Strips::Of(queries, strip);
+      for (int64_t s = 0; s < strips.count; ++s) {
+        multiply(strips.Begin(s), strips.Begin(s + 1), strips.Begin(s + 1));
+      }
+    };
+    const auto for_keys = [&](auto&& multiply) {
+      if (!diagonal) return multiply(0, keys, 0);
+      const Strips strips = Strips::Of(keys, strip);
+      for (int64_t s = 0; s < strips.count; ++s) {
+        multiply(strips.Begin(s), strips.Begin(s + 1), strips.Begin(s) / 2 * 2);
+      }
+    };
 
-    Multiply(AtChunk(q_strips_, query, Lines(d_qk)), false, queries,
-             AtChunk(key_panels_, key, Even(d_qk)), keys, d_qk, d_qk, s_, kAttentionChunk, false);
-    Multiply(AtChunk(dout_strips_, query, Lines(d_v)), false, queries,
-             AtChunk(value_panels_, key, Even(d_v)), keys, d_v, d_v, dp_, kAttentionChunk, false);
+    for_queries([&](int64_t begin, int64_t end, int64_t seen) {
+      Multiply({.a = AtChunk(q_strips_, query + begin, Lines(d_qk)),
+                .rows = end - begin,
+                .b = AtChunk(key_panels_, key, Even(d_qk)),
+                .columns = seen,
+                .depth = d_qk,
+                .c = s_ + begin * kAttentionChunk,
+                .c_stride = kAttentionChunk});
+      Multiply({.a = AtChunk(dout_strips_, query + begin, Lines(d_v)),
+                .rows = end - begin,
+                .b = AtChunk(value_panels_, key, Even(d_v)),
+                .columns = seen,
+                .depth = d_v,
+                .c = dp_ + begin * kAttentionChunk,
+                .c_stride = kAttentionChunk});
+    });
     const void *p_rows[kQueryChunk], *ds_rows[kQueryChunk];
     for (int64_t i = 0; i < queries; ++i) {
       float* s = s_ + i * kAttentionChunk;
@@ -187,18 +207,39 @@ class HeadBackward {
       ds_rows[i] = dp;
     }
 
-    const int64_t strip = cpu::StripRows(kernels_, shape_.type);
-    kernels_.pack_column_strips(Element::kF32, shape_.type, p_rows, 0, queries, keys, strip,
-                                p_strips_);
-    Multiply(p_strips_, true, keys, AtChunk(dout_panels_, query, RoundUp(d_v, panel_)), d_v,
-             queries, queries, dv_ + key * d_v, d_v, true);
-    kernels_.pack_column_strips(Element::kF32, shape_.type, ds_rows, 0, queries, keys, strip,
-                                p_strips_);
-    Multiply(p_strips_, true, keys, AtChunk(q_panels_, query, RoundUp(d_qk, panel_)), d_qk, queries,
-             queries, dk_ + key * d_qk, d_qk, true);
+    // to [keys, d] += rows^T x, x in panels.
+    const auto add_to_keys = [&](const void* const* rows, const std::byte* x, int64_t d,
+                                 float* to) {
+      kernels_.pack_column_strips(Element::kF32, shape_.type, rows, 0, queries, keys, strip,
+                                  p_strips_);
+      for_keys([&](int64_t begin, int64_t end, int64_t first) {
+        const int64_t strip_rows = diagonal ? end - begin : 0;
+        Multiply({.a = p_strips_ + (begin * Even(queries) + first * strip_rows) * size,
+                  .rows = end - begin,
+                  .a_from_columns = true,
+                  .b = x + first * panel_ * size,
+                  .columns = d,
+                  .depth = queries - first,
+                  .b_depth = queries,
+                  .c = to + (key + begin) * d,
+                  .c_stride = d,
+                  .accumulate = true});
+      });
+    };
+    add_to_keys(p_rows, AtChunk(dout_panels_, query, RoundUp(d_v, panel_)), d_v, dv_);
+    add_to_keys(ds_rows, AtChunk(q_panels_, query, RoundUp(d_qk, panel_)), d_qk, dk_);
     kernels_.pack_row_strips(Element::kF32, shape_.type, ds_rows, queries, keys, ds_strips_);
-    Multiply(ds_strips_, false, queries, AtChunk(key_columns_, key, RoundUp(d_qk, panel_)), d_qk,
-             keys, std::min(kAttentionChunk, count_ - key), dq_ + query * d_qk, d_qk, true);
+    for_queries([&](int64_t begin, int64_t end, int64_t seen) {
+      Multiply({.a = AtChunk(ds_strips_, begin, Lines(keys)),
+                .rows = end - begin,
+                .b = AtChunk(key_columns_, key, RoundUp(d_qk, panel_)),
+                .columns = d_qk,
+                .depth = seen,
+                .b_depth = std::min(kAttentionChunk, count_ - key),
+                .c = dq_ + (query + begin) * d_qk,
+                .c_stride = d_qk,
+                .accumulate = true});
+    });
   }
 
   const KernelTable& kernels_;

@@ -102,9 +102,6 @@ class CpuBackend : public Backend {
   double SumSquares(Context& context, ConstTensor x) override;
 
  private:
-  // Packs the operands of all, then multiplies.
-  void BackwardWeightTogether(Context& context, std::span<const WeightGradientProblem> problems);
-
   const cpu::KernelTable& kernels_;
 };
 

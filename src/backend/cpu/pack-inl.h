@@ -3,7 +3,7 @@
 // Packing of operands into strips and panels (layouts: kernel_table.h), with the conversion to the
 // type of the product on the way.
 
-#include "backend/cpu/vector-inl.h"
+#include "backend/cpu/tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fathom::cpu::HWY_NAMESPACE {
@@ -135,15 +135,19 @@ FATHOM_INLINE void StoreLanes(Words x, uint32_t* out, int64_t p, int64_t width, 
   }
 }
 
-// A strip from rows: lines of kLine words, one of each row after the other.
+// A strip from rows: lines of kLine words, one of each row after the other. Of the `left` rows,
+// those of later strips among them, what is packed kRowsAhead rows later is asked for.
 template <Element kTo, typename T>
-static void PackLines(const void* const* rows, int64_t count, int64_t depth, uint32_t* out) {
+static void PackLines(const void* const* rows, int64_t count, int64_t left, int64_t depth,
+                      uint32_t* out) {
   constexpr int64_t kLineDepth = kLine * kPerWord<kTo>, kStep = kLanes * kPerWord<kTo>;
   for (int64_t i = 0; i < count; ++i) {
     const T* row = static_cast<const T*>(rows[i]);
     uint32_t* to = out + i * kLine;
     int64_t k = 0;
+    const T* ahead = i + kRowsAhead < left ? static_cast<const T*>(rows[i + kRowsAhead]) : row;
     for (; k + kLineDepth <= depth; k += kLineDepth, to += count * kLine) {
+      AskFor<kLineDepth * sizeof(T)>(ahead + k);
       HWY_UNROLL(2)
       for (int64_t part = 0; part < kLineDepth; part += kStep) {
         hn::StoreU(LoadWords<kTo>(row + k + part), kWords, to + part / kPerWord<kTo>);
@@ -234,35 +238,73 @@ struct LaneGroup {
   uint32_t* out;
 };
 
-// A row is read from left to right for all groups before the next.
+// Steps of the depth that a group takes before the next does: what it writes are whole lines, that
+// may leave the first-level cache. (Those of groups a power of two apart push each other out.)
+inline constexpr int64_t kGroupSteps = 4;
+
+// Step p of one group.
+template <Element kTo, typename T>
+FATHOM_INLINE void PackStep(const void* const* rows, int64_t depth, const LaneGroup& group,
+                            int64_t p, int64_t steps) {
+  const int64_t k = p * kPerWord<kTo>;
+  Words word = hn::Zero(kWords);
+  if (group.valid > 0) {
+    word = LoadColumn<kTo, T>(rows[k], group.lane, group.valid);
+    if constexpr (kTo == Element::kBF16) {
+      if (k + 1 < depth) {
+        const Words high = LoadColumn<kTo, T>(rows[k + 1], group.lane, group.valid);
+        word = hn::Or(word, hn::ShiftLeft<16>(high));
+      }
+    }
+  }
+  StoreLanes(word, group.out, p, group.width, group.lanes, steps);
+}
+
+// A row is read from left to right for all groups before those kGroupSteps later.
 template <Element kTo, typename T>
 static void PackGroups(const void* const* rows, int64_t depth, const LaneGroup* groups,
                        int64_t count) {
-  constexpr int64_t kLineElements = 64 / sizeof(T);
+  constexpr int64_t kLineElements = 64 / sizeof(T), kRows = kGroupSteps * kPerWord<kTo>;
   const int64_t begin = groups[0].lane;
   const int64_t end = groups[count - 1].lane + groups[count - 1].valid;
   const int64_t steps = (depth + kPerWord<kTo> - 1) / kPerWord<kTo>;
-  for (int64_t p = 0; p < steps; ++p) {
-    const int64_t k = p * kPerWord<kTo>;
-    for (int64_t ahead = k + kRowsAhead; ahead < depth && ahead < k + kRowsAhead + kPerWord<kTo>;
-         ++ahead) {
-      const T* row = static_cast<const T*>(rows[ahead]);
+  const auto ask = [&](int64_t first) __attribute__((always_inline)) {
+    for (int64_t k = first; k < depth && k < first + kRows; ++k) {
+      const T* row = static_cast<const T*>(rows[k]);
       for (int64_t j = begin; j < end; j += kLineElements) _mm_prefetch(row + j, _MM_HINT_T0);
     }
+  };
+  int64_t p = 0;
+  // Not the last kGroupSteps: these may be cut short, and must not be written past.
+  for (; (p + kGroupSteps) * kPerWord<kTo> + kRows <= depth; p += kGroupSteps) {
+    ask(p * kPerWord<kTo> + kRowsAhead);
+    const T* from[kRows];
+    HWY_UNROLL(8)
+    for (int64_t i = 0; i < kRows; ++i)
+      from[i] = static_cast<const T*>(rows[p * kPerWord<kTo> + i]);
     for (int64_t g = 0; g < count; ++g) {
-      const LaneGroup& group = groups[g];
-      Words word = hn::Zero(kWords);
-      if (group.valid > 0) {
-        word = LoadColumn<kTo, T>(rows[k], group.lane, group.valid);
-        if constexpr (kTo == Element::kBF16) {
-          if (k + 1 < depth) {
-            const Words high = LoadColumn<kTo, T>(rows[k + 1], group.lane, group.valid);
-            word = hn::Or(word, hn::ShiftLeft<16>(high));
-          }
+      const LaneGroup group = groups[g];
+      // Vectors of a very narrow strip reach over more than the steps that are left.
+      if (group.valid < kLanes || (kGroupSteps + 1) * group.width < kLanes) {
+        for (int64_t q = p; q < p + kGroupSteps; ++q) {
+          PackStep<kTo, T>(rows, depth, group, q, steps);
         }
+        continue;
       }
-      StoreLanes(word, group.out, p, group.width, group.lanes, steps);
+      uint32_t* out = group.out + p * group.width;
+      HWY_UNROLL(4)
+      for (int64_t q = 0; q < kGroupSteps; ++q, out += group.width) {
+        Words word = LoadColumn<kTo, T>(from[q * kPerWord<kTo>], group.lane, kLanes);
+        if constexpr (kTo == Element::kBF16) {
+          const Words high = LoadColumn<kTo, T>(from[2 * q + 1], group.lane, kLanes);
+          word = hn::Or(word, hn::ShiftLeft<16>(high));
+        }
+        hn::StoreU(word, kWords, out);
+      }
     }
+  }
+  for (; p < steps; ++p) {
+    for (int64_t g = 0; g < count; ++g) PackStep<kTo, T>(rows, depth, groups[g], p, steps);
   }
 }
 
@@ -298,7 +340,11 @@ static void PackColumnStripsOf(const void* const* rows, int64_t first, int64_t d
   int64_t size = 0;
   for (int64_t s = 0; s < strips.count; ++s) {
     const int64_t begin = strips.Begin(s), width = strips.Begin(s + 1) - begin;
-    groups[size++] = {first + begin, width, width, width, out + begin * steps};
+    // Whole vectors are read where there are columns: of what is written of them, the next step
+    // writes over what is not the strip's.
+    const int64_t left = count - begin;
+    groups[size++] = {first + begin, left < kLanes ? width : kLanes, width, width,
+                      out + begin * steps};
     if (size == kMostGroups || s + 1 == strips.count) {
       PackGroups<kTo, T>(rows, depth, groups, size);
       size = 0;
@@ -323,7 +369,7 @@ static void PackRowStripsOf(const void* const* rows, int64_t count, int64_t dept
   const Strips strips = Strips::Of(count, kStrip<kTo>);
   for (int64_t s = 0; s < strips.count; ++s) {
     const int64_t begin = strips.Begin(s), width = strips.Begin(s + 1) - begin;
-    PackLines<kTo, T>(rows + begin, width, depth, out + begin * words);
+    PackLines<kTo, T>(rows + begin, width, count - begin, depth, out + begin * words);
   }
 }
 

@@ -15,190 +15,257 @@ using cpu::Strips;
 
 namespace {
 
+constexpr int64_t kBlock = Backend::kWeightGradientBlock;
 // A thread is worth waking for about this many multiply-adds (a few microseconds).
 constexpr int64_t kLeastCost = 1 << 18;
-// Tokens whose operands are packed at a time.
-constexpr int64_t kTokensAtATime = 4 * Backend::kWeightGradientBlock;
-// Problems are packed and multiplied together as long as their operands take no more: what is
-// packed is still in the cache when it is multiplied.
-constexpr int64_t kPackedBytes = 2 << 20;
-// Strips of dY that are multiplied with a panel of X one after the other, while it is near.
+// Tokens of X that are packed at a time where threads share it.
+constexpr int64_t kSharedTokens = 4 * kBlock;
+// Strips of dY that are packed together, of a block of tokens: with a narrow X they stay in the
+// second-level cache.
+constexpr int64_t kPackedStrips = 16;
+// Those of them that are multiplied with a panel of X one after the other, while it is near.
 constexpr int64_t kStripsAtATime = 4;
 // Passing an element of dW costs about as much as this many multiply-adds.
 constexpr int64_t kReadAndWrite = 8;
 // Up to this many tokens a problem has few.
 constexpr int64_t kFewTokens = 64;
 
-// One problem's tokens [begin, end), at most one block, and where their packed operands are; with
-// fp8 the scales [n, tiles] and [panels, tiles, panel].
-struct TokenBlock {
-  const WeightGradientProblem* problem;
-  int64_t begin, end;
-  std::byte *dy, *x;
-  float *dy_scales = nullptr, *x_scales = nullptr;
-  float dy_at_least = 0, x_at_least = 0;  // of the scales
-};
-
 // The type that a problem multiplies in.
 Element ProductType(const WeightGradientProblem& problem) {
   return problem.fp8 ? Element::kBF16 : ElementOf(problem.x);
 }
 
-// Most rows of a strip. With few tokens dW is nearly all that there is to read and write: few of
-// its rows at a time, from left to right.
-int64_t StripOf(const cpu::KernelTable& kernels, const WeightGradientProblem& problem) {
-  return problem.dy.dim(0) <= kFewTokens && !problem.fp8 ? kernels.strip_few
-                                                         : StripRows(kernels, ProductType(problem));
+bool SameX(const WeightGradientProblem& a, const WeightGradientProblem& b) {
+  return a.x.raw() == b.x.raw() && a.x.shape() == b.x.shape() && a.x.dtype() == b.x.dtype() &&
+         a.x.stride(0) == b.x.stride(0) && a.fp8 == b.fp8 && a.per_tensor == b.per_tensor;
 }
 
-// Packs strips of dY, or panels of X, of one block of tokens.
-void PackOperand(const cpu::KernelTable& kernels, const TokenBlock& block, bool is_x, int64_t unit,
-                 int64_t unit_end, void* scratch) {
-  const ConstTensor& from = is_x ? block.problem->x : block.problem->dy;
-  const Element type = ProductType(*block.problem);
-  const int64_t tokens = block.end - block.begin;
-  const int64_t bytes = EvenDepth(type, tokens) * cpu::SizeOf(type);
-  const int64_t strip = StripOf(kernels, *block.problem);
-  const Strips strips = Strips::Of(from.dim(1), strip);
-  const int64_t first = is_x ? unit * kernels.panel : strips.Begin(unit);
-  const int64_t end =
-      is_x ? std::min(from.dim(1), unit_end * kernels.panel) : strips.Begin(unit_end);
-  std::byte* packed = (is_x ? block.x : block.dy) + first * bytes;
-  if (block.problem->fp8) {
-    float* scales = (is_x ? block.x_scales : block.dy_scales) + first * cpu::ScaleBlocks(tokens);
-    cpu::PackRoundedColumns(kernels, from, block.begin, block.end, first, end - first,
-                            is_x ? block.x_at_least : block.dy_at_least, !is_x, scratch, packed,
-                            scales);
-    return;
+// Problems of one X that follow each other (gate and up of an expert): it is packed once. Their
+// strips are counted through.
+class Group {
+ public:
+  Group(const cpu::KernelTable& kernels, ThreadPool& pool,
+        std::span<const WeightGradientProblem> problems)
+      : kernels_(kernels), problems_(problems), type_(ProductType(problems[0])) {
+    // With few tokens dW is nearly all that there is to read and write: few of its rows at a time,
+    // from left to right.
+    const bool few = x().dim(0) <= kFewTokens && !fp8();
+    strip_ = few ? kernels.strip_few : StripRows(kernels, type_);
+    for (const WeightGradientProblem& problem : problems_) {
+      first_strip_.push_back(strips_);
+      const int64_t n = problem.dy.dim(1);
+      strips_ += Strips::Of(n, strip_).count;
+      rows_ += n;
+      dy_at_least_.push_back(problem.per_tensor ? cpu::TensorMagnitude(kernels, pool, problem.dy)
+                                                : 0.0f);
+    }
+    if (problems_[0].per_tensor) x_at_least_ = cpu::TensorMagnitude(kernels, pool, x());
   }
-  const void* rows[Backend::kWeightGradientBlock];
-  for (int64_t t = 0; t < tokens; ++t) rows[t] = At(from, block.begin + t);
-  if (is_x) {
-    kernels.pack_column_panels(type, type, rows, first, tokens, end - first, packed);
-  } else {
-    kernels.pack_column_strips(type, type, rows, first, tokens, end - first, strip, packed);
-  }
-}
 
-// Of both operands, packed.
-int64_t OperandBytes(const WeightGradientProblem& problem) {
-  return problem.dy.dim(0) * (problem.dy.dim(1) + problem.x.dim(1)) *
-         cpu::SizeOf(ProductType(problem));
+  const ConstTensor& x() const { return problems_[0].x; }
+  bool fp8() const { return problems_[0].fp8; }
+  int64_t strips() const { return strips_; }
+  int64_t panels() const { return (x().dim(1) + kernels_.panel - 1) / kernels_.panel; }
+  int64_t StripCost(int64_t tokens) const {
+    const int64_t blocks = (tokens + kBlock - 1) / kBlock;
+    return strips_ == 0 ? 0 : (tokens + kReadAndWrite * blocks) * rows_ * x().dim(1) / strips_;
+  }
+
+  // Of `tokens`, at most a block, of X; packed strips of dY, and the same with scales.
+  int64_t XBytes(int64_t tokens) const {
+    const int64_t columns = panels() * kernels_.panel;
+    return cpu::Scratch::Round(columns * DepthBytes(tokens)) +
+           cpu::Scratch::Round(columns * ScaleBytes(tokens));
+  }
+  int64_t StripsBytes() const {
+    const int64_t rows = kPackedStrips * strip_;
+    return cpu::Scratch::Round(rows * DepthBytes(kBlock)) + rows * ScaleBytes(kBlock);
+  }
+
+  // Packs panels [begin, end) of the tokens [from, to), at most a block.
+  void PackX(int64_t from, int64_t to, int64_t begin, int64_t end, void* scratch,
+             std::byte* packed) const {
+    const int64_t first = begin * kernels_.panel;
+    const int64_t columns = std::min(x().dim(1), end * kernels_.panel) - first;
+    Pack(x(), from, to, first, columns, x_at_least_, /*strips=*/false, scratch,
+         packed + first * DepthBytes(to - from), XScales(packed, to - from, begin));
+  }
+
+  // Adds to strips [begin, end) what the tokens [from, to), at most a block, give; `packed_x` is
+  // PackX's.
+  void Multiply(int64_t from, int64_t to, int64_t begin, int64_t end, std::byte* packed_x,
+                void* scratch, std::byte* packed_strips) const {
+    for (size_t i = 0; i < problems_.size(); ++i) {
+      const Strips strips = Strips::Of(problems_[i].dy.dim(1), strip_);
+      const int64_t last = std::min(strips.count, end - first_strip_[i]);
+      for (int64_t s = std::max<int64_t>(0, begin - first_strip_[i]); s < last;
+           s += kPackedStrips) {
+        MultiplyStrips(i, from, to, strips, s, std::min(last, s + kPackedStrips), packed_x, scratch,
+                       packed_strips);
+      }
+    }
+  }
+
+ private:
+  int64_t DepthBytes(int64_t tokens) const { return EvenDepth(type_, tokens) * cpu::SizeOf(type_); }
+  int64_t ScaleBytes(int64_t tokens) const {
+    return fp8() ? cpu::ScaleBlocks(tokens) * static_cast<int64_t>(sizeof(float)) : 0;
+  }
+  // Behind the panels: [panels, blocks of scales, panel]; null where there are none.
+  float* XScales(std::byte* packed, int64_t tokens, int64_t panel) const {
+    if (!fp8()) return nullptr;
+    const int64_t codes = panels() * kernels_.panel * DepthBytes(tokens);
+    return reinterpret_cast<float*>(packed + cpu::Scratch::Round(codes)) +
+           panel * kernels_.panel * cpu::ScaleBlocks(tokens);
+  }
+
+  void Pack(const ConstTensor& matrix, int64_t from, int64_t to, int64_t first, int64_t columns,
+            float at_least, bool strips, void* scratch, std::byte* packed, float* scales) const {
+    if (fp8()) {
+      cpu::PackRoundedColumns(kernels_, matrix, from, to, first, columns, at_least, strips, scratch,
+                              packed, scales);
+      return;
+    }
+    const void* rows[kBlock];
+    for (int64_t t = from; t < to; ++t) rows[t - from] = At(matrix, t);
+    if (strips) {
+      kernels_.pack_column_strips(type_, type_, rows, first, to - from, columns, strip_, packed);
+    } else {
+      kernels_.pack_column_panels(type_, type_, rows, first, to - from, columns, packed);
+    }
+  }
+
+  // A run of strips, cut evenly by itself, is cut into the same strips.
+  void MultiplyStrips(size_t problem, int64_t from, int64_t to, const Strips& strips, int64_t begin,
+                      int64_t end, std::byte* packed_x, void* scratch, std::byte* packed) const {
+    const WeightGradientProblem& p = problems_[problem];
+    const int64_t first = strips.Begin(begin), rows = strips.Begin(end) - first, depth = to - from;
+    auto* scales =
+        fp8() ? reinterpret_cast<float*>(packed + cpu::Scratch::Round(rows * DepthBytes(depth)))
+              : nullptr;
+    Pack(p.dy, from, to, first, rows, dy_at_least_[problem], /*strips=*/true, scratch, packed,
+         scales);
+    cpu::MultiplyArgs args;
+    args.type = type_;
+    args.strip = strip_;
+    args.depth = depth;
+    args.b = packed_x;
+    args.b_scales = XScales(packed_x, depth, 0);
+    args.columns = p.x.dim(1);
+    args.c_stride = p.dw.stride(0);
+    args.a_from_columns = true;
+    args.accumulate = true;
+    for (int64_t s = begin; s < end; s += kStripsAtATime) {
+      const int64_t row = strips.Begin(s);
+      args.rows = strips.Begin(std::min(end, s + kStripsAtATime)) - row;
+      args.a = packed + (row - first) * DepthBytes(depth);
+      if (fp8()) args.a_scales = scales + (row - first) * cpu::ScaleBlocks(depth);
+      args.c = At(p.dw, row);
+      kernels_.multiply(args);
+    }
+  }
+
+  const cpu::KernelTable& kernels_;
+  std::span<const WeightGradientProblem> problems_;
+  Element type_;
+  int64_t strip_ = 0, strips_ = 0, rows_ = 0;
+  std::vector<int64_t> first_strip_;  // by problem
+  std::vector<float> dy_at_least_;    // of the scales, by problem
+  float x_at_least_ = 0;
+};
+
+void Check(const WeightGradientProblem& problem) {
+  const int64_t tokens = problem.dy.dim(0), n = problem.dy.dim(1);
+  cpu::CheckShape(problem.x, {tokens, problem.x.dim(1)}, "X");
+  cpu::CheckShape(problem.dw, {n, problem.x.dim(1)}, "dW");
+  FATHOM_CHECK(
+      (problem.fp8 || problem.dy.dtype() == problem.x.dtype()) && problem.dw.dtype() == DType::kF32,
+      "dY is {}, X {}", Name(problem.dy.dtype()), Name(problem.x.dtype()));
 }
 
 }  // namespace
 
+// A thread takes strips of dW: it packs its strips of dY itself, and X too where all strips of an X
+// are its own, a block of tokens at a time, so that what is packed is in its own cache. The few Xs
+// that threads share are packed by all of them beforehand.
 void CpuBackend::MatmulBackwardWeight(Context& context,
                                       std::span<const WeightGradientProblem> problems) {
-  while (!problems.empty()) {
-    size_t count = 1;
-    int64_t bytes = OperandBytes(problems[0]);
-    while (count < problems.size() && bytes + OperandBytes(problems[count]) <= kPackedBytes)
-      bytes += OperandBytes(problems[count++]);
-    BackwardWeightTogether(context, problems.first(count));
-    problems = problems.subspan(count);
-  }
-}
-
-void CpuBackend::BackwardWeightTogether(Context& context,
-                                        std::span<const WeightGradientProblem> problems) {
+  std::vector<Group> groups;
   int64_t most_tokens = 0;
   bool any_fp8 = false;
-  for (const WeightGradientProblem& problem : problems) {
-    const int64_t tokens = problem.dy.dim(0), n = problem.dy.dim(1);
-    cpu::CheckShape(problem.x, {tokens, problem.x.dim(1)}, "X");
-    cpu::CheckShape(problem.dw, {n, problem.x.dim(1)}, "dW");
-    FATHOM_CHECK((problem.fp8 || problem.dy.dtype() == problem.x.dtype()) &&
-                     problem.dw.dtype() == DType::kF32,
-                 "dY is {}, X {}", Name(problem.dy.dtype()), Name(problem.x.dtype()));
-    any_fp8 = any_fp8 || problem.fp8;
-    most_tokens = std::max(most_tokens, tokens);
+  while (!problems.empty()) {
+    size_t count = 0;
+    while (count < problems.size() && SameX(problems[0], problems[count])) Check(problems[count++]);
+    groups.emplace_back(kernels_, *context.pool, problems.first(count));
+    most_tokens = std::max(most_tokens, problems[0].x.dim(0));
+    any_fp8 = any_fp8 || problems[0].fp8;
+    problems = problems.subspan(count);
   }
 
-  const int64_t width = kernels_.panel;
-  const auto new_bytes = [&](int64_t bytes) {
-    return static_cast<std::byte*>(context.workspace->NewBytes(static_cast<size_t>(bytes)));
-  };
-  for (int64_t start = 0; start < most_tokens; start += kTokensAtATime) {
-    ArenaScope scope(*context.workspace);
-    std::vector<TokenBlock> blocks;
-    std::vector<size_t> first_block;  // by problem
-    cpu::WorkList packing, multiplying;
-    for (const WeightGradientProblem& problem : problems) {
-      const int64_t n = problem.dy.dim(1), k = problem.x.dim(1);
-      const int64_t stop = std::min(problem.dy.dim(0), start + kTokensAtATime);
-      const int64_t panels = (k + width - 1) / width;
-      const Element type = ProductType(problem);
-      const Strips strips = Strips::Of(n, StripOf(kernels_, problem));
-      const int64_t strip_rows = strips.count > 0 ? (n + strips.count - 1) / strips.count : 0;
-      first_block.push_back(blocks.size());
-      float dy_at_least = 0, x_at_least = 0;
-      if (problem.per_tensor) {
-        dy_at_least = cpu::TensorMagnitude(kernels_, *context.pool, problem.dy);
-        x_at_least = cpu::TensorMagnitude(kernels_, *context.pool, problem.x);
-      }
-      int64_t tokens = 0;
-      for (int64_t begin = start; begin < stop; begin += kWeightGradientBlock) {
-        const int64_t end = std::min(stop, begin + kWeightGradientBlock);
-        const int64_t bytes = EvenDepth(type, end - begin) * cpu::SizeOf(type);
-        TokenBlock block{&problem, begin, end, new_bytes(n * bytes),
-                         new_bytes(panels * width * bytes)};
-        block.dy_at_least = dy_at_least;
-        block.x_at_least = x_at_least;
-        if (problem.fp8) {
-          const int64_t scale_bytes = cpu::ScaleBlocks(end - begin) * 4;
-          block.dy_scales = reinterpret_cast<float*>(new_bytes(n * scale_bytes));
-          block.x_scales = reinterpret_cast<float*>(new_bytes(panels * width * scale_bytes));
-        }
-        blocks.push_back(block);
-        packing.Add(strips.count, (end - begin) * strip_rows);
-        packing.Add(panels, (end - begin) * width);
-        tokens += end - begin;
-      }
-      multiplying.Add(
-          tokens > 0 && k > 0 ? strips.count : 0,
-          (tokens + kReadAndWrite * static_cast<int64_t>(blocks.size() - first_block.back())) *
-              strip_rows * k);
+  for (int64_t start = 0; start < most_tokens; start += kSharedTokens) {
+    const auto tokens = [&](const Group& group) {
+      return std::clamp<int64_t>(group.x().dim(0) - start, 0, kSharedTokens);
+    };
+    cpu::WorkList multiplying, packing;
+    for (const Group& group : groups) {
+      const int64_t n = tokens(group);
+      multiplying.Add(n > 0 && group.x().dim(1) > 0 ? group.strips() : 0, group.StripCost(n));
     }
-    first_block.push_back(blocks.size());
-    if (blocks.empty()) continue;
-
     const int parts = multiplying.Parts(*context.pool, kLeastCost);
-    const int64_t scratch_bytes =
-        any_fp8 ? cpu::RoundedColumnsBytes(kWeightGradientBlock) : int64_t{0};
-    std::byte* scratch = new_bytes(parts * scratch_bytes);
-    packing.Run(*context.pool, parts, [&](int part, int64_t item, int64_t unit, int64_t unit_end) {
-      PackOperand(kernels_, blocks[static_cast<size_t>(item / 2)], item % 2 == 1, unit, unit_end,
-                  scratch + part * scratch_bytes);
-    });
 
-    multiplying.Run(*context.pool, parts, [&](int, int64_t item, int64_t unit, int64_t unit_end) {
-      const WeightGradientProblem& problem = problems[static_cast<size_t>(item)];
-      cpu::MultiplyArgs args;
-      args.type = ProductType(problem);
-      args.strip = StripOf(kernels_, problem);
-      const Strips strips = Strips::Of(problem.dy.dim(1), args.strip);
-      args.columns = problem.x.dim(1);
-      args.c_stride = problem.dw.stride(0);
-      args.a_from_columns = true;
-      args.accumulate = true;
-      for (size_t i = first_block[static_cast<size_t>(item)];
-           i < first_block[static_cast<size_t>(item) + 1]; ++i) {
-        const TokenBlock& block = blocks[i];
-        args.depth = block.end - block.begin;
-        args.b = block.x;
-        args.b_scales = block.x_scales;
-        // A run of strips, cut evenly by itself, is cut into the same strips.
-        for (int64_t s = unit; s < unit_end; s += kStripsAtATime) {
-          const int64_t first = strips.Begin(s);
-          args.rows = strips.Begin(std::min(unit_end, s + kStripsAtATime)) - first;
-          args.a = block.dy + first * EvenDepth(args.type, args.depth) * cpu::SizeOf(args.type);
-          if (problem.fp8) {
-            args.a_scales = block.dy_scales + first * cpu::ScaleBlocks(args.depth);
-          }
-          args.c = At(problem.dw, first);
-          kernels_.multiply(args);
+    ArenaScope scope(*context.workspace);
+    const auto new_bytes = [&](int64_t bytes) {
+      return static_cast<std::byte*>(context.workspace->NewBytes(static_cast<size_t>(bytes)));
+    };
+    // By group: where the first block of X is packed when threads share it, or null.
+    std::vector<std::byte*> shared(groups.size(), nullptr);
+    int64_t own_bytes = 0, strips_bytes = 0;
+    for (size_t g = 0; g < groups.size(); ++g) {
+      const Group& group = groups[g];
+      const int64_t blocks = (tokens(group) + kBlock - 1) / kBlock;
+      const bool is_shared = multiplying.IsShared(static_cast<int64_t>(g), parts);
+      if (is_shared) shared[g] = new_bytes(blocks * group.XBytes(kBlock));
+      packing.Add(is_shared ? blocks * group.panels() : 0, kBlock * kernels_.panel);
+      if (!is_shared) own_bytes = std::max(own_bytes, group.XBytes(kBlock));
+      strips_bytes = std::max(strips_bytes, group.StripsBytes());
+    }
+    const int64_t rounding_bytes = any_fp8 ? cpu::RoundedColumnsBytes(kBlock) : 0;
+    const int64_t part_bytes = cpu::Scratch::Round(rounding_bytes) +
+                               cpu::Scratch::Round(strips_bytes) + cpu::Scratch::Round(own_bytes);
+    std::byte* const memory = new_bytes(parts * part_bytes);
+    const auto block_at = [&](const Group& group, int64_t block) {
+      const int64_t from = start + block * kBlock;
+      return std::pair(from, std::min(group.x().dim(0), from + kBlock));
+    };
+
+    if (packing.cost() > 0) {
+      packing.Run(*context.pool, parts, [&](int part, int64_t item, int64_t begin, int64_t end) {
+        const Group& group = groups[static_cast<size_t>(item)];
+        for (int64_t at = begin; at < end;) {
+          const int64_t block = at / group.panels(), panel = at % group.panels();
+          const int64_t count = std::min(end - at, group.panels() - panel);
+          const auto [from, to] = block_at(group, block);
+          group.PackX(from, to, panel, panel + count, memory + part * part_bytes,
+                      shared[static_cast<size_t>(item)] + block * group.XBytes(kBlock));
+          at += count;
         }
+      });
+    }
+    multiplying.Run(*context.pool, parts, [&](int part, int64_t item, int64_t begin, int64_t end) {
+      const Group& group = groups[static_cast<size_t>(item)];
+      std::byte* const rounding = memory + part * part_bytes;
+      std::byte* const strips = rounding + cpu::Scratch::Round(rounding_bytes);
+      std::byte* const own = strips + cpu::Scratch::Round(strips_bytes);
+      for (int64_t block = 0; block * kBlock < tokens(group); ++block) {
+        const auto [from, to] = block_at(group, block);
+        std::byte* x = shared[static_cast<size_t>(item)];
+        if (x == nullptr) {
+          x = own;
+          group.PackX(from, to, 0, group.panels(), rounding, x);
+        } else {
+          x += block * group.XBytes(kBlock);
+        }
+        group.Multiply(from, to, begin, end, x, rounding, strips);
       }
     });
   }

@@ -14,25 +14,37 @@ void CheckShape(const ConstTensor& x, const Shape& shape, std::string_view name)
                shape.ToString());
 }
 
-RowCursor::RowCursor(const ConstTensor& x) {
-  const auto size = static_cast<int64_t>(fathom::SizeOf(x.dtype()));
-  outer_ = std::max(0, x.rank() - 1);
-  for (int i = 0; i < outer_; ++i) {
-    dims_[i] = x.dim(i);
-    strides_[i] = x.stride(i) * size;
-    rows_ *= dims_[i];
-  }
-  if (x.rank() > 0) columns_ = x.dim(x.rank() - 1);
-}
+namespace {
 
-int64_t RowCursor::Offset(int64_t row) const {
-  int64_t offset = 0;
-  for (int i = outer_ - 1; i > 0; --i) {
-    offset += row % dims_[i] * strides_[i];
-    row /= dims_[i];
+// The rows (runs of the last dimension) of a tensor of any rank and stride, one after the other.
+class RowWalk {
+ public:
+  RowWalk(const ConstTensor& x, int64_t row) : outer_(std::max(0, x.rank() - 1)) {
+    for (int i = outer_ - 1; i >= 0; --i) {
+      dims_[i] = x.dim(i);
+      strides_[i] = x.stride(i) * static_cast<int64_t>(fathom::SizeOf(x.dtype()));
+      index_[i] = row % dims_[i];
+      offset_ += index_[i] * strides_[i];
+      row /= dims_[i];
+    }
   }
-  return outer_ > 0 ? offset + row * strides_[0] : offset;
-}
+  int64_t offset() const { return offset_; }  // in bytes
+  void Next() {
+    for (int i = outer_ - 1; i >= 0; --i) {
+      offset_ += strides_[i];
+      if (++index_[i] < dims_[i]) return;
+      offset_ -= dims_[i] * strides_[i];
+      index_[i] = 0;
+    }
+  }
+
+ private:
+  int outer_;
+  int64_t offset_ = 0;
+  int64_t dims_[Shape::kMaxRank] = {}, strides_[Shape::kMaxRank] = {}, index_[Shape::kMaxRank] = {};
+};
+
+}  // namespace
 
 void ForRows(ThreadPool& pool, int64_t rows, int64_t elements_per_row,
              FunctionRef<void(int64_t begin, int64_t end, int thread)> fn) {
@@ -54,10 +66,11 @@ void ForPieces(ThreadPool& pool, const ConstTensor& x, const Tensor& y,
     });
     return;
   }
-  const RowCursor x_rows(x), y_rows(y);
-  ForRows(pool, x_rows.rows(), x_rows.columns(), [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i) {
-      fn(from + x_rows.Offset(i), to + y_rows.Offset(i), x_rows.columns());
+  const int64_t columns = x.rank() > 0 ? x.dim(x.rank() - 1) : 1;
+  ForRows(pool, x.elements() / columns, columns, [&](int64_t begin, int64_t end, int) {
+    RowWalk x_row(x, begin), y_row(y, begin);
+    for (int64_t i = begin; i < end; ++i, x_row.Next(), y_row.Next()) {
+      fn(from + x_row.offset(), to + y_row.offset(), columns);
     }
   });
 }
@@ -72,13 +85,27 @@ int WorkList::Parts(const ThreadPool& pool, int64_t least) const {
   return static_cast<int>(std::clamp<int64_t>(cost_ / least, 1, pool.threads()));
 }
 
+int64_t WorkList::Border(int64_t part, int parts) const {
+  return cost_ / parts * part + cost_ % parts * part / parts;
+}
+
+bool WorkList::IsShared(int64_t item, int parts) const {
+  const Item& i = items_[static_cast<size_t>(item)];
+  if (i.units == 0) return false;
+  // A border at the first unit's start, or behind the last one's, cuts nothing.
+  const int64_t last = i.start + (i.units - 1) * i.unit_cost;
+  for (int64_t part = 1; part < parts; ++part) {
+    const int64_t border = Border(part, parts);
+    if (border > i.start && border <= last) return true;
+  }
+  return false;
+}
+
 void WorkList::Run(ThreadPool& pool, int parts,
                    FunctionRef<void(int part, int64_t item, int64_t begin, int64_t end)> fn) const {
   pool.ParallelFor(parts, 1, [&](int64_t part_begin, int64_t part_end, int) {
     for (int64_t part = part_begin; part < part_end; ++part) {
-      // A unit belongs to the part that its start falls into.
-      const auto border = [&](int64_t p) { return cost_ / parts * p + cost_ % parts * p / parts; };
-      const int64_t low = border(part), high = border(part + 1);
+      const int64_t low = Border(part, parts), high = Border(part + 1, parts);
       auto item = std::upper_bound(items_.begin(), items_.end(), low,
                                    [](int64_t at, const Item& i) { return at < i.start; });
       if (item != items_.begin()) --item;

@@ -47,21 +47,6 @@ auto* At(T& x, int64_t i, int64_t j = 0) {
   return static_cast<Byte*>(x.raw()) + offset * static_cast<int64_t>(fathom::SizeOf(x.dtype()));
 }
 
-// The rows (runs of the last dimension) of a tensor of any rank and stride.
-class RowCursor {
- public:
-  explicit RowCursor(const ConstTensor& x);
-  int64_t rows() const { return rows_; }
-  int64_t columns() const { return columns_; }
-  // The offset of a row in bytes.
-  int64_t Offset(int64_t row) const;
-
- private:
-  int64_t rows_ = 1, columns_ = 1;
-  int outer_ = 0;
-  int64_t dims_[Shape::kMaxRank] = {}, strides_[Shape::kMaxRank] = {};
-};
-
 // Calls fn(x, y, n) in parallel for pieces that make up two tensors of one shape.
 void ForPieces(ThreadPool& pool, const ConstTensor& x, const Tensor& y,
                FunctionRef<void(const void* x, void* y, int64_t n)> fn);
@@ -80,6 +65,8 @@ class WorkList {
 
   // How many threads take part when a thread's share should cost at least `least`.
   int Parts(const ThreadPool& pool, int64_t least) const;
+  // Whether more than one of the parts gets units of the item.
+  bool IsShared(int64_t item, int parts) const;
   // Calls fn(part, item, begin, end) for the units [begin, end) of each item, part < parts.
   void Run(ThreadPool& pool, int parts,
            FunctionRef<void(int part, int64_t item, int64_t begin, int64_t end)> fn) const;
@@ -88,6 +75,9 @@ class WorkList {
   struct Item {
     int64_t start, units, unit_cost;
   };
+  // A unit belongs to the part that its start falls into: where the units of a part start.
+  int64_t Border(int64_t part, int parts) const;
+
   std::vector<Item> items_;
   int64_t cost_ = 0;
 };
