@@ -250,6 +250,7 @@ void AttentionForward(benchmark::State& state) {
 }
 BENCHMARK(AttentionForward)
     ->ArgNames({"sequences", "length", "heads", "kv", "d_qk", "d_v", "queries"})
+    ->Args({16, 512, 6, 6, 96, 64, 512})  // small
     ->Args({8, 512, 4, 4, 48, 32, 512})
     ->Args({8, 512, 4, 1, 80, 64, 512})
     ->Args({1, 4096, 16, 16, 192, 128, 4096})

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 #include "backend/cpu/attention_keys.h"
@@ -16,8 +15,8 @@ using cpu::ElementOf;
 using cpu::KernelTable;
 using cpu::Scratch;
 
-// Rows (queries times the heads that share their keys) that are multiplied together.
-constexpr int64_t kRows = 64;
+// Rows (queries times the heads that share their keys) that are multiplied together: whole strips.
+constexpr int64_t kRows = 48;
 // Most heads that share keys.
 constexpr int64_t kMostGroup = 1024;
 // Most rows of a task, and the memory of their outputs: what the keys, once packed, are used for.
@@ -31,14 +30,6 @@ constexpr int64_t kPartialBytes = 64 << 20;
 
 int64_t Even(int64_t n) { return (n + 1) / 2 * 2; }
 int64_t RoundUp(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
-
-bool IsFinite(const float* values, int64_t n) {
-  constexpr uint32_t kInfinity = 0x7F800000;
-  uint32_t largest = 0;
-  for (int64_t i = 0; i < n; ++i)
-    largest = std::max(largest, std::bit_cast<uint32_t>(values[i]) & 0x7FFFFFFF);
-  return largest < kInfinity;
-}
 
 // Some queries of a sequence with all heads of one kv head; its rows are (query, head), queries
 // first.
@@ -264,7 +255,9 @@ class Forward {
       const int64_t visible = task.position() + query + row / shape.group + 1 - begin;
       if (visible >= packed) break;
       float* const out = to.out + row * shape.d_v;
-      if (IsFinite(out, shape.group * shape.d_v)) continue;
+      if (std::isfinite(kernels_.largest_magnitude(Element::kF32, out, shape.group * shape.d_v))) {
+        continue;
+      }
       again = true;
       PackValues(task, visible, memory);
       const void* p_rows[kMostGroup];
