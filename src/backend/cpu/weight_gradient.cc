@@ -206,6 +206,9 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
     const auto tokens = [&](const Group& group) {
       return std::clamp<int64_t>(group.x().dim(0) - start, 0, kSharedTokens);
     };
+    const auto x_bytes = [&](const Group& group) {  // of a block
+      return group.XBytes(std::min(tokens(group), kBlock));
+    };
     cpu::WorkList multiplying, packing;
     for (const Group& group : groups) {
       const int64_t n = tokens(group);
@@ -224,9 +227,9 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
       const Group& group = groups[g];
       const int64_t blocks = (tokens(group) + kBlock - 1) / kBlock;
       const bool is_shared = multiplying.IsShared(static_cast<int64_t>(g), parts);
-      if (is_shared) shared[g] = new_bytes(blocks * group.XBytes(kBlock));
+      if (is_shared) shared[g] = new_bytes(blocks * x_bytes(group));
       packing.Add(is_shared ? blocks * group.panels() : 0, kBlock * kernels_.panel);
-      if (!is_shared) own_bytes = std::max(own_bytes, group.XBytes(kBlock));
+      if (!is_shared) own_bytes = std::max(own_bytes, x_bytes(group));
       strips_bytes = std::max(strips_bytes, group.StripsBytes());
     }
     const int64_t rounding_bytes = any_fp8 ? cpu::RoundedColumnsBytes(kBlock) : 0;
@@ -246,7 +249,7 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
           const int64_t count = std::min(end - at, group.panels() - panel);
           const auto [from, to] = block_at(group, block);
           group.PackX(from, to, panel, panel + count, memory + part * part_bytes,
-                      shared[static_cast<size_t>(item)] + block * group.XBytes(kBlock));
+                      shared[static_cast<size_t>(item)] + block * x_bytes(group));
           at += count;
         }
       });
@@ -263,7 +266,7 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
           x = own;
           group.PackX(from, to, 0, group.panels(), rounding, x);
         } else {
-          x += block * group.XBytes(kBlock);
+          x += block * x_bytes(group);
         }
         group.Multiply(from, to, begin, end, x, rounding, strips);
       }
