@@ -61,6 +61,10 @@ class Chart:
         self.parts.append(f"<circle cx='{self.x(x):.1f}' cy='{self.y(y):.1f}' r='4' fill='{fill}' "
                           f"stroke='{COLOURS[colour]}'/>")
 
+    def text(self, x, y, text):
+        """Left of a point."""
+        self.parts.append(f"<text x='{self.x(x) - 8:.1f}' y='{self.y(y) + 12:.1f}' text-anchor='end'>{text}</text>")
+
     def bar(self, x, low, high, colour):
         """An interval."""
         x, low, high = self.x(x), self.y(low), self.y(high)

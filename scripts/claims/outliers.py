@@ -14,7 +14,7 @@ import results
 
 NAME = "outliers"
 CHANNELS = (5, 77)  # of the first tile of 128
-EXPONENTS = (0, 8, 11, 14)
+EXPONENTS = (0, 8, 11, 14, 16, 18)
 RECIPES = {"bf16": (), "FP8, tiles": ("precision.recipe=fp8",),
            "FP8, one scale a tensor": ("precision.recipe=fp8", "precision.scales=tensor")}
 

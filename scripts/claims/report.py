@@ -141,15 +141,17 @@ def outlier_table(runs, root):
             drawn[recipe, exponent] = statistics.fmean(worse)
             row.append(percent(*results.interval(worse)))
         rows.append(row)
+    top = 4.0  # What is worse stands at the upper edge, with its value.
     chart = Chart("Held-out loss with outlier features", "size of the outliers", "% more than bf16",
-                  (-0.5, len(outliers.EXPONENTS) - 0.5), (min(0, *drawn.values()) - 0.1, max(*drawn.values(), 0.5) * 1.1),
-                  labels_left=True)
+                  (-0.5, len(outliers.EXPONENTS) - 0.5), (-0.1, top), labels_left=True)
     chart.x_ticks(range(len(outliers.EXPONENTS)), [f"2^{exponent}" for exponent in outliers.EXPONENTS])
     for i, recipe in enumerate(outliers.RECIPES):
         ys = [drawn[recipe, exponent] for exponent in outliers.EXPONENTS]
         chart.line(range(len(ys)), ys, i)
         for x, y in enumerate(ys):
-            chart.dot(x, y, i)
+            chart.dot(x, y, i, hollow=y > top)
+            if y > top:
+                chart.text(x, y, f"{y:.0f} %")
         chart.label(recipe, i)
     chart.save(root / "docs/claims/fp8-outliers.svg")
     return table(["outliers", *outliers.RECIPES], rows)
