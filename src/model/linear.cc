@@ -38,7 +38,7 @@ void PendingWeightGradients::ApplyAdapters(Context& context) {
   std::vector<MatmulProblem> projections;
   std::vector<WeightGradientProblem> gradients;
   for (const AdapterGradient& g : adapters_) {
-    const Shape shape({g.dy.dim(0), g.da.dim(0)});
+    const Shape shape({g.dy.rows(), g.da.dim(0)});
     const Tensor xa = context.workspace->New(g.dy.dtype(), shape);
     const Tensor dyb = context.workspace->New(g.x.dtype(), shape);
     projections.push_back({g.x, &g.adapter->a, xa});
@@ -210,7 +210,7 @@ void Linear::Pack(Context& context, DType dtype, PackedUse use, Arena& arena) {
   }
 }
 
-void Linear::Forward(ConstTensor x, Tensor y, bool accumulate,
+void Linear::Forward(MatrixRows x, Tensor y, bool accumulate,
                      std::vector<MatmulProblem>& problems) const {
   FATHOM_CHECK(!forward_.empty(), "weights were not packed for this product");
   int64_t row = 0;
@@ -233,17 +233,17 @@ void Linear::Run(Context& context, ConstTensor x, Tensor y, bool accumulate) con
   context.backend->Matmul(context, problems);
 }
 
-MatmulProblem Linear::BackwardInput(ConstTensor dy, Tensor dx, bool accumulate) const {
+MatmulProblem Linear::BackwardInput(MatrixRows dy, Tensor dx, bool accumulate) const {
   FATHOM_CHECK(!backward_.empty(), "weights were not packed for this product");
   return {dy, &backward_, dx, accumulate};
 }
 
-void Linear::BackwardWeight(ConstTensor dy, ConstTensor x, PendingWeightGradients& pending) const {
+void Linear::BackwardWeight(MatrixRows dy, MatrixRows x, PendingWeightGradients& pending) const {
   int64_t row = 0;
   for (size_t i = 0; i < parts_.size(); ++i) {
     const WeightRows& part = parts_[i];
     const int64_t rows = part.end - part.begin;
-    const ConstTensor part_dy = dy.Columns(row, row + rows);
+    const MatrixRows part_dy = dy.Columns(row, row + rows);
     const Parameter& parameter = *part.parameter;
     if (!parameter.grad.empty()) {
       pending.AddMatmul({.dy = part_dy,
@@ -255,7 +255,10 @@ void Linear::BackwardWeight(ConstTensor dy, ConstTensor x, PendingWeightGradient
       pending.AddAdapter(adapters_[i], part_dy, x, parameter.adapter->a->grad,
                          parameter.adapter->b->grad.Rows(part.begin, part.end));
     }
-    if (!biases_.empty()) pending.AddBias(part_dy, biases_[i]->grad);
+    if (!biases_.empty()) {
+      FATHOM_CHECK(dy.index().empty(), "a bias of rows by index");
+      pending.AddBias(part_dy.matrix(), biases_[i]->grad);
+    }
     row += rows;
   }
 }

@@ -59,8 +59,7 @@ class PendingWeightGradients {
   // Of the adapter of a weight W that y = x W^T was multiplied with: with dW = dy^T x,
   //   dA += scale B^T dW = (dy scale B)^T x     dB += scale dW A^T = dy^T (x scale A^T)
   // so that nothing of W's size is made. db: its rows that belong to dy.
-  void AddAdapter(const PackedAdapter& adapter, ConstTensor dy, ConstTensor x, Tensor da,
-                  Tensor db) {
+  void AddAdapter(const PackedAdapter& adapter, MatrixRows dy, MatrixRows x, Tensor da, Tensor db) {
     adapters_.push_back({&adapter, dy, x, da, db});
   }
   // Of an RMSNorm's gain; see Backend::RmsNormBackwardWeight. A frozen one has no dgain, and
@@ -78,7 +77,7 @@ class PendingWeightGradients {
  private:
   struct AdapterGradient {
     const PackedAdapter* adapter;
-    ConstTensor dy, x;
+    MatrixRows dy, x;
     Tensor da, db;
   };
   void ApplyAdapters(Context& context);
@@ -124,15 +123,14 @@ class Linear {
 
   // Appends what makes y [m, out] = x [m, in] W^T, or += with `accumulate`, without the bias: one
   // product, or one for every run of parts that have codes of one type.
-  void Forward(ConstTensor x, Tensor y, bool accumulate,
-               std::vector<MatmulProblem>& problems) const;
+  void Forward(MatrixRows x, Tensor y, bool accumulate, std::vector<MatmulProblem>& problems) const;
   // Runs it, with the bias: y = x W^T + b, rounded once.
   void Run(Context& context, ConstTensor x, Tensor y, bool accumulate = false) const;
   // dy [m, out] -> dx [m, in]
-  MatmulProblem BackwardInput(ConstTensor dy, Tensor dx, bool accumulate = false) const;
+  MatmulProblem BackwardInput(MatrixRows dy, Tensor dx, bool accumulate = false) const;
   // Gradient of every part that is trained, or of its adapter, and of the biases, from dy [m, out]
   // and x [m, in]; rounded to FP8 where the products are.
-  void BackwardWeight(ConstTensor dy, ConstTensor x, PendingWeightGradients& pending) const;
+  void BackwardWeight(MatrixRows dy, MatrixRows x, PendingWeightGradients& pending) const;
 
  private:
   // Tells values that are not trained apart; 0: they are, or have an adapter that may be.

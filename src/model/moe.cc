@@ -92,11 +92,9 @@ void Moe::Forward(Context& context, const Pass& pass, const NormedInput& h, Tens
 
   const Tensor gate_up =
       kept_as_made ? s.gate_up : context.workspace->New(precision_.act, s.gate_up.shape());
-  const Tensor inputs =
-      context.workspace->New(precision_.projection, Shape({rows, config_.hidden_size}));
   const Tensor activated = context.workspace->New(precision_.act, Shape({rows, width}));
   const Tensor outputs = context.workspace->New(precision_.sum, Shape({rows, config_.hidden_size}));
-  backend.GatherRows(context, h.operand, s.rows.token_of_row, inputs);
+  const MatrixRows inputs(h.operand, s.rows.token_of_row);
   std::vector<MatmulProblem> problems;
   ForEachExpert(s.rows, [&](size_t expert, int64_t begin, int64_t end) {
     gate_up_[expert].Forward(inputs.Rows(begin, end), gate_up.Rows(begin, end), false, problems);
@@ -125,8 +123,7 @@ void Moe::BackwardInput(Context& context, const Pass& pass, const NormedInput& h
     backend.Zero(context, dh);
   }
 
-  const Tensor inputs = keep.New(precision_.projection, Shape({rows, hidden}));
-  const Tensor d_outputs = keep.New(precision_.act, Shape({rows, hidden}));
+  const MatrixRows inputs(h.operand, s.rows.token_of_row), d_outputs(dy, s.rows.token_of_row);
   const Tensor activated = keep.New(precision_.act, Shape({rows, width}));
   const Tensor d_gate_up = keep.New(precision_.act, Shape({rows, 2 * width}));
   const Tensor d_logits = keep.New(precision_.sum, Shape({tokens, config_.n_routed_experts}));
@@ -140,8 +137,6 @@ void Moe::BackwardInput(Context& context, const Pass& pass, const NormedInput& h
   const Tensor d_weights = workspace.New(precision_.sum, s.weights.shape());
   const Tensor d_inputs = workspace.New(precision_.sum, Shape({rows, hidden}));
 
-  backend.GatherRows(context, h.operand, s.rows.token_of_row, inputs);
-  backend.GatherRows(context, dy, s.rows.token_of_row, d_outputs);
   backend.PermuteSlots(context, s.rows, /*to_slots=*/false, s.weights, row_weights);
 
   // y = w E(a) with E linear in a: the gradient of w is (dy W_down) . a, so that no expert output

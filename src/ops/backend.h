@@ -6,6 +6,7 @@
 
 #include "ops/attention_args.h"
 #include "ops/context.h"
+#include "ops/matrix_rows.h"
 #include "ops/optimizer_args.h"
 #include "ops/packed_matrix.h"
 #include "ops/rope_layout.h"
@@ -20,7 +21,7 @@ namespace fathom {
 // the way, to B's type. kE4M3Tensor: one scale for all of the stack that B was packed from, and one
 // for all of A. Where B is block-coded, A is rounded to integers of 8 bits on the way.
 struct MatmulProblem {
-  ConstTensor a;
+  MatrixRows a;
   const PackedMatrix* b = nullptr;
   Tensor c;
   bool accumulate = false;
@@ -31,8 +32,8 @@ struct MatmulProblem {
 // where what was quantised along its rows is quantised again along tokens. With `per_tensor` there
 // is one scale for all of dY, and one for all of X (quantised with one scale: of all that has it).
 struct WeightGradientProblem {
-  ConstTensor dy;
-  ConstTensor x;
+  MatrixRows dy;
+  MatrixRows x;
   Tensor dw;
   bool fp8 = false, per_tensor = false;
 };

@@ -229,5 +229,48 @@ TEST_P(CpuMatmul, WeightGradientsOfOneXAreThoseOfEachAlone) {
   }
 }
 
+// As an expert takes those of its tokens: the bits are those of a copy, in every type.
+TEST_P(CpuMatmul, RowsByIndexAreThoseOfACopy) {
+  constexpr int64_t kRows = 50, kTaken = 700, kN = 70, kK = 256;
+  TestTensor index(DType::kI32, {kTaken});
+  for (int64_t i = 0; i < kTaken; ++i) {
+    index.data<int32_t>()[i] = static_cast<int32_t>(i * i % kRows);
+  }
+  const TestTensor b = RandomTensor(random_, DType::kF32, {kN, kK});
+  for (const DType type : {DType::kF32, DType::kBF16, DType::kE4M3, DType::kE4M3Tensor}) {
+    SCOPED_TRACE(Name(type));
+    const auto cpu = Cpu(3), reference = Reference();
+    const DType act = type == DType::kF32 ? type : DType::kBF16;
+    const TestTensor values = RandomTensor(random_, act, {kRows, kK}, 1, 3, 0);
+    const TestTensor dy = RandomTensor(random_, act, {kRows, kN}, 1, 2, 1);
+    TestTensor x = values;
+    if (IsQuantized(type)) {
+      x = TestTensor(type, {kRows, kK});
+      (*cpu)->Cast(cpu->context(), values, x);
+    }
+    const TestTensor x_copy(type, {kTaken, kK}), dy_copy(act, {kTaken, kN});
+    (*cpu)->GatherRows(cpu->context(), x, index, x_copy);
+    (*cpu)->GatherRows(cpu->context(), dy, index, dy_copy);
+
+    for (TestRun* run : {cpu.get(), reference.get()}) {
+      const TestPacked packed(*run, b, type);
+      const TestTensor c(DType::kF32, {kTaken, kN}), c_of_copy(DType::kF32, {kTaken, kN});
+      const MatmulProblem products[] = {{{x, index}, packed.get(), c},
+                                        {x_copy, packed.get(), c_of_copy}};
+      (*run)->Matmul(run->context(), products);
+      ExpectSameBits(c, c_of_copy);
+
+      const TestTensor dw(DType::kF32, {kN, kK}), dw_of_copy(DType::kF32, {kN, kK});
+      const bool fp8 = IsQuantized(type), per_tensor = type == DType::kE4M3Tensor;
+      const MatrixRows rows(x, index), dy_rows(dy, index);
+      const WeightGradientProblem gradients[] = {
+          {dy_rows.Rows(3, kTaken), rows.Rows(3, kTaken), dw, fp8, per_tensor},
+          {dy_copy.Rows(3, kTaken), x_copy.Rows(3, kTaken), dw_of_copy, fp8, per_tensor}};
+      (*run)->MatmulBackwardWeight(run->context(), gradients);
+      ExpectSameBits(dw, dw_of_copy);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace fathom::test

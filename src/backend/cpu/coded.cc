@@ -61,7 +61,7 @@ int64_t CodedScratchBytes(const KernelTable& kernels, const PackedMatrix& b, int
   return CodedScratch(nullptr, kernels, b, rows).bytes;
 }
 
-void MultiplyCodedPanels(const KernelTable& kernels, const ConstTensor& a, const PackedMatrix& b,
+void MultiplyCodedPanels(const KernelTable& kernels, const MatrixRows& a, const PackedMatrix& b,
                          const Tensor& c, bool accumulate, int64_t row, int64_t count,
                          int64_t begin, int64_t end, void* scratch) {
   const Blocks type = BlocksOf(b.dtype);

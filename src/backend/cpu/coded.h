@@ -22,7 +22,7 @@ void PackCodedPanels(const KernelTable& kernels, const CodedRows& rows, int64_t 
 int64_t CodedScratchBytes(const KernelTable& kernels, const PackedMatrix& b, int64_t rows);
 
 // C[rows [row, row + count), columns of panels [begin, end)] of A B^T, or += that.
-void MultiplyCodedPanels(const KernelTable& kernels, const ConstTensor& a, const PackedMatrix& b,
+void MultiplyCodedPanels(const KernelTable& kernels, const MatrixRows& a, const PackedMatrix& b,
                          const Tensor& c, bool accumulate, int64_t row, int64_t count,
                          int64_t begin, int64_t end, void* scratch);
 

@@ -80,8 +80,8 @@ void PackCodePanels(const KernelTable& kernels, const CodedRows& rows, int64_t b
   }
 }
 
-float TensorMagnitude(const KernelTable& kernels, ThreadPool& pool, const ConstTensor& x) {
-  const int64_t rows = x.dim(0), d = x.dim(1);
+float TensorMagnitude(const KernelTable& kernels, ThreadPool& pool, const MatrixRows& x) {
+  const int64_t rows = x.rows(), d = x.columns();
   if (rows == 0 || d == 0) return 0;
   if (IsQuantized(x.dtype())) {
     const auto* scales = At(x, 0) + QuantizedScalesOffset(x.dtype(), d);
@@ -99,9 +99,9 @@ float TensorMagnitude(const KernelTable& kernels, ThreadPool& pool, const ConstT
   return std::bit_cast<float>(*std::max_element(largest.begin(), largest.end()));
 }
 
-void PackRoundedStrips(const KernelTable& kernels, DType dtype, const ConstTensor& a, int64_t begin,
+void PackRoundedStrips(const KernelTable& kernels, DType dtype, const MatrixRows& a, int64_t begin,
                        int64_t count, float at_least, void* values, void* packed, float* scales) {
-  const int64_t k = a.dim(1), blocks = ScaleBlocks(k), depth = LineDepth(Element::kBF16, k);
+  const int64_t k = a.columns(), blocks = ScaleBlocks(k), depth = LineDepth(Element::kBF16, k);
   const Strips strips = Strips::Of(count, kernels.strip_bf16);
   auto* to = static_cast<uint16_t*>(values);
   const void* rows[64];
@@ -147,9 +147,9 @@ struct RoundedColumns {
 
 int64_t RoundedColumnsBytes(int64_t tokens) { return RoundedColumns(nullptr, tokens).bytes; }
 
-void PackRoundedColumns(const KernelTable& kernels, const ConstTensor& x, int64_t begin,
-                        int64_t end, int64_t first, int64_t columns, float at_least, bool strips,
-                        void* scratch, std::byte* packed, float* scales) {
+void PackRoundedColumns(const KernelTable& kernels, const MatrixRows& x, int64_t begin, int64_t end,
+                        int64_t first, int64_t columns, float at_least, bool strips, void* scratch,
+                        std::byte* packed, float* scales) {
   const int64_t tokens = end - begin, even = (tokens + 1) / 2 * 2, tiles = ScaleBlocks(tokens);
   const int64_t width = kernels.panel;
   const RoundedColumns memory(scratch, tokens);
@@ -180,7 +180,7 @@ void PackRoundedColumns(const KernelTable& kernels, const ConstTensor& x, int64_
         // The columns lie within one or two tiles of the row.
         const auto* codes = static_cast<const uint8_t*>(rows[t]);
         const auto* row_scales =
-            reinterpret_cast<const float*>(codes + QuantizedScalesOffset(x.dtype(), x.dim(1)));
+            reinterpret_cast<const float*>(codes + QuantizedScalesOffset(x.dtype(), x.columns()));
         float* wide = memory.wide + t * kRoundedColumns;
         for (int64_t j = first + done; j < first + done + count;) {
           const int64_t next = std::min(first + done + count, (j / kScaleTile + 1) * kScaleTile);

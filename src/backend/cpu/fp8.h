@@ -42,7 +42,7 @@ void PackSquares(const KernelTable& kernels, Element from, const void* const* ro
 
 // What all scales of a tensor are chosen from where they have to be the same: its largest
 // magnitude, of a matrix in f32 or bf16, or quantised with one scale.
-float TensorMagnitude(const KernelTable& kernels, ThreadPool& pool, const ConstTensor& x);
+float TensorMagnitude(const KernelTable& kernels, ThreadPool& pool, const MatrixRows& x);
 
 // Panels [begin, end) of the packed matrix, from rows of codes and their scales.
 void PackCodePanels(const KernelTable& kernels, const CodedRows& rows, int64_t begin, int64_t end,
@@ -56,7 +56,7 @@ inline int64_t RoundedStripBytes(const KernelTable& kernels, int64_t k) {
 
 // Strips of rows [begin, begin + count) of `a` (quantised, or f32 or bf16 and rounded as `dtype`
 // says) and their scales [count, ScaleBlocks(k)].
-void PackRoundedStrips(const KernelTable& kernels, DType dtype, const ConstTensor& a, int64_t begin,
+void PackRoundedStrips(const KernelTable& kernels, DType dtype, const MatrixRows& a, int64_t begin,
                        int64_t count, float at_least, void* values, void* packed, float* scales);
 
 // Columns of a token block that are rounded together, and scratch that this needs.
@@ -68,8 +68,8 @@ int64_t RoundedColumnsBytes(int64_t tokens);
 // `strips`: packed as strips, scales [columns, tiles]; otherwise as panels, scales [panels, tiles,
 // panel]. `first` is a multiple of kRoundedColumns or of a panel; strips are cut evenly from
 // `columns`.
-void PackRoundedColumns(const KernelTable& kernels, const ConstTensor& x, int64_t begin,
-                        int64_t end, int64_t first, int64_t columns, float at_least, bool strips,
-                        void* scratch, std::byte* packed, float* scales);
+void PackRoundedColumns(const KernelTable& kernels, const MatrixRows& x, int64_t begin, int64_t end,
+                        int64_t first, int64_t columns, float at_least, bool strips, void* scratch,
+                        std::byte* packed, float* scales);
 
 }  // namespace fathom::cpu

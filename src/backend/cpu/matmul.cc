@@ -93,8 +93,8 @@ void CpuBackend::Matmul(Context& context, std::span<const MatmulProblem> problem
   cpu::WorkList work;
   int64_t scratch_bytes = 0;
   for (const MatmulProblem& problem : problems) {
-    const int64_t m = problem.a.dim(0), k = problem.a.dim(1), n = problem.b->n;
-    FATHOM_CHECK(problem.a.rank() == 2 && problem.b->k == k, "A is {}, B [{}, {}]",
+    const int64_t m = problem.a.rows(), k = problem.a.columns(), n = problem.b->n;
+    FATHOM_CHECK(problem.a.matrix().rank() == 2 && problem.b->k == k, "A is {}, B [{}, {}]",
                  problem.a.shape().ToString(), n, problem.b->k);
     cpu::CheckShape(problem.c, {m, n}, "C");
     FATHOM_CHECK(!IsQuantized(problem.a.dtype()) || problem.a.dtype() == problem.b->dtype,
@@ -124,7 +124,7 @@ void CpuBackend::Matmul(Context& context, std::span<const MatmulProblem> problem
 
   work.Run(*context.pool, parts, [&](int part, int64_t item, int64_t begin, int64_t end) {
     const Block& block = blocks[static_cast<size_t>(item)];
-    const ConstTensor& a = block.problem->a;
+    const MatrixRows& a = block.problem->a;
     const PackedMatrix& b = *block.problem->b;
     const Tensor& c = block.problem->c;
     if (IsBlockCoded(b.dtype)) {

@@ -36,8 +36,10 @@ Element ProductType(const WeightGradientProblem& problem) {
 }
 
 bool SameX(const WeightGradientProblem& a, const WeightGradientProblem& b) {
-  return a.x.raw() == b.x.raw() && a.x.shape() == b.x.shape() && a.x.dtype() == b.x.dtype() &&
-         a.x.stride(0) == b.x.stride(0) && a.fp8 == b.fp8 && a.per_tensor == b.per_tensor;
+  const ConstTensor &x = a.x.matrix(), &y = b.x.matrix();
+  return x.raw() == y.raw() && x.dtype() == y.dtype() && x.stride(0) == y.stride(0) &&
+         a.x.index().raw() == b.x.index().raw() && a.x.shape() == b.x.shape() && a.fp8 == b.fp8 &&
+         a.per_tensor == b.per_tensor;
 }
 
 // Problems of one X that follow each other (gate and up of an expert): it is packed once. Their
@@ -49,11 +51,11 @@ class Group {
       : kernels_(kernels), problems_(problems), type_(ProductType(problems[0])) {
     // With few tokens dW is nearly all that there is to read and write: few of its rows at a time,
     // from left to right.
-    const bool few = x().dim(0) <= kFewTokens && !fp8();
+    const bool few = x().rows() <= kFewTokens && !fp8();
     strip_ = few ? kernels.strip_few : StripRows(kernels, type_);
     for (const WeightGradientProblem& problem : problems_) {
       first_strip_.push_back(strips_);
-      const int64_t n = problem.dy.dim(1);
+      const int64_t n = problem.dy.columns();
       strips_ += Strips::Of(n, strip_).count;
       rows_ += n;
       dy_at_least_.push_back(problem.per_tensor ? cpu::TensorMagnitude(kernels, pool, problem.dy)
@@ -62,13 +64,13 @@ class Group {
     if (problems_[0].per_tensor) x_at_least_ = cpu::TensorMagnitude(kernels, pool, x());
   }
 
-  const ConstTensor& x() const { return problems_[0].x; }
+  const MatrixRows& x() const { return problems_[0].x; }
   bool fp8() const { return problems_[0].fp8; }
   int64_t strips() const { return strips_; }
-  int64_t panels() const { return (x().dim(1) + kernels_.panel - 1) / kernels_.panel; }
+  int64_t panels() const { return (x().columns() + kernels_.panel - 1) / kernels_.panel; }
   int64_t StripCost(int64_t tokens) const {
     const int64_t blocks = (tokens + kBlock - 1) / kBlock;
-    return strips_ == 0 ? 0 : (tokens + kReadAndWrite * blocks) * rows_ * x().dim(1) / strips_;
+    return strips_ == 0 ? 0 : (tokens + kReadAndWrite * blocks) * rows_ * x().columns() / strips_;
   }
 
   // Of `tokens`, at most a block, of X; packed strips of dY, and the same with scales.
@@ -86,7 +88,7 @@ class Group {
   void PackX(int64_t from, int64_t to, int64_t begin, int64_t end, void* scratch,
              std::byte* packed) const {
     const int64_t first = begin * kernels_.panel;
-    const int64_t columns = std::min(x().dim(1), end * kernels_.panel) - first;
+    const int64_t columns = std::min(x().columns(), end * kernels_.panel) - first;
     Pack(x(), from, to, first, columns, x_at_least_, /*strips=*/false, scratch,
          packed + first * DepthBytes(to - from), XScales(packed, to - from, begin));
   }
@@ -96,7 +98,7 @@ class Group {
   void Multiply(int64_t from, int64_t to, int64_t begin, int64_t end, std::byte* packed_x,
                 void* scratch, std::byte* packed_strips) const {
     for (size_t i = 0; i < problems_.size(); ++i) {
-      const Strips strips = Strips::Of(problems_[i].dy.dim(1), strip_);
+      const Strips strips = Strips::Of(problems_[i].dy.columns(), strip_);
       const int64_t last = std::min(strips.count, end - first_strip_[i]);
       for (int64_t s = std::max<int64_t>(0, begin - first_strip_[i]); s < last;
            s += kPackedStrips) {
@@ -119,7 +121,7 @@ class Group {
            panel * kernels_.panel * cpu::ScaleBlocks(tokens);
   }
 
-  void Pack(const ConstTensor& matrix, int64_t from, int64_t to, int64_t first, int64_t columns,
+  void Pack(const MatrixRows& matrix, int64_t from, int64_t to, int64_t first, int64_t columns,
             float at_least, bool strips, void* scratch, std::byte* packed, float* scales) const {
     if (fp8()) {
       cpu::PackRoundedColumns(kernels_, matrix, from, to, first, columns, at_least, strips, scratch,
@@ -151,7 +153,7 @@ class Group {
     args.depth = depth;
     args.b = packed_x;
     args.b_scales = XScales(packed_x, depth, 0);
-    args.columns = p.x.dim(1);
+    args.columns = p.x.columns();
     args.c_stride = p.dw.stride(0);
     args.a_from_columns = true;
     args.accumulate = true;
@@ -175,9 +177,9 @@ class Group {
 };
 
 void Check(const WeightGradientProblem& problem) {
-  const int64_t tokens = problem.dy.dim(0), n = problem.dy.dim(1);
-  cpu::CheckShape(problem.x, {tokens, problem.x.dim(1)}, "X");
-  cpu::CheckShape(problem.dw, {n, problem.x.dim(1)}, "dW");
+  const int64_t tokens = problem.dy.rows(), n = problem.dy.columns();
+  FATHOM_CHECK(problem.x.rows() == tokens, "X has {} rows, dY {}", problem.x.rows(), tokens);
+  cpu::CheckShape(problem.dw, {n, problem.x.columns()}, "dW");
   FATHOM_CHECK(
       (problem.fp8 || problem.dy.dtype() == problem.x.dtype()) && problem.dw.dtype() == DType::kF32,
       "dY is {}, X {}", Name(problem.dy.dtype()), Name(problem.x.dtype()));
@@ -197,14 +199,14 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
     size_t count = 0;
     while (count < problems.size() && SameX(problems[0], problems[count])) Check(problems[count++]);
     groups.emplace_back(kernels_, *context.pool, problems.first(count));
-    most_tokens = std::max(most_tokens, problems[0].x.dim(0));
+    most_tokens = std::max(most_tokens, problems[0].x.rows());
     any_fp8 = any_fp8 || problems[0].fp8;
     problems = problems.subspan(count);
   }
 
   for (int64_t start = 0; start < most_tokens; start += kSharedTokens) {
     const auto tokens = [&](const Group& group) {
-      return std::clamp<int64_t>(group.x().dim(0) - start, 0, kSharedTokens);
+      return std::clamp<int64_t>(group.x().rows() - start, 0, kSharedTokens);
     };
     const auto x_bytes = [&](const Group& group) {  // of a block
       return group.XBytes(std::min(tokens(group), kBlock));
@@ -212,7 +214,7 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
     cpu::WorkList multiplying, packing;
     for (const Group& group : groups) {
       const int64_t n = tokens(group);
-      multiplying.Add(n > 0 && group.x().dim(1) > 0 ? group.strips() : 0, group.StripCost(n));
+      multiplying.Add(n > 0 && group.x().columns() > 0 ? group.strips() : 0, group.StripCost(n));
     }
     const int parts = multiplying.Parts(*context.pool, kLeastCost);
 
@@ -238,7 +240,7 @@ void CpuBackend::MatmulBackwardWeight(Context& context,
     std::byte* const memory = new_bytes(parts * part_bytes);
     const auto block_at = [&](const Group& group, int64_t block) {
       const int64_t from = start + block * kBlock;
-      return std::pair(from, std::min(group.x().dim(0), from + kBlock));
+      return std::pair(from, std::min(group.x().rows(), from + kBlock));
     };
 
     if (packing.cost() > 0) {

@@ -7,6 +7,7 @@
 #include "backend/cpu/kernel_table.h"
 #include "base/function_ref.h"
 #include "base/thread_pool.h"
+#include "ops/matrix_rows.h"
 #include "tensor/arena.h"
 #include "tensor/tensor.h"
 
@@ -20,6 +21,7 @@ inline constexpr int64_t kGrainElements = 16384;
 // Aborts when the tensor is neither f32 nor bf16.
 Element ElementOf(DType dtype);
 inline Element ElementOf(const ConstTensor& x) { return ElementOf(x.dtype()); }
+inline Element ElementOf(const MatrixRows& x) { return ElementOf(x.dtype()); }
 inline int64_t SizeOf(Element type) { return type == Element::kF32 ? 4 : 2; }
 
 // The depth of packed operands: bf16 comes in pairs.
@@ -45,6 +47,15 @@ auto* At(T& x, int64_t i, int64_t j = 0) {
                                   const std::byte, std::byte>;
   const int64_t offset = i * x.stride(0) + (j == 0 ? 0 : j * x.stride(1));
   return static_cast<Byte*>(x.raw()) + offset * static_cast<int64_t>(fathom::SizeOf(x.dtype()));
+}
+
+// Of row i of an operand.
+inline const std::byte* At(const MatrixRows& x, int64_t i) {
+  if (!x.index().empty()) {
+    i = static_cast<const int32_t*>(x.index().raw())[i];
+    FATHOM_CHECK(i >= 0 && i < x.matrix().dim(0), "row {} of {}", i, x.matrix().dim(0));
+  }
+  return At(x.matrix(), i);
 }
 
 // Calls fn(x, y, n) in parallel for pieces that make up two tensors of one shape.

@@ -10,12 +10,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+double BytesOf(const ConstTensor& x) { return x.empty() ? 0.0 : static_cast<double>(x.bytes()); }
+double BytesOf(const MatrixRows& x) { return static_cast<double>(x.bytes()); }
 template <typename... Tensors>
 double Bytes(const Tensors&... tensors) {
-  const auto one = [](const ConstTensor& x) {
-    return x.empty() ? 0.0 : static_cast<double>(x.bytes());
-  };
-  return (0.0 + ... + one(tensors));
+  return (0.0 + ... + BytesOf(tensors));
 }
 
 // "512 -> 1536", or "16 of 384 -> 192" for a list whose first product has that shape.
@@ -161,7 +160,7 @@ void ProfilingBackend::Pack(Context& context, std::span<const WeightPart> parts,
 void ProfilingBackend::Matmul(Context& context, std::span<const MatmulProblem> problems) {
   Work work;
   for (const MatmulProblem& problem : problems) {
-    const double cells = static_cast<double>(problem.a.dim(0)) * static_cast<double>(problem.b->n);
+    const double cells = static_cast<double>(problem.a.rows()) * static_cast<double>(problem.b->n);
     if (cells == 0) continue;
     work.flops += 2 * cells * static_cast<double>(problem.b->k);
     work.bytes += Bytes(problem.a, problem.c) + static_cast<double>(problem.b->bytes);
@@ -174,9 +173,9 @@ void ProfilingBackend::MatmulBackwardWeight(Context& context,
                                             std::span<const WeightGradientProblem> problems) {
   Work work;
   for (const WeightGradientProblem& problem : problems) {
-    if (problem.x.dim(0) == 0) continue;
+    if (problem.x.rows() == 0) continue;
     work.flops +=
-        2 * static_cast<double>(problem.x.dim(0)) * static_cast<double>(problem.dw.elements());
+        2 * static_cast<double>(problem.x.rows()) * static_cast<double>(problem.dw.elements());
     work.bytes += Bytes(problem.dy, problem.x, problem.dw, problem.dw);
   }
   if (!problems.empty())

@@ -18,6 +18,27 @@ Tensor AsTensor(const PackedMatrix& packed) {
   return {packed.data, PackedType(packed.dtype), {packed.n, packed.k}};
 }
 
+// Row i of an operand.
+std::vector<double> LoadRow(const MatrixRows& x, int64_t i) {
+  if (!x.index().empty()) i = static_cast<int64_t>(Load(x.index(), i));
+  FATHOM_CHECK(i >= 0 && i < x.matrix().dim(0), "row {} of {}", i, x.matrix().dim(0));
+  return fathom::LoadRow(x.matrix(), i);
+}
+
+float Magnitude(const MatrixRows& x) {
+  if (x.index().empty() || IsQuantized(x.dtype())) return TensorMagnitude(x.matrix());
+  std::vector<double> largest;
+  for (int64_t i = 0; i < x.rows(); ++i) {
+    largest.push_back(static_cast<double>(LargestMagnitude(LoadRow(x, i))));
+  }
+  return LargestMagnitude(largest);
+}
+
+void CheckColumns(const MatrixRows& x, int64_t columns, const char* name) {
+  FATHOM_CHECK(x.columns() == columns, "{} has {} columns, expected {}", name, x.columns(),
+               columns);
+}
+
 // Rounds the elements of each square of kScaleTile, which share a scale.
 void RoundSquares(DType dtype, const Tensor& matrix) {
   const float at_least = dtype == DType::kE4M3Tensor ? TensorMagnitude(matrix) : 0;
@@ -120,13 +141,13 @@ void ReferenceBackend::Pack(Context&, std::span<const WeightPart> parts, bool tr
 
 void ReferenceBackend::Matmul(Context&, std::span<const MatmulProblem> problems) {
   for (const MatmulProblem& problem : problems) {
-    const int64_t m = problem.a.dim(0), n = problem.b->n, k = problem.b->k;
-    CheckShape(problem.a, {m, k}, "a");
+    const int64_t m = problem.a.rows(), n = problem.b->n, k = problem.b->k;
+    CheckColumns(problem.a, k, "a");
     CheckShape(problem.c, {m, n}, "c");
     if (m == 0) continue;
     std::vector<std::vector<double>> b_rows;
     for (int64_t j = 0; j < n; ++j) b_rows.push_back(LoadRow(AsTensor(*problem.b), j));
-    const float at_least = problem.b->dtype == DType::kE4M3Tensor ? TensorMagnitude(problem.a) : 0;
+    const float at_least = problem.b->dtype == DType::kE4M3Tensor ? Magnitude(problem.a) : 0;
     for (int64_t i = 0; i < m; ++i) {
       std::vector<double> a_row = LoadRow(problem.a, i);
       if (IsBlockCoded(problem.b->dtype)) {
@@ -147,9 +168,10 @@ void ReferenceBackend::Matmul(Context&, std::span<const MatmulProblem> problems)
 void ReferenceBackend::MatmulBackwardWeight(Context&,
                                             std::span<const WeightGradientProblem> problems) {
   for (const WeightGradientProblem& problem : problems) {
-    const int64_t tokens = problem.dy.dim(0), n = problem.dw.dim(0), k = problem.dw.dim(1);
-    CheckShape(problem.dy, {tokens, n}, "dy");
-    CheckShape(problem.x, {tokens, k}, "x");
+    const int64_t tokens = problem.dy.rows(), n = problem.dw.dim(0), k = problem.dw.dim(1);
+    CheckColumns(problem.dy, n, "dy");
+    CheckColumns(problem.x, k, "x");
+    FATHOM_CHECK(problem.x.rows() == tokens, "{} rows of x, {} of dy", problem.x.rows(), tokens);
     std::vector<double> dw(static_cast<size_t>(n * k));
     std::vector<std::vector<double>> dy_rows, x_rows;
     for (int64_t t = 0; t < tokens; ++t) {
@@ -157,8 +179,8 @@ void ReferenceBackend::MatmulBackwardWeight(Context&,
       x_rows.push_back(LoadRow(problem.x, t));
     }
     if (problem.fp8) {
-      RoundColumns(dy_rows, problem.per_tensor ? TensorMagnitude(problem.dy) : 0);
-      RoundColumns(x_rows, problem.per_tensor ? TensorMagnitude(problem.x) : 0);
+      RoundColumns(dy_rows, problem.per_tensor ? Magnitude(problem.dy) : 0);
+      RoundColumns(x_rows, problem.per_tensor ? Magnitude(problem.x) : 0);
     }
     for (size_t t = 0; t < dy_rows.size(); ++t) {
       size_t next = 0;
