@@ -70,46 +70,52 @@ def mean_of(measure, form="{:.3f}"):
     return show
 
 
-def curves(runs, root, file, title, variants):
-    """Loss over tokens, every seed."""
+def curves(runs, root, file, title, variants, name="loss", unit="loss, nats a token"):
+    """A column of the logs over tokens, every seed."""
     found = [(i, variant, seed) for i, variant in enumerate(variants) for seed in runs.seeds(variant)]
     if not found:
         return
-    tail = [value for _, variant, seed in found for value in results.column(runs(variant, seed), "loss")]
+    tail = [value for _, variant, seed in found for value in results.column(runs(variant, seed), name)]
     tokens = max(runs(variant, seed)["tokens"] for _, variant, seed in found)
-    chart = Chart(title, "tokens", "loss, nats a token", (0, tokens), (min(tail) - 0.05, min(max(tail), min(tail) + 2.5)))
+    top = min(max(tail), min(tail) + 2.5) if name == "loss" else max(tail)
+    chart = Chart(title, "tokens", unit, (0, tokens), (min(tail) - 0.05, top))
     chart.x_ticks([tokens * i / 5 for i in range(6)], [f"{tokens * i / 5e6:.1f}M" for i in range(6)])
     for i, variant, seed in found:
         run = runs(variant, seed)
         steps = results.column(run, "step")
-        chart.line([run["tokens"] * step / steps[-1] for step in steps], results.column(run, "loss"), i, faint=True)
+        chart.line([run["tokens"] * step / steps[-1] for step in steps], results.column(run, name), i, faint=True)
     for i, variant in enumerate(variants):
         if runs.seeds(variant):
             chart.label(ABOUT[variant][:32], i)
     chart.save(root / "docs/claims" / file)
 
 
-def apart(runs, root):
-    """How far the runs of a pair are apart, over tokens: windows of a twenty-fifth of the run."""
-    pairs = [(i, variant, seed) for i, variant in enumerate(("proof-control", "proof-fp8"))
-             for seed in runs.seeds(variant, "proof-bf16")]
+def apart(runs, root, file, title, base, variants, names=None, band=None):
+    """How far the loss is from the same seed's run of `base`, over tokens: windows of a twenty-fifth of the run."""
+    pairs = [(i, variant, seed) for i, variant in enumerate(variants) for seed in runs.seeds(variant, base)]
     if not pairs:
         return
-    chart = Chart("Loss against the same seed's bf16 run", "tokens", "%", (0, 10.24e6), (-1.5, 1.5))
-    chart.band(-0.25, 0.25)
-    chart.x_ticks([2.048e6 * i for i in range(6)], [f"{2.048 * i:.1f}M" for i in range(6)])
+    lines = []
     for i, variant, seed in pairs:
-        a, b = (results.column(runs(name, seed), "loss") for name in (variant, "proof-bf16"))
-        size = max(1, len(a) // 25)
+        a, b = (results.column(runs(name, seed), "loss") for name in (variant, base))
+        tokens, size = runs(variant, seed)["tokens"], max(1, len(a) // 25)
         xs, ys = [], []
         for first in range(0, len(a) - size + 1, size):
             part = slice(first, first + size)
-            xs.append(10.24e6 * (first + size / 2) / len(a))
+            xs.append(tokens * (first + size / 2) / len(a))
             ys.append(100 * (statistics.fmean(a[part]) / statistics.fmean(b[part]) - 1))
-        chart.line(xs, ys, i, dashed=i == 0)
-    chart.label("bf16, another order of sums", 0)
-    chart.label("FP8", 1)
-    chart.save(root / "docs/claims/fp8-pairs.svg")
+        lines.append((i, xs, ys))
+    # Of the beginning, where losses fall fast, the scale takes no notice.
+    reach = 1.2 * max(abs(y) for _, _, ys in lines for y in ys[len(ys) // 4:])
+    chart = Chart(title, "tokens", "%", (0, tokens), (-reach, reach), labels_left=True)
+    if band:
+        chart.band(-band, band)
+    chart.x_ticks([tokens * i / 5 for i in range(6)], [f"{tokens * i / 5e6:.1f}M" for i in range(6)])
+    for i, xs, ys in lines:
+        chart.line(xs, ys, i, dashed=len(variants) > 1 and i == 0)
+    for i, name in enumerate(names or [ABOUT[variant] for variant in variants]):
+        chart.label(name, i)
+    chart.save(root / "docs/claims" / file)
 
 
 def proof(runs):
@@ -188,13 +194,14 @@ def violation(run):
 
 def write(root):
     runs = Runs(root)
-    apart(runs, root)
+    apart(runs, root, "fp8-pairs.svg", "Loss against the same seed's bf16 run", "proof-bf16",
+          ("proof-control", "proof-fp8"), ("bf16, another order of sums", "FP8"), band=0.25)
     differences(runs, root)
     curves(runs, root, "fp8-loss.svg", "FP8 and bf16, three seeds each", ("proof-bf16", "proof-fp8"))
-    curves(runs, root, "moe-dense.svg", "Experts and a dense model of the same FLOPs", ("moe", "dense"))
-    curves(runs, root, "balance.svg", "Balancing", ("moe", "balance-aux", "balance-none"))
-    curves(runs, root, "mtp.svg", "With and without MTP (loss of the next token)", ("moe", "mtp"))
-    curves(runs, root, "attention.svg", "Attention at equal parameters", ("dense", "mha", "gqa"))
+    apart(runs, root, "moe-dense.svg", "Loss against the same seed's dense model of the same FLOPs", "dense", ("moe",))
+    curves(runs, root, "balance.svg", "Max violation", ("moe", "balance-aux", "balance-none"), "max_violation", "")
+    apart(runs, root, "mtp.svg", "Loss of the next token against the same seed's run without MTP", "moe", ("mtp",))
+    apart(runs, root, "attention.svg", "Loss against the same seed's latent attention", "dense", ("mha", "gqa"))
     acceptance = lambda run: 100 * run["result"]["mtp_acceptance"][0]
     tables = {
         "proof": proof(runs),
