@@ -111,7 +111,7 @@ def best_peer(model_directory, variants):
     best, best_rate, best_name = None, 0.0, "none"
     for experts, compiled in itertools.product(["eager", "batched_mm", "grouped_mm"], [False, True]):
         # batched_mm copies its weights for every token: more rows than this do not fit into memory.
-        for micro_rows in [1] if experts == "batched_mm" else [2, 4, 8, 16]:
+        for micro_rows in [1] if experts == "batched_mm" else [1, 2, 4, 8, 16]:
             if variants and f"{experts},{'compile' if compiled else 'eager'},{micro_rows}" not in variants:
                 continue
             name = f"{experts}, {'torch.compile' if compiled else 'eager'}, {micro_rows} rows at once"

@@ -90,7 +90,7 @@ def curves(runs, root, file, title, variants, name="loss", unit="loss, nats a to
     chart.save(root / "docs/claims" / file)
 
 
-def apart(runs, root, file, title, base, variants, names=None, band=None):
+def apart(runs, root, file, title, base, variants, names=None, band=None, labels_left=False):
     """How far the loss is from the same seed's run of `base`, over tokens: windows of a twenty-fifth of the run."""
     pairs = [(i, variant, seed) for i, variant in enumerate(variants) for seed in runs.seeds(variant, base)]
     if not pairs:
@@ -107,7 +107,7 @@ def apart(runs, root, file, title, base, variants, names=None, band=None):
         lines.append((i, xs, ys))
     # Of the beginning, where losses fall fast, the scale takes no notice.
     reach = 1.2 * max(abs(y) for _, _, ys in lines for y in ys[len(ys) // 4:])
-    chart = Chart(title, "tokens", "%", (0, tokens), (-reach, reach), labels_left=True)
+    chart = Chart(title, "tokens", "%", (0, tokens), (-reach, reach), labels_left=labels_left)
     if band:
         chart.band(-band, band)
     chart.x_ticks([tokens * i / 5 for i in range(6)], [f"{tokens * i / 5e6:.1f}M" for i in range(6)])
@@ -195,7 +195,7 @@ def violation(run):
 def write(root):
     runs = Runs(root)
     apart(runs, root, "fp8-pairs.svg", "Loss against the same seed's bf16 run", "proof-bf16",
-          ("proof-control", "proof-fp8"), ("bf16, another order of sums", "FP8"), band=0.25)
+          ("proof-control", "proof-fp8"), ("bf16, another order of sums", "FP8"), band=0.25, labels_left=True)
     differences(runs, root)
     curves(runs, root, "fp8-loss.svg", "FP8 and bf16, three seeds each", ("proof-bf16", "proof-fp8"))
     apart(runs, root, "moe-dense.svg", "Loss against the same seed's dense model of the same FLOPs", "dense", ("moe",))
