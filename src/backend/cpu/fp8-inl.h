@@ -39,24 +39,23 @@ FATHOM_INLINE float ScaleOf(Code code, Ints largest_bits) {
   return ScaleOf(code, static_cast<uint32_t>(hn::GetLane(hn::MaxOfLanes(kInts, largest_bits))));
 }
 
-// x rounded to `kBits` of mantissa, multiples of the smallest below 2^kLeastExponent, at most
-// `largest`. Adding 1.5 x 2^k and taking it away again rounds to multiples of 2^(k - 23).
+// x (|x| < 2^100, or NaN) rounded to `kBits` of mantissa, multiples of the smallest below
+// 2^kLeastExponent, at most `largest`. Adding 1.5 x 2^k to a magnitude below 2^(k - 1) and taking
+// it away again rounds to multiples of 2^(k - 23), halves to even.
 template <int kBits, int kLeastExponent>
 FATHOM_INLINE Floats RoundToFormat(Floats x, float largest) {
-  constexpr int kDropped = 23 - kBits;
-  const Ints magnitude = Magnitude(x);
-  const Ints odd = hn::And(hn::ShiftRight<kDropped>(magnitude), hn::Set(kInts, 1));
-  const Ints normal = hn::And(magnitude + SetBits((1u << (kDropped - 1)) - 1) + odd,
-                              SetBits(~((1u << kDropped) - 1)));
-  const Floats shift =
-      Set(1.5f * __builtin_bit_cast(
-                     float, static_cast<uint32_t>((127 + 23 + kLeastExponent - kBits) << 23)));
-  const Ints small = BitsOf((FloatsOf(magnitude) + shift) - shift);
   const Ints least = SetBits(static_cast<uint32_t>((127 + kLeastExponent) << 23));
-  Ints rounded = hn::IfThenElse(magnitude < least, small, normal);
-  rounded = hn::Min(rounded, BitsOf(Set(largest)));
-  rounded = hn::IfThenElse(magnitude > SetBits(0x7f800000), SetBits(0x7fc00000), rounded);
-  return FloatsOf(hn::Or(rounded, hn::And(BitsOf(x), SetBits(0x80000000))));
+  const Ints exponent = hn::And(hn::Max(Magnitude(x), least), SetBits(0x7f800000));
+  const Floats shift = FloatsOf(exponent + SetBits(((23 - kBits) << 23) + 0x400000));
+  const Floats rounded = (FloatsOf(Magnitude(x)) + shift) - shift;
+  const Floats most = Set(largest);
+  // The order of the operands keeps a NaN.
+#if HWY_TARGET == HWY_AVX2
+  const Floats limited{_mm256_min_ps(most.raw, rounded.raw)};
+#else
+  const Floats limited{_mm512_min_ps(most.raw, rounded.raw)};
+#endif
+  return hn::CopySign(limited, x);
 }
 FATHOM_INLINE Floats RoundE4M3(Floats x) { return RoundToFormat<3, -6>(x, 448.0f); }
 FATHOM_INLINE Floats RoundE5M6(Floats x) { return RoundToFormat<6, -14>(x, 65024.0f); }
@@ -72,6 +71,7 @@ FATHOM_INLINE Ints CodesOf(Floats x) {
 }
 
 FATHOM_INLINE void StoreCodes(Ints codes, uint8_t* out, int64_t n) {
+#if HWY_TARGET == HWY_AVX2
   const hn::Rebind<uint8_t, IntTag> bytes;
   if (n >= kLanes) {
     hn::StoreU(hn::DemoteTo(bytes, codes), bytes, out);
@@ -80,6 +80,10 @@ FATHOM_INLINE void StoreCodes(Ints codes, uint8_t* out, int64_t n) {
   alignas(16) uint8_t buffer[kLanes];
   hn::StoreU(hn::DemoteTo(bytes, codes), bytes, buffer);
   for (int64_t i = 0; i < n; ++i) out[i] = buffer[i];
+#else
+  const auto mask = static_cast<__mmask16>(n >= kLanes ? 0xffff : (1u << n) - 1);
+  _mm_mask_storeu_epi8(out, mask, _mm512_cvtepi32_epi8(codes.raw));
+#endif
 }
 
 // bf16 values of E4M3 codes, whole vectors of 2 kLanes; below the smallest normal by table.

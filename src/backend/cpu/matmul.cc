@@ -17,6 +17,9 @@ using cpu::Strips;
 // while the panels of B pass by.
 constexpr int64_t kBlockBytes = 256 << 10;
 constexpr int64_t kMostBlockRows = 192;
+// Codes are decoded for every block of rows: fewer, larger blocks.
+constexpr int64_t kDecodedBlockBytes = 512 << 10;
+constexpr int64_t kMostDecodedRows = 384;
 // Integers are passed by so much faster than they are multiplied that the third level will do.
 constexpr int64_t kCodedBlockBytes = 2 << 20;
 // A thread is worth waking for about this many multiply-adds (a few microseconds).
@@ -44,7 +47,9 @@ int64_t MostRows(const cpu::KernelTable& kernels, const PackedMatrix& b) {
   const Element type = ProductType(b);
   const int64_t strip = cpu::StripRows(kernels, type);
   const int64_t row = std::max<int64_t>(1, cpu::EvenDepth(type, b.k)) * cpu::SizeOf(type);
-  return std::clamp(kBlockBytes / row, strip, std::max(strip, kMostBlockRows)) / strip * strip;
+  if (IsQuantized(b.dtype))
+    return std::clamp(kDecodedBlockBytes / row, strip, kMostDecodedRows) / strip * strip;
+  return std::clamp(kBlockBytes / row, strip, kMostBlockRows) / strip * strip;
 }
 
 // What a thread needs for one block of rows: A in strips, and for FP8 its scales, the values of one
