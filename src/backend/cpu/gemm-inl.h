@@ -164,25 +164,33 @@ FATHOM_INLINE void AddSteps(const typename Product::A* a, const typename Product
 template <typename Product, int kRows, int kVectors, bool kFromRows>
 static HWY_NOINLINE void Tile(const void* a_strip, const void* b_panel, int64_t panel_stride,
                               int64_t steps, const TileTarget& to) {
+  constexpr int64_t kWidth = kVectors * kLanes;
   const auto* a = static_cast<const typename Product::A*>(a_strip);
   const typename Product::B* b[2];
   b[0] = static_cast<const typename Product::B*>(b_panel);
   b[1] = b[0] + panel_stride;
-  Floats sum[kRows][kVectors];
-  HWY_UNROLL(12)
-  for (int i = 0; i < kRows; ++i) {
-    HWY_UNROLL(4)
-    for (int v = 0; v < kVectors; ++v) sum[i][v] = Zero();
-  }
-  // What the next sums are added to comes into the cache while these are made.
-  if (to.next != nullptr) {
+  TileTarget at = to;
+  // Only tiles of few rows are so many, and so small, that a call for each would be felt.
+  const int64_t tiles = kVectors == 4 ? to.tiles : 1;
+  for (int64_t tile = 0; tile < tiles; ++tile) {
+    Floats sum[kRows][kVectors];
     HWY_UNROLL(12)
     for (int i = 0; i < kRows; ++i) {
-      AskFor<kVectors * kLanes * sizeof(float)>(static_cast<const float*>(to.next) + i * to.stride);
+      HWY_UNROLL(4)
+      for (int v = 0; v < kVectors; ++v) sum[i][v] = Zero();
     }
+    // What the next sums are added to comes into the cache while these are made.
+    if (to.next != nullptr) {
+      const float* next = static_cast<const float*>(to.next) + tile * kWidth;
+      HWY_UNROLL(12)
+      for (int i = 0; i < kRows; ++i) AskFor<kWidth * sizeof(float)>(next + i * to.stride);
+    }
+    AddSteps<Product, kRows, kVectors, kFromRows>(a, b, 0, steps, to.asks, sum);
+    StoreSums<kRows, kVectors>(sum, at);
+    b[0] += 2 * panel_stride;
+    b[1] += 2 * panel_stride;
+    at.c = static_cast<char*>(at.c) + kWidth * (to.type == Element::kF32 ? 4 : 2);
   }
-  AddSteps<Product, kRows, kVectors, kFromRows>(a, b, 0, steps, to.asks, sum);
-  StoreSums<kRows, kVectors>(sum, to);
 }
 
 // The same for FP8: within a block of 128 of the depth the codes' values are summed as above; the
@@ -315,7 +323,8 @@ static void MultiplyOf(const MultiplyArgs& args) {
   const auto at = [&](int64_t row, int64_t column) {
     return static_cast<char*>(args.c) + (row * args.c_stride + column) * c_bytes;
   };
-  const auto tile = [&](int64_t s, int64_t j, const void* next) {
+  // `tiles` of strip s from column j on; the last of them may be cut short if it is the only one.
+  const auto run = [&](int64_t s, int64_t j, int64_t tiles, const void* next) {
     const int64_t left = args.columns - j, columns = left < width ? left : width;
     const int64_t begin = strips.Begin(s), rows = strips.Begin(s + 1) - begin;
     const TileTarget to{.c = at(begin, j),
@@ -324,6 +333,7 @@ static void MultiplyOf(const MultiplyArgs& args) {
                         .type = args.c_type,
                         .accumulate = args.accumulate,
                         .next = ahead ? next : nullptr,
+                        .tiles = tiles,
                         .asks = s == 0 && asks};
     const TileFunction function = columns > kPanel   ? TileFor<Product, 4, kFromRows>(rows)
                                   : columns > kLanes ? TileFor<Product, 2, kFromRows>(rows)
@@ -331,15 +341,15 @@ static void MultiplyOf(const MultiplyArgs& args) {
     function(a + begin * a_words, b + j / kPanel * panel_words, panel_words, steps, to);
   };
   if (width > kPanel && args.accumulate) {
+    const int64_t whole = args.columns / width;
     for (int64_t s = 0; s < strips.count; ++s) {
-      for (int64_t j = 0; j < args.columns; j += width) {
-        tile(s, j, at(strips.Begin(s), j + width));
-      }
+      if (whole > 0) run(s, 0, whole, at(strips.Begin(s), width));
+      if (whole * width < args.columns) run(s, whole * width, 1, nullptr);
     }
     return;
   }
   for (int64_t j = 0; j < args.columns; j += width) {
-    for (int64_t s = 0; s < strips.count; ++s) tile(s, j, at(strips.Begin(s + 1), j));
+    for (int64_t s = 0; s < strips.count; ++s) run(s, j, 1, at(strips.Begin(s + 1), j));
   }
 }
 

@@ -222,12 +222,13 @@ const KernelTable& Avx512Kernels();
 // How rows are cut into strips: as evenly as possible, of at most `most` rows.
 struct Strips {
   int64_t rows, count;
+  int64_t least, longer;  // rows of a strip; the first so many have one more
   static FATHOM_ALWAYS_INLINE Strips Of(int64_t rows, int64_t most) {
-    return {rows, (rows + most - 1) / most};
+    const int64_t count = (rows + most - 1) / most;
+    return {rows, count, count > 0 ? rows / count : 0, count > 0 ? rows % count : 0};
   }
   FATHOM_ALWAYS_INLINE int64_t Begin(int64_t strip) const {
-    const int64_t base = rows / count, longer = rows % count;
-    return strip * base + (strip < longer ? strip : longer);
+    return strip * least + (strip < longer ? strip : longer);
   }
 };
 

@@ -28,7 +28,7 @@ constexpr int64_t kStripsAtATime = 4;
 // Passing an element of dW costs about as much as this many multiply-adds.
 constexpr int64_t kReadAndWrite = 8;
 // Up to this many tokens a problem has few.
-constexpr int64_t kFewTokens = 64;
+constexpr int64_t kFewTokens = 16;
 
 // The type that a problem multiplies in.
 Element ProductType(const WeightGradientProblem& problem) {
