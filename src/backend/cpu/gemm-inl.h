@@ -160,36 +160,47 @@ FATHOM_INLINE void AddSteps(const typename Product::A* a, const typename Product
   }
 }
 
-// kVectors = 1: the left half of a panel; 2: a panel; 4: two panels, `panel_stride` words apart.
+// kVectors = 1: the left half of a panel; 2: a panel; 4: two panels, at b[0] and b[1].
+template <typename Product, int kRows, int kVectors, bool kFromRows>
+FATHOM_INLINE void OneTile(const typename Product::A* a, const typename Product::B* const* b,
+                           int64_t steps, const TileTarget& to) {
+  Floats sum[kRows][kVectors];
+  HWY_UNROLL(12)
+  for (int i = 0; i < kRows; ++i) {
+    HWY_UNROLL(4)
+    for (int v = 0; v < kVectors; ++v) sum[i][v] = Zero();
+  }
+  // What the next sums are added to comes into the cache while these are made.
+  if (to.next != nullptr) {
+    HWY_UNROLL(12)
+    for (int i = 0; i < kRows; ++i) {
+      AskFor<kVectors * kLanes * sizeof(float)>(static_cast<const float*>(to.next) + i * to.stride);
+    }
+  }
+  AddSteps<Product, kRows, kVectors, kFromRows>(a, b, 0, steps, to.asks, sum);
+  StoreSums<kRows, kVectors>(sum, to);
+}
+
+// Panels are `panel_stride` words apart.
 template <typename Product, int kRows, int kVectors, bool kFromRows>
 static HWY_NOINLINE void Tile(const void* a_strip, const void* b_panel, int64_t panel_stride,
                               int64_t steps, const TileTarget& to) {
-  constexpr int64_t kWidth = kVectors * kLanes;
   const auto* a = static_cast<const typename Product::A*>(a_strip);
   const typename Product::B* b[2];
   b[0] = static_cast<const typename Product::B*>(b_panel);
   b[1] = b[0] + panel_stride;
-  TileTarget at = to;
-  // Only tiles of few rows are so many, and so small, that a call for each would be felt.
-  const int64_t tiles = kVectors == 4 ? to.tiles : 1;
-  for (int64_t tile = 0; tile < tiles; ++tile) {
-    Floats sum[kRows][kVectors];
-    HWY_UNROLL(12)
-    for (int i = 0; i < kRows; ++i) {
-      HWY_UNROLL(4)
-      for (int v = 0; v < kVectors; ++v) sum[i][v] = Zero();
+  if constexpr (kVectors == 4) {
+    // Tiles of few rows are so many, and so small, that a call for each would be felt.
+    TileTarget at = to;
+    for (int64_t tile = 0; tile < to.tiles; ++tile) {
+      OneTile<Product, kRows, kVectors, kFromRows>(a, b, steps, at);
+      b[0] += 2 * panel_stride;
+      b[1] += 2 * panel_stride;
+      at.c = static_cast<char*>(at.c) + 2 * kPanel * (to.type == Element::kF32 ? 4 : 2);
+      if (to.next != nullptr) at.next = static_cast<const float*>(at.next) + 2 * kPanel;
     }
-    // What the next sums are added to comes into the cache while these are made.
-    if (to.next != nullptr) {
-      const float* next = static_cast<const float*>(to.next) + tile * kWidth;
-      HWY_UNROLL(12)
-      for (int i = 0; i < kRows; ++i) AskFor<kWidth * sizeof(float)>(next + i * to.stride);
-    }
-    AddSteps<Product, kRows, kVectors, kFromRows>(a, b, 0, steps, to.asks, sum);
-    StoreSums<kRows, kVectors>(sum, at);
-    b[0] += 2 * panel_stride;
-    b[1] += 2 * panel_stride;
-    at.c = static_cast<char*>(at.c) + kWidth * (to.type == Element::kF32 ? 4 : 2);
+  } else {
+    OneTile<Product, kRows, kVectors, kFromRows>(a, b, steps, to);
   }
 }
 

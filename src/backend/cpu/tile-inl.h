@@ -14,7 +14,7 @@ struct TileTarget {
   Element type;
   bool accumulate;
   const void* next = nullptr;  // of the tile after this one, while accumulating
-  int64_t tiles = 1;           // side by side, all of them whole; their B and C follow each other
+  int64_t tiles = 1;           // of two panels each, side by side, all of them whole
   bool asks = false;           // B is passed for the first time: ask for what comes of it
 };
 
