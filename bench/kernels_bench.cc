@@ -181,6 +181,8 @@ void WeightGradient(benchmark::State& state) {
 }
 BENCHMARK(WeightGradient)
     ->ArgNames({"problems", "tokens", "n", "k", "bf16"})
+    ->Args({1, 1, 768, 128, 1})
+    ->Args({1, 8, 768, 128, 1})
     ->Args({1, 4096, 1408, 256, 1})
     ->Args({1, 4096, 256, 704, 1})
     ->Args({1, 4096, 4096, 256, 1})

@@ -23,7 +23,8 @@ constexpr int64_t kSharedTokens = 4 * kBlock;
 // Strips of dY that are packed together, of a block of tokens: with a narrow X they stay in the
 // second-level cache.
 constexpr int64_t kPackedStrips = 16;
-// Those of them that are multiplied with a panel of X one after the other, while it is near.
+// Those of them that are multiplied with a panel of X one after the other, while it is near; where
+// a strip passes all panels before the next, all.
 constexpr int64_t kStripsAtATime = 4;
 // Passing an element of dW costs about as much as this many multiply-adds.
 constexpr int64_t kReadAndWrite = 8;
@@ -53,6 +54,7 @@ class Group {
     // from left to right.
     const bool few = x().rows() <= kFewTokens && !fp8();
     strip_ = few ? kernels.strip_few : StripRows(kernels, type_);
+    strips_at_a_time_ = few ? kPackedStrips : kStripsAtATime;
     for (const WeightGradientProblem& problem : problems_) {
       first_strip_.push_back(strips_);
       const int64_t n = problem.dy.columns();
@@ -157,9 +159,9 @@ class Group {
     args.c_stride = p.dw.stride(0);
     args.a_from_columns = true;
     args.accumulate = true;
-    for (int64_t s = begin; s < end; s += kStripsAtATime) {
+    for (int64_t s = begin; s < end; s += strips_at_a_time_) {
       const int64_t row = strips.Begin(s);
-      args.rows = strips.Begin(std::min(end, s + kStripsAtATime)) - row;
+      args.rows = strips.Begin(std::min(end, s + strips_at_a_time_)) - row;
       args.a = packed + (row - first) * DepthBytes(depth);
       if (fp8()) args.a_scales = scales + (row - first) * cpu::ScaleBlocks(depth);
       args.c = At(p.dw, row);
@@ -170,7 +172,7 @@ class Group {
   const cpu::KernelTable& kernels_;
   std::span<const WeightGradientProblem> problems_;
   Element type_;
-  int64_t strip_ = 0, strips_ = 0, rows_ = 0;
+  int64_t strip_ = 0, strips_at_a_time_ = 0, strips_ = 0, rows_ = 0;
   std::vector<int64_t> first_strip_;  // by problem
   std::vector<float> dy_at_least_;    // of the scales, by problem
   float x_at_least_ = 0;
