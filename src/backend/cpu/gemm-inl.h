@@ -15,14 +15,48 @@ namespace fathom::cpu::HWY_NAMESPACE {
 // hide the latency of an addition.
 inline constexpr int64_t kPairedRows = HWY_TARGET == HWY_AVX2 ? 3 : 4;
 
-// One step of the depth: word a[i kApart] of row i, and b's vectors at `offset`.
+// How A lies, and its words.
+enum class Rows {
+  kColumns,  // a strip made from columns: [steps][rows]
+  kLines,    // a strip made from rows: lines of kLine words, one of each row after the other
+  kAsTheyLie,
+};
+template <typename A, int kRows, Rows kLayout>
+class Operand {
+ public:
+  Operand(const A* a, [[maybe_unused]] int64_t stride) {
+    a_[0] = a;
+    if constexpr (kLayout == Rows::kAsTheyLie) {
+      stride_ = stride;
+      for (int i = 1; i < kBases; ++i) a_[i] = a + 3 * i * stride;
+    }
+  }
+  // The word of row i in step q from here, and kLine steps on.
+  HWY_INLINE A operator()(int i, int64_t q) const {
+    if constexpr (kLayout == Rows::kColumns) return a_[0][q * kRows + i];
+    if constexpr (kLayout == Rows::kLines) return a_[0][i * kLine + q];
+    return a_[i / 3][i % 3 * stride_ + q];
+  }
+  HWY_INLINE void Advance() {
+    for (int i = 0; i < kBases; ++i) a_[i] += kLayout == Rows::kAsTheyLie ? kLine : kLine * kRows;
+  }
+  HWY_INLINE void Skip(int64_t steps) { a_[0] += steps * kRows; }  // whole lines
+
+ private:
+  // Three rows are within reach of an address: one, two and three strides need no register each.
+  static constexpr int kBases = kLayout == Rows::kAsTheyLie ? (kRows + 2) / 3 : 1;
+  const A* a_[kBases];
+  int64_t stride_ = 0;
+};
+
+// One step of the depth: word a(i) of row i, and b's vectors at `offset`.
 struct F32Product {
   using A = float;
   using B = float;
   static constexpr int64_t kMostRows = kStrip<Element::kF32>;
   static constexpr int64_t kPerStep = 1;  // elements of depth
-  template <int kRows, int kVectors, int kApart>
-  static HWY_INLINE void Step(const float* a, const float* const* b, int64_t offset,
+  template <int kRows, int kVectors, typename Word>
+  static HWY_INLINE void Step(const Word& a, const float* const* b, int64_t offset,
                               Floats (&sum)[kRows][kVectors]) {
     Floats bv[kVectors];
     HWY_UNROLL(4)
@@ -31,7 +65,7 @@ struct F32Product {
     }
     HWY_UNROLL(12)
     for (int i = 0; i < kRows; ++i) {
-      const Floats av = Set(a[i * kApart]);
+      const Floats av = Set(a(i));
       HWY_UNROLL(4)
       for (int v = 0; v < kVectors; ++v) sum[i][v] = MulAdd(av, bv[v], sum[i][v]);
     }
@@ -43,8 +77,8 @@ struct BF16Product {
   using B = uint32_t;
   static constexpr int64_t kMostRows = kStrip<Element::kBF16>;
   static constexpr int64_t kPerStep = 2;
-  template <int kRows, int kVectors, int kApart>
-  static HWY_INLINE void Step(const uint32_t* a, const uint32_t* const* b, int64_t offset,
+  template <int kRows, int kVectors, typename Word>
+  static HWY_INLINE void Step(const Word& a, const uint32_t* const* b, int64_t offset,
                               Floats (&sum)[kRows][kVectors]) {
 #ifdef __AVX512BF16__
     __m512i bv[kVectors];
@@ -54,7 +88,7 @@ struct BF16Product {
     }
     HWY_UNROLL(12)
     for (int i = 0; i < kRows; ++i) {
-      const __m512i av = _mm512_set1_epi32(static_cast<int>(a[i * kApart]));
+      const __m512i av = _mm512_set1_epi32(static_cast<int>(a(i)));
       HWY_UNROLL(4)
       for (int v = 0; v < kVectors; ++v) {
         sum[i][v].raw = _mm512_dpbf16_ps(sum[i][v].raw, (__m512bh)av, (__m512bh)bv[v]);
@@ -70,7 +104,7 @@ struct BF16Product {
     }
     HWY_UNROLL(4)
     for (int i = 0; i < kRows; ++i) {
-      const auto pair = hn::Set(kWords, a[i * kApart]);
+      const auto pair = hn::Set(kWords, a(i));
       const Floats first = hn::BitCast(kFloats, hn::ShiftLeft<16>(pair));
       HWY_UNROLL(4)
       for (int v = 0; v < kVectors; ++v) sum[i][v] = MulAdd(first, even[v], sum[i][v]);
@@ -128,14 +162,17 @@ FATHOM_INLINE void StoreSums(const Floats (&sum)[kRows][kVectors], const TileTar
 
 // Steps [begin, end) of the depth; begin is a multiple of kLine where the strip was made from rows.
 // Short loops have an end that the processor foresees. asks: b is passed for the first time.
-template <typename Product, int kRows, int kVectors, bool kFromRows>
-FATHOM_INLINE void AddSteps(const typename Product::A* a, const typename Product::B* const* b,
-                            int64_t begin, int64_t end, bool asks, Floats (&sum)[kRows][kVectors]) {
+template <typename Product, int kRows, int kVectors, Rows kLayout>
+FATHOM_INLINE void AddSteps(Operand<typename Product::A, kRows, kLayout> a,
+                            const typename Product::B* const* b, int64_t begin, int64_t end,
+                            bool asks, Floats (&sum)[kRows][kVectors]) {
   constexpr int kUnroll = 8;
-  constexpr int kApart = kFromRows ? kLine : 1, kNext = kFromRows ? 1 : kRows;
-  a += begin * kRows;
+  const auto step = [&](int64_t q, int64_t p) __attribute__((always_inline)) {
+    const auto word = [&](int i) __attribute__((always_inline)) { return a(i, q); };
+    Product::template Step<kRows, kVectors>(word, b, p * kPanel, sum);
+  };
   int64_t p = begin;
-  for (; p + kLine <= end; p += kLine, a += kLine * kRows) {
+  for (; p + kLine <= end; p += kLine, a.Advance()) {
     HWY_UNROLL(2)
     for (int half = 0; half < kLine; half += kUnroll) {
       // What comes gives so many products that the processor does not look far enough ahead by
@@ -150,20 +187,17 @@ FATHOM_INLINE void AddSteps(const typename Product::A* a, const typename Product
         }
       }
       HWY_UNROLL(8)
-      for (int q = half; q < half + kUnroll; ++q) {
-        Product::template Step<kRows, kVectors, kApart>(a + q * kNext, b, (p + q) * kPanel, sum);
-      }
+      for (int q = half; q < half + kUnroll; ++q) step(q, p + q);
     }
   }
-  for (int q = 0; p < end; ++p, ++q) {
-    Product::template Step<kRows, kVectors, kApart>(a + q * kNext, b, p * kPanel, sum);
-  }
+  for (int64_t q = 0; p < end; ++p, ++q) step(q, p);
 }
 
 // kVectors = 1: the left half of a panel; 2: a panel; 4: two panels, at b[0] and b[1].
-template <typename Product, int kRows, int kVectors, bool kFromRows>
-FATHOM_INLINE void OneTile(const typename Product::A* a, const typename Product::B* const* b,
-                           int64_t steps, const TileTarget& to) {
+template <typename Product, int kRows, int kVectors, Rows kLayout>
+FATHOM_INLINE void OneTile(const Operand<typename Product::A, kRows, kLayout>& a,
+                           const typename Product::B* const* b, int64_t steps,
+                           const TileTarget& to) {
   Floats sum[kRows][kVectors];
   HWY_UNROLL(12)
   for (int i = 0; i < kRows; ++i) {
@@ -177,15 +211,16 @@ FATHOM_INLINE void OneTile(const typename Product::A* a, const typename Product:
       AskFor<kVectors * kLanes * sizeof(float)>(static_cast<const float*>(to.next) + i * to.stride);
     }
   }
-  AddSteps<Product, kRows, kVectors, kFromRows>(a, b, 0, steps, to.asks, sum);
+  AddSteps<Product, kRows, kVectors, kLayout>(a, b, 0, steps, to.asks, sum);
   StoreSums<kRows, kVectors>(sum, to);
 }
 
-// Panels are `panel_stride` words apart.
-template <typename Product, int kRows, int kVectors, bool kFromRows>
-static HWY_NOINLINE void Tile(const void* a_strip, const void* b_panel, int64_t panel_stride,
-                              int64_t steps, const TileTarget& to) {
-  const auto* a = static_cast<const typename Product::A*>(a_strip);
+// Panels are `panel_stride` words apart, rows that are not packed `a_stride`.
+template <typename Product, int kRows, int kVectors, Rows kLayout>
+static HWY_NOINLINE void Tile(const void* a_strip, int64_t a_stride, const void* b_panel,
+                              int64_t panel_stride, int64_t steps, const TileTarget& to) {
+  const Operand<typename Product::A, kRows, kLayout> a(
+      static_cast<const typename Product::A*>(a_strip), a_stride);
   const typename Product::B* b[2];
   b[0] = static_cast<const typename Product::B*>(b_panel);
   b[1] = b[0] + panel_stride;
@@ -193,25 +228,26 @@ static HWY_NOINLINE void Tile(const void* a_strip, const void* b_panel, int64_t 
     // Tiles of few rows are so many, and so small, that a call for each would be felt.
     TileTarget at = to;
     for (int64_t tile = 0; tile < to.tiles; ++tile) {
-      OneTile<Product, kRows, kVectors, kFromRows>(a, b, steps, at);
+      OneTile<Product, kRows, kVectors, kLayout>(a, b, steps, at);
       b[0] += 2 * panel_stride;
       b[1] += 2 * panel_stride;
       at.c = static_cast<char*>(at.c) + 2 * kPanel * (to.type == Element::kF32 ? 4 : 2);
       if (to.next != nullptr) at.next = static_cast<const float*>(at.next) + 2 * kPanel;
     }
   } else {
-    OneTile<Product, kRows, kVectors, kFromRows>(a, b, steps, to);
+    OneTile<Product, kRows, kVectors, kLayout>(a, b, steps, to);
   }
 }
 
 // The same for FP8: within a block of 128 of the depth the codes' values are summed as above; the
 // finished sum, times the block's scales, is added to the total.
-template <typename Product, int kRows, int kVectors, bool kFromRows>
+template <typename Product, int kRows, int kVectors, Rows kLayout>
 static HWY_NOINLINE void ScaledTile(const void* a_strip, const void* b_panel, int64_t steps,
                                     const float* a_scales, const float* b_scales, int64_t blocks,
                                     const TileTarget& to) {
   constexpr int64_t kSteps = kTile / Product::kPerStep;
-  const auto* a = static_cast<const typename Product::A*>(a_strip);
+  const Operand<typename Product::A, kRows, kLayout> a(
+      static_cast<const typename Product::A*>(a_strip), 0);
   const typename Product::B* b[1] = {static_cast<const typename Product::B*>(b_panel)};
   alignas(64) float total[kRows][kVectors * kLanes] = {};
   for (int64_t block = 0; block < blocks; ++block) {
@@ -222,7 +258,9 @@ static HWY_NOINLINE void ScaledTile(const void* a_strip, const void* b_panel, in
       for (int v = 0; v < kVectors; ++v) sum[i][v] = Zero();
     }
     const int64_t begin = block * kSteps, end = steps - begin < kSteps ? steps : begin + kSteps;
-    AddSteps<Product, kRows, kVectors, kFromRows>(a, b, begin, end, to.asks, sum);
+    auto here = a;
+    here.Skip(begin);
+    AddSteps<Product, kRows, kVectors, kLayout>(here, b, begin, end, to.asks, sum);
     HWY_UNROLL(12)
     for (int i = 0; i < kRows; ++i) {
       const Floats row = Set(a_scales[i * blocks + block]);
@@ -243,56 +281,58 @@ static HWY_NOINLINE void ScaledTile(const void* a_strip, const void* b_panel, in
   StoreSums<kRows, kVectors>(sum, to);
 }
 
-using TileFunction = void (*)(const void*, const void*, int64_t, int64_t, const TileTarget&);
+using TileFunction = void (*)(const void*, int64_t, const void*, int64_t, int64_t,
+                              const TileTarget&);
 
 // Indexed by rows - 1.
-template <typename Product, int kVectors, bool kFromRows, int... kIndex>
+template <typename Product, int kVectors, Rows kLayout, int... kIndex>
 struct TileList {
-  static constexpr TileFunction kTiles[] = {&Tile<Product, kIndex + 1, kVectors, kFromRows>...};
+  static constexpr TileFunction kTiles[] = {&Tile<Product, kIndex + 1, kVectors, kLayout>...};
 };
-template <typename Product, int kVectors, bool kFromRows>
+template <typename Product, int kVectors, Rows kLayout>
 FATHOM_INLINE TileFunction TileFor(int64_t rows) {
   if constexpr (kVectors == 4) {
     if constexpr (kPairedRows == 3) {
-      return TileList<Product, 4, kFromRows, 0, 1, 2>::kTiles[rows - 1];
+      return TileList<Product, 4, kLayout, 0, 1, 2>::kTiles[rows - 1];
     } else {
-      return TileList<Product, 4, kFromRows, 0, 1, 2, 3>::kTiles[rows - 1];
+      return TileList<Product, 4, kLayout, 0, 1, 2, 3>::kTiles[rows - 1];
     }
   } else if constexpr (Product::kMostRows == 4) {
-    return TileList<Product, kVectors, kFromRows, 0, 1, 2, 3>::kTiles[rows - 1];
+    return TileList<Product, kVectors, kLayout, 0, 1, 2, 3>::kTiles[rows - 1];
   } else if constexpr (Product::kMostRows == 6) {
-    return TileList<Product, kVectors, kFromRows, 0, 1, 2, 3, 4, 5>::kTiles[rows - 1];
+    return TileList<Product, kVectors, kLayout, 0, 1, 2, 3, 4, 5>::kTiles[rows - 1];
   } else {
-    return TileList<Product, kVectors, kFromRows, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
-                    11>::kTiles[rows - 1];
+    return TileList<Product, kVectors, kLayout, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11>::kTiles[rows -
+                                                                                              1];
   }
 }
 
 using ScaledTileFunction = void (*)(const void*, const void*, int64_t, const float*, const float*,
                                     int64_t, const TileTarget&);
-template <int kVectors, bool kFromRows, int... kIndex>
+template <int kVectors, Rows kLayout, int... kIndex>
 struct ScaledTileList {
   static constexpr ScaledTileFunction kTiles[] = {
-      &ScaledTile<BF16Product, kIndex + 1, kVectors, kFromRows>...};
+      &ScaledTile<BF16Product, kIndex + 1, kVectors, kLayout>...};
 };
-template <int kVectors, bool kFromRows>
+template <int kVectors, Rows kLayout>
 FATHOM_INLINE ScaledTileFunction ScaledTileFor(int64_t rows) {
   if constexpr (BF16Product::kMostRows == 4) {
-    return ScaledTileList<kVectors, kFromRows, 0, 1, 2, 3>::kTiles[rows - 1];
+    return ScaledTileList<kVectors, kLayout, 0, 1, 2, 3>::kTiles[rows - 1];
   } else {
-    return ScaledTileList<kVectors, kFromRows, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11>::kTiles[rows -
-                                                                                             1];
+    return ScaledTileList<kVectors, kLayout, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11>::kTiles[rows -
+                                                                                           1];
   }
 }
 
-template <bool kFromRows>
+template <Rows kLayout>
 static void MultiplyScaled(const MultiplyArgs& args) {
   const int64_t b_depth = args.b_depth > 0 ? args.b_depth : args.depth;
   const int64_t steps = (args.depth + 1) / 2, panel_words = (b_depth + 1) / 2 * kPanel;
   const int64_t blocks = (args.depth + kTile - 1) / kTile;
   const int64_t panel_scales = (b_depth + kTile - 1) / kTile * kPanel;
   const Strips strips = Strips::Of(args.rows, BF16Product::kMostRows);
-  const int64_t a_words = kFromRows ? (steps + kLine - 1) / kLine * kLine : steps;  // of a row
+  const int64_t a_words =
+      kLayout == Rows::kLines ? (steps + kLine - 1) / kLine * kLine : steps;  // of a row
   const int64_t c_bytes = args.c_type == Element::kF32 ? 4 : 2;
   const bool asks = AsksAhead();
   const auto* a = static_cast<const uint32_t*>(args.a);
@@ -309,7 +349,7 @@ static void MultiplyScaled(const MultiplyArgs& args) {
                           .accumulate = args.accumulate,
                           .asks = s == 0 && asks};
       const ScaledTileFunction tile =
-          columns > kLanes ? ScaledTileFor<2, kFromRows>(rows) : ScaledTileFor<1, kFromRows>(rows);
+          columns > kLanes ? ScaledTileFor<2, kLayout>(rows) : ScaledTileFor<1, kLayout>(rows);
       tile(a + begin * a_words, b, steps, args.a_scales + begin * blocks, b_scales, blocks, to);
     }
   }
@@ -317,14 +357,17 @@ static void MultiplyScaled(const MultiplyArgs& args) {
 
 // Tiles of one panel, or of two together, by all strips; or of one strip by all panels where C is
 // more to read and write than A and B are (few steps): then its rows are passed from left to right.
-template <typename Product, bool kFromRows>
+template <typename Product, Rows kLayout>
 static void MultiplyOf(const MultiplyArgs& args) {
   const int64_t steps = (args.depth + Product::kPerStep - 1) / Product::kPerStep;
   const int64_t b_depth = args.b_depth > 0 ? args.b_depth : args.depth;
   const int64_t panel_words = (b_depth + Product::kPerStep - 1) / Product::kPerStep * kPanel;
   const int64_t most = args.strip > 0 ? args.strip : Product::kMostRows;
   const Strips strips = Strips::Of(args.rows, most);
-  const int64_t a_words = kFromRows ? (steps + kLine - 1) / kLine * kLine : steps;  // of a row
+  // From a row to the next strip's.
+  const int64_t a_words = kLayout == Rows::kAsTheyLie ? args.a_stride
+                          : kLayout == Rows::kLines   ? (steps + kLine - 1) / kLine * kLine
+                                                      : steps;
   const int64_t c_bytes = args.c_type == Element::kF32 ? 4 : 2;
   const bool asks = AsksAhead();
   const bool ahead = args.accumulate && args.c_type == Element::kF32;
@@ -346,10 +389,11 @@ static void MultiplyOf(const MultiplyArgs& args) {
                         .next = ahead ? next : nullptr,
                         .tiles = tiles,
                         .asks = s == 0 && asks};
-    const TileFunction function = columns > kPanel   ? TileFor<Product, 4, kFromRows>(rows)
-                                  : columns > kLanes ? TileFor<Product, 2, kFromRows>(rows)
-                                                     : TileFor<Product, 1, kFromRows>(rows);
-    function(a + begin * a_words, b + j / kPanel * panel_words, panel_words, steps, to);
+    const TileFunction function = columns > kPanel   ? TileFor<Product, 4, kLayout>(rows)
+                                  : columns > kLanes ? TileFor<Product, 2, kLayout>(rows)
+                                                     : TileFor<Product, 1, kLayout>(rows);
+    function(a + begin * a_words, args.a_stride, b + j / kPanel * panel_words, panel_words, steps,
+             to);
   };
   if (width > kPanel && args.accumulate) {
     const int64_t whole = args.columns / width;
@@ -364,19 +408,25 @@ static void MultiplyOf(const MultiplyArgs& args) {
   }
 }
 
-template <bool kFromRows>
-static void MultiplyStrips(const MultiplyArgs& args) {
-  if (args.a_scales != nullptr) {
-    MultiplyScaled<kFromRows>(args);
-  } else if (args.type == Element::kF32) {
-    MultiplyOf<F32Product, kFromRows>(args);
+template <Rows kLayout>
+static void MultiplyUnscaled(const MultiplyArgs& args) {
+  if (args.type == Element::kF32) {
+    MultiplyOf<F32Product, kLayout>(args);
   } else {
-    MultiplyOf<BF16Product, kFromRows>(args);
+    MultiplyOf<BF16Product, kLayout>(args);
   }
 }
 
 static void Multiply(const MultiplyArgs& args) {
-  args.a_from_columns ? MultiplyStrips<false>(args) : MultiplyStrips<true>(args);
+  if (args.a_scales != nullptr) {
+    args.a_from_columns ? MultiplyScaled<Rows::kColumns>(args) : MultiplyScaled<Rows::kLines>(args);
+  } else if (args.a_from_columns) {
+    MultiplyUnscaled<Rows::kColumns>(args);
+  } else if (args.a_stride != 0) {
+    MultiplyUnscaled<Rows::kAsTheyLie>(args);
+  } else {
+    MultiplyUnscaled<Rows::kLines>(args);
+  }
 }
 
 }  // namespace fathom::cpu::HWY_NAMESPACE

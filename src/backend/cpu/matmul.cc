@@ -38,6 +38,17 @@ Element ProductType(const PackedMatrix& b) {
   return IsQuantized(b.dtype) ? Element::kBF16 : ElementOf(b.dtype);
 }
 
+// The stride, in 32-bit words, of rows that are multiplied without being packed; 0 if they have to
+// be.
+int64_t StrideAsTheyLie(const MatrixRows& a, Element type) {
+  // Rows that lie so far apart push each other out of the first-level cache.
+  constexpr int64_t kConflict = 4096;
+  if (!a.index().empty() || ElementOf(a) != type) return 0;
+  const int64_t bytes = a.matrix().stride(0) * cpu::SizeOf(type);
+  const bool words = bytes % 4 == 0 && a.columns() * cpu::SizeOf(type) % 4 == 0;
+  return words && bytes % kConflict != 0 ? bytes / 4 : 0;
+}
+
 // Most rows of a problem's blocks.
 int64_t MostRows(const cpu::KernelTable& kernels, const PackedMatrix& b) {
   if (IsBlockCoded(b.dtype)) {
@@ -155,9 +166,14 @@ void CpuBackend::Matmul(Context& context, std::span<const MatmulProblem> problem
       MultiplyCodePanels(kernels_, b, begin, end, memory, args);
       return;
     }
-    const void* rows[kMostBlockRows];
-    for (int64_t i = 0; i < block.rows; ++i) rows[i] = At(a, block.begin + i);
-    kernels_.pack_row_strips(ElementOf(a), type, rows, block.rows, b.k, memory.a);
+    if (const int64_t stride = StrideAsTheyLie(a, type); stride != 0) {
+      args.a = At(a, block.begin);
+      args.a_stride = stride;
+    } else {
+      const void* rows[kMostBlockRows];
+      for (int64_t i = 0; i < block.rows; ++i) rows[i] = At(a, block.begin + i);
+      kernels_.pack_row_strips(ElementOf(a), type, rows, block.rows, b.k, memory.a);
+    }
     args.b = static_cast<const std::byte*>(b.data) +
              column * cpu::EvenDepth(type, b.k) * cpu::SizeOf(type);
     args.columns = std::min(b.n, end * kernels_.panel) - column;
