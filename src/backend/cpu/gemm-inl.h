@@ -31,7 +31,7 @@ class Operand {
       for (int i = 1; i < kBases; ++i) a_[i] = a + 3 * i * stride;
     }
   }
-  // The word of row i in step q from here, and kLine steps on.
+  // The word of row i in step q from here; kLine steps on, and `steps`, whole lines, of a strip.
   HWY_INLINE A operator()(int i, int64_t q) const {
     if constexpr (kLayout == Rows::kColumns) return a_[0][q * kRows + i];
     if constexpr (kLayout == Rows::kLines) return a_[0][i * kLine + q];
@@ -40,10 +40,10 @@ class Operand {
   HWY_INLINE void Advance() {
     for (int i = 0; i < kBases; ++i) a_[i] += kLayout == Rows::kAsTheyLie ? kLine : kLine * kRows;
   }
-  HWY_INLINE void Skip(int64_t steps) { a_[0] += steps * kRows; }  // whole lines
+  HWY_INLINE void Skip(int64_t steps) { a_[0] += steps * kRows; }
 
  private:
-  // Three rows are within reach of an address: one, two and three strides need no register each.
+  // An address reaches the rows none, one and two strides from it without a register for each.
   static constexpr int kBases = kLayout == Rows::kAsTheyLie ? (kRows + 2) / 3 : 1;
   const A* a_[kBases];
   int64_t stride_ = 0;

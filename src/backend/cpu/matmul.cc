@@ -44,9 +44,10 @@ int64_t StrideAsTheyLie(const MatrixRows& a, Element type) {
   // Rows that lie so far apart push each other out of the first-level cache.
   constexpr int64_t kConflict = 4096;
   if (!a.index().empty() || ElementOf(a) != type) return 0;
-  const int64_t bytes = a.matrix().stride(0) * cpu::SizeOf(type);
-  const bool words = bytes % 4 == 0 && a.columns() * cpu::SizeOf(type) % 4 == 0;
-  return words && bytes % kConflict != 0 ? bytes / 4 : 0;
+  const int64_t size = cpu::SizeOf(type), stride = a.matrix().stride(0) * size;
+  const bool whole_words = stride % 4 == 0 && a.columns() * size % 4 == 0 &&
+                           reinterpret_cast<uintptr_t>(a.matrix().raw()) % 4 == 0;
+  return whole_words && stride % kConflict != 0 ? stride / 4 : 0;
 }
 
 // Most rows of a problem's blocks.
