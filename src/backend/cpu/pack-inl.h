@@ -275,8 +275,7 @@ static void PackGroups(const void* const* rows, int64_t depth, const LaneGroup* 
     }
   };
   int64_t p = 0;
-  // Not the last kGroupSteps: these may be cut short, and must not be written past.
-  for (; (p + kGroupSteps) * kPerWord<kTo> + kRows <= depth; p += kGroupSteps) {
+  for (; (p + kGroupSteps) * kPerWord<kTo> <= depth; p += kGroupSteps) {
     ask(p * kPerWord<kTo> + kRowsAhead);
     const T* from[kRows];
     HWY_UNROLL(8)
@@ -284,13 +283,14 @@ static void PackGroups(const void* const* rows, int64_t depth, const LaneGroup* 
       from[i] = static_cast<const T*>(rows[p * kPerWord<kTo> + i]);
     for (int64_t g = 0; g < count; ++g) {
       const LaneGroup group = groups[g];
-      // Vectors of a very narrow strip reach over more than the steps that are left.
-      if (group.valid < kLanes || (kGroupSteps + 1) * group.width < kLanes) {
+      if (group.valid < kLanes) {
         for (int64_t q = p; q < p + kGroupSteps; ++q) {
           PackStep<kTo, T>(rows, depth, group, q, steps);
         }
         continue;
       }
+      // Whole vectors of a strip reach over into its next steps, and must not beyond its end.
+      const bool whole = (steps - p - kGroupSteps + 1) * group.width >= kLanes;
       uint32_t* out = group.out + p * group.width;
       HWY_UNROLL(4)
       for (int64_t q = 0; q < kGroupSteps; ++q, out += group.width) {
@@ -299,7 +299,11 @@ static void PackGroups(const void* const* rows, int64_t depth, const LaneGroup* 
           const Words high = LoadColumn<kTo, T>(from[2 * q + 1], group.lane, kLanes);
           word = hn::Or(word, hn::ShiftLeft<16>(high));
         }
-        hn::StoreU(word, kWords, out);
+        if (whole) {
+          hn::StoreU(word, kWords, out);
+        } else {
+          StoreWordsN(word, out, group.lanes);
+        }
       }
     }
   }

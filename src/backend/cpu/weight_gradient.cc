@@ -28,8 +28,10 @@ constexpr int64_t kPackedStrips = 16;
 constexpr int64_t kStripsAtATime = 4;
 // Passing an element of dW costs about as much as this many multiply-adds.
 constexpr int64_t kReadAndWrite = 8;
-// Up to this many tokens a problem has few.
-constexpr int64_t kFewTokens = 16;
+// Up to this many tokens a problem has few; the latter where rows of dW lie a multiple of kConflict
+// elements apart, so that those of a larger tile push each other out of the first-level cache.
+constexpr int64_t kFewTokens = 16, kFewTokensInConflict = 64;
+constexpr int64_t kConflict = 1024;
 
 // The type that a problem multiplies in.
 Element ProductType(const WeightGradientProblem& problem) {
@@ -52,7 +54,8 @@ class Group {
       : kernels_(kernels), problems_(problems), type_(ProductType(problems[0])) {
     // With few tokens dW is nearly all that there is to read and write: few of its rows at a time,
     // from left to right.
-    const bool few = x().rows() <= kFewTokens && !fp8();
+    const bool conflict = problems[0].dw.stride(0) % kConflict == 0;
+    const bool few = x().rows() <= (conflict ? kFewTokensInConflict : kFewTokens) && !fp8();
     strip_ = few ? kernels.strip_few : StripRows(kernels, type_);
     strips_at_a_time_ = few ? kPackedStrips : kStripsAtATime;
     for (const WeightGradientProblem& problem : problems_) {
