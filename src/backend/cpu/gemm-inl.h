@@ -215,6 +215,32 @@ FATHOM_INLINE void OneTile(const Operand<typename Product::A, kRows, kLayout>& a
   StoreSums<kRows, kVectors>(sum, to);
 }
 
+// C += of two panels over less than a line of steps, where C is the work: with nothing else in the
+// way.
+template <typename Product, int kRows, Rows kLayout>
+FATHOM_INLINE void AddShortTile(const Operand<typename Product::A, kRows, kLayout>& a,
+                                const typename Product::B* const* b, int64_t steps, float* c,
+                                int64_t stride) {
+  Floats sum[kRows][4];
+  HWY_UNROLL(4)
+  for (int i = 0; i < kRows; ++i) {
+    HWY_UNROLL(4)
+    for (int v = 0; v < 4; ++v) sum[i][v] = Zero();
+  }
+  for (int64_t q = 0; q < steps; ++q) {
+    const auto word = [&](int i) __attribute__((always_inline)) { return a(i, q); };
+    Product::template Step<kRows, 4>(word, b, q * kPanel, sum);
+  }
+  HWY_UNROLL(4)
+  for (int i = 0; i < kRows; ++i) {
+    HWY_UNROLL(4)
+    for (int v = 0; v < 4; ++v) {
+      float* at = c + i * stride + v * kLanes;
+      Store(Load(at) + sum[i][v], at);
+    }
+  }
+}
+
 // Panels are `panel_stride` words apart, rows that are not packed `a_stride`.
 template <typename Product, int kRows, int kVectors, Rows kLayout>
 static HWY_NOINLINE void Tile(const void* a_strip, int64_t a_stride, const void* b_panel,
@@ -227,6 +253,17 @@ static HWY_NOINLINE void Tile(const void* a_strip, int64_t a_stride, const void*
   if constexpr (kVectors == 4) {
     // Tiles of few rows are so many, and so small, that a call for each would be felt.
     TileTarget at = to;
+    if (steps < kLine && to.type == Element::kF32 && to.accumulate &&
+        to.columns == kVectors * kLanes) {
+      auto* c = static_cast<float*>(to.c);
+      for (int64_t tile = 0; tile < to.tiles; ++tile) {
+        AddShortTile<Product, kRows, kLayout>(a, b, steps, c, to.stride);
+        b[0] += 2 * panel_stride;
+        b[1] += 2 * panel_stride;
+        c += 2 * kPanel;
+      }
+      return;
+    }
     for (int64_t tile = 0; tile < to.tiles; ++tile) {
       OneTile<Product, kRows, kVectors, kLayout>(a, b, steps, at);
       b[0] += 2 * panel_stride;
