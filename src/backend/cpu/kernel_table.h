@@ -32,8 +32,8 @@ struct MultiplyArgs {
   bool a_from_columns = false;  // which of the two layouts
   // Not 0: A is not packed, its rows lie so many 32-bit words apart; of bf16 the depth is even.
   int64_t a_stride = 0;
-  const void* b = nullptr;      // panels, one after the other
-  int64_t columns = 0;          // all of whole panels but the last
+  const void* b = nullptr;  // panels, one after the other
+  int64_t columns = 0;      // all of whole panels but the last
   int64_t depth = 0;
   int64_t b_depth = 0;  // that B was packed with, at least depth; 0: the same
   void* c = nullptr;
