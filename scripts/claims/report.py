@@ -70,6 +70,12 @@ def mean_of(measure, form="{:.3f}"):
     return show
 
 
+def over_tokens(title, unit, tokens, y_range, **options):
+    chart = Chart(title, "tokens", unit, (0, tokens), y_range, **options)
+    chart.x_ticks([tokens * i / 5 for i in range(6)], [f"{tokens * i / 5e6:.1f}M" for i in range(6)])
+    return chart
+
+
 def curves(runs, root, file, title, variants, name="loss", unit="loss, nats a token"):
     """A column of the logs over tokens, every seed."""
     found = [(i, variant, seed) for i, variant in enumerate(variants) for seed in runs.seeds(variant)]
@@ -78,8 +84,7 @@ def curves(runs, root, file, title, variants, name="loss", unit="loss, nats a to
     tail = [value for _, variant, seed in found for value in results.column(runs(variant, seed), name)]
     tokens = max(runs(variant, seed)["tokens"] for _, variant, seed in found)
     top = min(max(tail), min(tail) + 2.5) if name == "loss" else max(tail)
-    chart = Chart(title, "tokens", unit, (0, tokens), (min(tail) - 0.05, top))
-    chart.x_ticks([tokens * i / 5 for i in range(6)], [f"{tokens * i / 5e6:.1f}M" for i in range(6)])
+    chart = over_tokens(title, unit, tokens, (min(tail) - 0.05, top))
     for i, variant, seed in found:
         run = runs(variant, seed)
         steps = results.column(run, "step")
@@ -107,10 +112,9 @@ def apart(runs, root, file, title, base, variants, names=None, band=None, labels
         lines.append((i, xs, ys))
     # Of the beginning, where losses fall fast, the scale takes no notice.
     reach = 1.2 * max(abs(y) for _, _, ys in lines for y in ys[len(ys) // 4:])
-    chart = Chart(title, "tokens", "%", (0, tokens), (-reach, reach), labels_left=labels_left)
+    chart = over_tokens(title, "%", tokens, (-reach, reach), labels_left=labels_left)
     if band:
         chart.band(-band, band)
-    chart.x_ticks([tokens * i / 5 for i in range(6)], [f"{tokens * i / 5e6:.1f}M" for i in range(6)])
     for i, xs, ys in lines:
         chart.line(xs, ys, i, dashed=len(variants) > 1 and i == 0)
     for i, name in enumerate(names or [ABOUT[variant] for variant in variants]):

@@ -180,22 +180,20 @@ class HeadBackward {
       }
     };
 
-    for_queries([&](int64_t begin, int64_t end, int64_t seen) {
-      Multiply({.a = AtChunk(q_strips_, query + begin, Lines(d_qk)),
-                .rows = end - begin,
-                .b = AtChunk(key_panels_, key, Even(d_qk)),
-                .columns = seen,
-                .depth = d_qk,
-                .c = s_ + begin * kAttentionChunk,
-                .c_stride = kAttentionChunk});
-      Multiply({.a = AtChunk(dout_strips_, query + begin, Lines(d_v)),
-                .rows = end - begin,
-                .b = AtChunk(value_panels_, key, Even(d_v)),
-                .columns = seen,
-                .depth = d_v,
-                .c = dp_ + begin * kAttentionChunk,
-                .c_stride = kAttentionChunk});
-    });
+    // to [queries, keys] = rows of strips times those in panels, both of depth d.
+    const auto score = [&](std::byte* strips, std::byte* panels, int64_t d, float* to) {
+      for_queries([&](int64_t begin, int64_t end, int64_t seen) {
+        Multiply({.a = AtChunk(strips, query + begin, Lines(d)),
+                  .rows = end - begin,
+                  .b = AtChunk(panels, key, Even(d)),
+                  .columns = seen,
+                  .depth = d,
+                  .c = to + begin * kAttentionChunk,
+                  .c_stride = kAttentionChunk});
+      });
+    };
+    score(q_strips_, key_panels_, d_qk, s_);
+    score(dout_strips_, value_panels_, d_v, dp_);
     const void *p_rows[kQueryChunk], *ds_rows[kQueryChunk];
     for (int64_t i = 0; i < queries; ++i) {
       float* s = s_ + i * kAttentionChunk;
@@ -213,8 +211,7 @@ class HeadBackward {
       kernels_.pack_column_strips(Element::kF32, shape_.type, rows, 0, queries, keys, strip,
                                   p_strips_);
       for_keys([&](int64_t begin, int64_t end, int64_t first) {
-        const int64_t strip_rows = diagonal ? end - begin : 0;
-        Multiply({.a = p_strips_ + (begin * Even(queries) + first * strip_rows) * size,
+        Multiply({.a = p_strips_ + (begin * Even(queries) + first * (end - begin)) * size,
                   .rows = end - begin,
                   .a_from_columns = true,
                   .b = x + first * panel_ * size,

@@ -116,19 +116,25 @@ struct BF16Product {
   }
 };
 
+// c += sum, c [kRows, kVectors vectors].
+template <int kRows, int kVectors>
+FATHOM_INLINE void AddSums(const Floats (&sum)[kRows][kVectors], float* c, int64_t stride) {
+  HWY_UNROLL(12)
+  for (int i = 0; i < kRows; ++i) {
+    HWY_UNROLL(4)
+    for (int v = 0; v < kVectors; ++v) {
+      float* at = c + i * stride + v * kLanes;
+      Store(Load(at) + sum[i][v], at);
+    }
+  }
+}
+
 template <int kRows, int kVectors>
 FATHOM_INLINE void StoreSums(const Floats (&sum)[kRows][kVectors], const TileTarget& to) {
   if (to.type == Element::kF32 && to.columns == kVectors * kLanes) {
     auto* c = static_cast<float*>(to.c);
     if (to.accumulate) {
-      HWY_UNROLL(12)
-      for (int i = 0; i < kRows; ++i) {
-        HWY_UNROLL(4)
-        for (int v = 0; v < kVectors; ++v) {
-          float* at = c + i * to.stride + v * kLanes;
-          Store(Load(at) + sum[i][v], at);
-        }
-      }
+      AddSums<kRows, kVectors>(sum, c, to.stride);
     } else {
       HWY_UNROLL(12)
       for (int i = 0; i < kRows; ++i) {
@@ -231,14 +237,7 @@ FATHOM_INLINE void AddShortTile(const Operand<typename Product::A, kRows, kLayou
     const auto word = [&](int i) __attribute__((always_inline)) { return a(i, q); };
     Product::template Step<kRows, 4>(word, b, q * kPanel, sum);
   }
-  HWY_UNROLL(4)
-  for (int i = 0; i < kRows; ++i) {
-    HWY_UNROLL(4)
-    for (int v = 0; v < 4; ++v) {
-      float* at = c + i * stride + v * kLanes;
-      Store(Load(at) + sum[i][v], at);
-    }
-  }
+  AddSums<kRows, 4>(sum, c, stride);
 }
 
 // Panels are `panel_stride` words apart, rows that are not packed `a_stride`.
@@ -252,7 +251,6 @@ static HWY_NOINLINE void Tile(const void* a_strip, int64_t a_stride, const void*
   b[1] = b[0] + panel_stride;
   if constexpr (kVectors == 4) {
     // Tiles of few rows are so many, and so small, that a call for each would be felt.
-    TileTarget at = to;
     if (steps < kLine && to.type == Element::kF32 && to.accumulate &&
         to.columns == kVectors * kLanes) {
       auto* c = static_cast<float*>(to.c);
@@ -264,6 +262,7 @@ static HWY_NOINLINE void Tile(const void* a_strip, int64_t a_stride, const void*
       }
       return;
     }
+    TileTarget at = to;
     for (int64_t tile = 0; tile < to.tiles; ++tile) {
       OneTile<Product, kRows, kVectors, kLayout>(a, b, steps, at);
       b[0] += 2 * panel_stride;
@@ -361,6 +360,13 @@ FATHOM_INLINE ScaledTileFunction ScaledTileFor(int64_t rows) {
   }
 }
 
+// Words that a row takes: what a strip's first row times them is where the strip starts.
+template <Rows kLayout>
+FATHOM_INLINE int64_t WordsOfRow(int64_t steps, int64_t stride) {
+  if constexpr (kLayout == Rows::kAsTheyLie) return stride;
+  return kLayout == Rows::kLines ? (steps + kLine - 1) / kLine * kLine : steps;
+}
+
 template <Rows kLayout>
 static void MultiplyScaled(const MultiplyArgs& args) {
   const int64_t b_depth = args.b_depth > 0 ? args.b_depth : args.depth;
@@ -368,8 +374,7 @@ static void MultiplyScaled(const MultiplyArgs& args) {
   const int64_t blocks = (args.depth + kTile - 1) / kTile;
   const int64_t panel_scales = (b_depth + kTile - 1) / kTile * kPanel;
   const Strips strips = Strips::Of(args.rows, BF16Product::kMostRows);
-  const int64_t a_words =
-      kLayout == Rows::kLines ? (steps + kLine - 1) / kLine * kLine : steps;  // of a row
+  const int64_t a_words = WordsOfRow<kLayout>(steps, 0);
   const int64_t c_bytes = args.c_type == Element::kF32 ? 4 : 2;
   const bool asks = AsksAhead();
   const auto* a = static_cast<const uint32_t*>(args.a);
@@ -401,10 +406,7 @@ static void MultiplyOf(const MultiplyArgs& args) {
   const int64_t panel_words = (b_depth + Product::kPerStep - 1) / Product::kPerStep * kPanel;
   const int64_t most = args.strip > 0 ? args.strip : Product::kMostRows;
   const Strips strips = Strips::Of(args.rows, most);
-  // From a row to the next strip's.
-  const int64_t a_words = kLayout == Rows::kAsTheyLie ? args.a_stride
-                          : kLayout == Rows::kLines   ? (steps + kLine - 1) / kLine * kLine
-                                                      : steps;
+  const int64_t a_words = WordsOfRow<kLayout>(steps, args.a_stride);
   const int64_t c_bytes = args.c_type == Element::kF32 ? 4 : 2;
   const bool asks = AsksAhead();
   const bool ahead = args.accumulate && args.c_type == Element::kF32;

@@ -41,13 +41,11 @@ Element ProductType(const PackedMatrix& b) {
 // The stride, in 32-bit words, of rows that are multiplied without being packed; 0 if they have to
 // be.
 int64_t StrideAsTheyLie(const MatrixRows& a, Element type) {
-  // Rows that lie so far apart push each other out of the first-level cache.
-  constexpr int64_t kConflict = 4096;
   if (!a.index().empty() || ElementOf(a) != type) return 0;
   const int64_t size = cpu::SizeOf(type), stride = a.matrix().stride(0) * size;
   const bool whole_words = stride % 4 == 0 && a.columns() * size % 4 == 0 &&
                            reinterpret_cast<uintptr_t>(a.matrix().raw()) % 4 == 0;
-  return whole_words && stride % kConflict != 0 ? stride / 4 : 0;
+  return whole_words && stride % cpu::kConflictBytes != 0 ? stride / 4 : 0;
 }
 
 // Most rows of a problem's blocks.
@@ -59,9 +57,10 @@ int64_t MostRows(const cpu::KernelTable& kernels, const PackedMatrix& b) {
   const Element type = ProductType(b);
   const int64_t strip = cpu::StripRows(kernels, type);
   const int64_t row = std::max<int64_t>(1, cpu::EvenDepth(type, b.k)) * cpu::SizeOf(type);
-  if (IsQuantized(b.dtype))
-    return std::clamp(kDecodedBlockBytes / row, strip, kMostDecodedRows) / strip * strip;
-  return std::clamp(kBlockBytes / row, strip, kMostBlockRows) / strip * strip;
+  const bool decoded = IsQuantized(b.dtype);
+  const int64_t bytes = decoded ? kDecodedBlockBytes : kBlockBytes;
+  return std::clamp(bytes / row, strip, decoded ? kMostDecodedRows : kMostBlockRows) / strip *
+         strip;
 }
 
 // What a thread needs for one block of rows: A in strips, and for FP8 its scales, the values of one

@@ -242,6 +242,19 @@ struct LaneGroup {
 // may leave the first-level cache. (Those of groups a power of two apart push each other out.)
 inline constexpr int64_t kGroupSteps = 4;
 
+// `n` lanes of a step: one row, or for bf16 two, of which the second may be missing (null).
+template <Element kTo, typename T>
+FATHOM_INLINE Words LoadStep(const void* row, [[maybe_unused]] const void* second, int64_t lane,
+                             int64_t n) {
+  Words word = LoadColumn<kTo, T>(row, lane, n);
+  if constexpr (kTo == Element::kBF16) {
+    if (second != nullptr) {
+      word = hn::Or(word, hn::ShiftLeft<16>(LoadColumn<kTo, T>(second, lane, n)));
+    }
+  }
+  return word;
+}
+
 // Step p of one group.
 template <Element kTo, typename T>
 FATHOM_INLINE void PackStep(const void* const* rows, int64_t depth, const LaneGroup& group,
@@ -249,13 +262,8 @@ FATHOM_INLINE void PackStep(const void* const* rows, int64_t depth, const LaneGr
   const int64_t k = p * kPerWord<kTo>;
   Words word = hn::Zero(kWords);
   if (group.valid > 0) {
-    word = LoadColumn<kTo, T>(rows[k], group.lane, group.valid);
-    if constexpr (kTo == Element::kBF16) {
-      if (k + 1 < depth) {
-        const Words high = LoadColumn<kTo, T>(rows[k + 1], group.lane, group.valid);
-        word = hn::Or(word, hn::ShiftLeft<16>(high));
-      }
-    }
+    const void* second = k + 1 < depth ? rows[k + 1] : nullptr;
+    word = LoadStep<kTo, T>(rows[k], second, group.lane, group.valid);
   }
   StoreLanes(word, group.out, p, group.width, group.lanes, steps);
 }
@@ -268,15 +276,13 @@ static void PackGroups(const void* const* rows, int64_t depth, const LaneGroup* 
   const int64_t begin = groups[0].lane;
   const int64_t end = groups[count - 1].lane + groups[count - 1].valid;
   const int64_t steps = (depth + kPerWord<kTo> - 1) / kPerWord<kTo>;
-  const auto ask = [&](int64_t first) __attribute__((always_inline)) {
-    for (int64_t k = first; k < depth && k < first + kRows; ++k) {
+  int64_t p = 0;
+  for (; (p + kGroupSteps) * kPerWord<kTo> <= depth; p += kGroupSteps) {
+    const int64_t ahead = p * kPerWord<kTo> + kRowsAhead;
+    for (int64_t k = ahead; k < depth && k < ahead + kRows; ++k) {
       const T* row = static_cast<const T*>(rows[k]);
       for (int64_t j = begin; j < end; j += kLineElements) _mm_prefetch(row + j, _MM_HINT_T0);
     }
-  };
-  int64_t p = 0;
-  for (; (p + kGroupSteps) * kPerWord<kTo> <= depth; p += kGroupSteps) {
-    ask(p * kPerWord<kTo> + kRowsAhead);
     const T* from[kRows];
     HWY_UNROLL(8)
     for (int64_t i = 0; i < kRows; ++i)
@@ -294,11 +300,9 @@ static void PackGroups(const void* const* rows, int64_t depth, const LaneGroup* 
       uint32_t* out = group.out + p * group.width;
       HWY_UNROLL(4)
       for (int64_t q = 0; q < kGroupSteps; ++q, out += group.width) {
-        Words word = LoadColumn<kTo, T>(from[q * kPerWord<kTo>], group.lane, kLanes);
-        if constexpr (kTo == Element::kBF16) {
-          const Words high = LoadColumn<kTo, T>(from[2 * q + 1], group.lane, kLanes);
-          word = hn::Or(word, hn::ShiftLeft<16>(high));
-        }
+        const T* const* of_step = from + q * kPerWord<kTo>;
+        const Words word =
+            LoadStep<kTo, T>(of_step[0], of_step[kPerWord<kTo> - 1], group.lane, kLanes);
         if (whole) {
           hn::StoreU(word, kWords, out);
         } else {

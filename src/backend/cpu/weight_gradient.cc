@@ -28,10 +28,9 @@ constexpr int64_t kPackedStrips = 16;
 constexpr int64_t kStripsAtATime = 4;
 // Passing an element of dW costs about as much as this many multiply-adds.
 constexpr int64_t kReadAndWrite = 8;
-// Up to this many tokens a problem has few; the latter where rows of dW lie a multiple of kConflict
-// elements apart, so that those of a larger tile push each other out of the first-level cache.
+// Up to this many tokens a problem has few; the latter where the rows of dW conflict, so that those
+// of a larger tile would push each other out.
 constexpr int64_t kFewTokens = 16, kFewTokensInConflict = 64;
-constexpr int64_t kConflict = 1024;
 
 // The type that a problem multiplies in.
 Element ProductType(const WeightGradientProblem& problem) {
@@ -54,7 +53,8 @@ class Group {
       : kernels_(kernels), problems_(problems), type_(ProductType(problems[0])) {
     // With few tokens dW is nearly all that there is to read and write: few of its rows at a time,
     // from left to right.
-    const bool conflict = problems[0].dw.stride(0) % kConflict == 0;
+    const bool conflict =
+        problems[0].dw.stride(0) * cpu::SizeOf(Element::kF32) % cpu::kConflictBytes == 0;
     const bool few = x().rows() <= (conflict ? kFewTokensInConflict : kFewTokens) && !fp8();
     strip_ = few ? kernels.strip_few : StripRows(kernels, type_);
     strips_at_a_time_ = few ? kPackedStrips : kStripsAtATime;

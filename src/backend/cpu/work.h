@@ -33,6 +33,9 @@ inline int64_t LineDepth(Element type, int64_t depth) {
   const int64_t line = type == Element::kF32 ? kStripLine : 2 * kStripLine;
   return (depth + line - 1) / line * line;
 }
+// Rows that lie a multiple of so many bytes apart push each other out of the first-level cache.
+inline constexpr int64_t kConflictBytes = 4096;
+
 inline int64_t StripRows(const KernelTable& kernels, Element type) {
   return type == Element::kF32 ? kernels.strip_f32 : kernels.strip_bf16;
 }
